@@ -1,0 +1,123 @@
+"""The one interface every segmentation method is compared through."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+SAMPLERS = ("ddpm", "ddim")
+
+Callback = Callable[[int, float, Tensor], None]
+"""Called once per sampling step with (index of the step from 0, time t, latent or image x_t (B, C, *spatial))."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a generative method draws its segmentation. Deterministic methods ignore it.
+
+    steps:    number of grid points from T-1 down to 0, both ends included (LDSeg paper), at least 2.
+    sampler:  "ddim" (eta 0) or "ddpm" (ancestral, eta 1).
+    eta:      None for the sampler's own value, else the stochasticity of DDIM (Song et al. 2021, eq. 16), in [0, 1].
+    ensemble: number of samples whose probabilities are averaged.
+    seed:     enters the seed of every case's generator, so that repeated runs with other seeds differ.
+    """
+
+    steps: int = 2
+    sampler: str = "ddim"
+    eta: float | None = None
+    ensemble: int = 1
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.steps < 2:
+            raise ValueError(
+                f"sampling.steps is {self.steps}, expected 2 or more: the grid holds both ends (T-1 and 0), "
+                "and one point alone would decode pure noise."
+            )
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampling.sampler is {self.sampler!r}, expected one of {', '.join(SAMPLERS)}.")
+        if self.eta is not None and not 0 <= self.eta <= 1:
+            raise ValueError(f"sampling.eta is {self.eta}, expected null or a number from 0 to 1.")
+        if self.ensemble < 1:
+            raise ValueError(f"sampling.ensemble is {self.ensemble}, expected 1 or more.")
+
+    @property
+    def stochasticity(self) -> float:
+        """eta as used: the one given, else 0 for ddim and 1 for ddpm."""
+        return self.eta if self.eta is not None else {"ddim": 0.0, "ddpm": 1.0}[self.sampler]
+
+
+class Segmenter(nn.Module):
+    """Base of every method. A subclass must define `loss` and `segment`; everything else has a default.
+
+    The runner constructs it with keyword arguments `spatial_dims` (2 or 3), `in_channels`, `classes` (background
+    included) and `image_size` (tuple, one entry per spatial axis), plus whatever its conf/method/*.yaml adds.
+
+    stages:     names of the training stages, in order.
+    generative: True when `segment` samples, so that steps, sampler and seeds mean something.
+    ema_decay:  decay of the exponential moving average kept by the runner; 0 keeps none.
+    """
+
+    stages: tuple[str, ...] = ("train",)
+    generative: bool = False
+    ema_decay: float = 0.0
+
+    @classmethod
+    def supports(cls, spatial_dims: int, classes: int) -> str | None:
+        """None when the method can run on such data, else the reason why not, in words for the report."""
+        return None
+
+    def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Training losses of one batch.
+
+        image: (B, C, *spatial) float32 in [0, 1]; label: (B, *spatial) int64 in 0..classes-1; stage: one of `stages`;
+        generator: a CPU generator for whatever the step draws. Returns scalar tensors, the key `total` among them.
+        """
+        raise NotImplementedError
+
+    def segment(
+        self,
+        image: Tensor,
+        sampling: Sampling,
+        generators: Sequence[torch.Generator],
+        callback: Callback | None = None,
+        embedding: Tensor | None = None,
+    ) -> Tensor:
+        """Class probabilities (B, classes, *spatial), float32, summing to 1 over the classes.
+
+        image: (B, C, *spatial) float32 in [0, 1]; generators: one CPU generator per sample of the batch, so that a
+        result never depends on its batch; callback: see `Callback`; embedding: what `embed(image)` returned, to
+        be used instead of computing it again (a method without `embed` never receives it).
+        """
+        raise NotImplementedError
+
+    # ---- optional: the defaults serve a one-stage method trained by Adam ------------------------------------------
+
+    def embed(self, image: Tensor) -> Tensor | None:
+        """What `segment` needs of the image whatever the number of steps, computed once for several samplings."""
+        return None
+
+    def reconstruct(self, label: Tensor) -> Tensor | None:
+        """Probabilities after encoding and decoding the true label: the ceiling of a latent method; else None."""
+        return None
+
+    def parameter_groups(self, stage: str) -> list[dict]:
+        """Adam parameter groups of a stage: dicts with `params` and optionally `name` and `lr_factor` (default 1)."""
+        return [{"name": "all", "params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def optimizer(self, stage: str, learning_rate: float) -> torch.optim.Optimizer:
+        """The optimiser of a stage; each group's rate is `learning_rate` times its `lr_factor`."""
+        groups = [
+            {"params": group["params"], "lr": learning_rate * group.get("lr_factor", 1.0)}
+            for group in self.parameter_groups(stage)
+        ]
+        return torch.optim.Adam(groups, lr=learning_rate)
+
+    def averaged(self, stage: str) -> tuple[str, ...]:
+        """Names of the direct submodules whose parameters the runner averages with `ema_decay`."""
+        return tuple(name for name, _ in self.named_children())
+
+    def network_evaluations(self, sampling: Sampling) -> int:
+        """Evaluations of the main network for one image (NFE). The call at t = 0 changes nothing and is not made."""
+        return sampling.ensemble * (sampling.steps - 1) if self.generative else 1
