@@ -1,0 +1,186 @@
+"""The result store: one folder per trial, named by content, written atomically, read by reports and tracking.
+
+    runs/trials/<dataset>-<method>-s<seed>-<hash>/
+        config.json          what was trained, on what, how (the hash is taken over it)
+        environment.json     where
+        checkpoint.pt        only while training
+        weights.safetensors  the selected weights
+        history.parquet      losses, learning rate and validation scores by step
+        cost.json            parameters, training time, inference time and memory
+        records/*.parquet    one file per condition: a row per test case and class
+        samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
+        done.json            written last: ok, failed or declined, with the reason
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.errors import BadInput
+
+RECORD_COLUMNS = [
+    "method", "dataset", "seed", "case", "group", "class", "steps", "sampler", "sigma", "image_size",
+    "dsc", "iou", "hd95", "assd", "seconds", "nfe", "eta", "ensemble", "empty", "trial",
+]  # fmt: skip
+RECORD_ORDER = ["dataset", "method", "seed", "sampler", "steps", "ensemble", "image_size", "sigma", "case", "class"]
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk and rename it: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    write_atomic(path, lambda file: file.write_text(json.dumps(content, indent=1, default=str) + "\n"))
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    write_atomic(path, lambda file: frame.to_parquet(file, index=False))
+
+
+def read_json(path: Path) -> dict | None:
+    """The content of a JSON file, or None where there is none. Raises BadInput naming an unreadable one."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read ({error}). Delete its folder to compute this trial again.") from error
+
+
+@dataclass
+class TrialView:
+    """What the store holds of one trial; everything is read on first use."""
+
+    path: Path
+    config: dict
+    done: dict = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrialView | None":
+        config = read_json(path / "config.json")
+        return None if config is None else cls(path, config, read_json(path / "done.json") or {})
+
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    @property
+    def label(self) -> str:
+        return self.config["method"].get("title") or self.config["method"]["name"]
+
+    @property
+    def status(self) -> str:
+        """ok, failed, declined, or unfinished."""
+        return self.done.get("status", "unfinished")
+
+    @property
+    def reason(self) -> str | None:
+        return self.done.get("reason")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Long table: stage, step, epoch, seconds, split, metric, value (empty where training never began)."""
+        path = self.path / "history.parquet"
+        columns = ["stage", "step", "epoch", "seconds", "split", "metric", "value"]
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=columns)
+
+    @property
+    def cost(self) -> dict | None:
+        return read_json(self.path / "cost.json")
+
+    @property
+    def environment(self) -> dict:
+        return read_json(self.path / "environment.json") or {}
+
+    def has(self, condition: str) -> bool:
+        """Whether the records of a condition (its key) are stored."""
+        return (self.path / "records" / f"{condition}.parquet").exists()
+
+    def records(self, condition: str) -> pd.DataFrame | None:
+        path = self.path / "records" / f"{condition}.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+    def samples(self, steps: int, sigma: float) -> dict[str, np.ndarray] | None:
+        """Example cases at a condition: ids (n,), image uint8 (n, C, *S) as the method saw it, label and prediction
+        uint8 (n, *S); None where none are stored. `steps` is 0 for deterministic methods."""
+        for path in sorted((self.path / "samples").glob("*.npz")):
+            with np.load(path) as content:
+                if int(content["steps"]) == steps and abs(float(content["sigma"]) - sigma) < 1e-9:
+                    return {name: content[name] for name in ("ids", "image", "label", "prediction")}
+        return None
+
+
+@dataclass
+class Results:
+    """Everything a report may use: the resolved suite, its trials, and their records in a fixed order."""
+
+    suite: dict
+    trials: list[TrialView]
+    records: pd.DataFrame
+
+
+class Store:
+    """The folder `paths.runs`."""
+
+    def __init__(self, runs: Path):
+        self.runs = Path(runs)
+
+    def open(self) -> None:
+        """Create the folders. Raises BadInput where they cannot be written."""
+        try:
+            (self.runs / "trials").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.runs / "trials"):
+                pass
+        except OSError as error:
+            raise BadInput(
+                f"paths.runs={self.runs}: cannot be written ({error.strerror}). Give a writable folder: paths.runs=DIR."
+            ) from error
+
+    def folder(self, trial: str) -> Path:
+        return self.runs / "trials" / trial
+
+    def report_folder(self, suite: str) -> Path:
+        return self.runs / "reports" / suite
+
+    def trial(self, key: str) -> TrialView | None:
+        return TrialView.load(self.folder(key))
+
+    def newest(self, request: str) -> TrialView | None:
+        """The last finished trial that was asked for in these words (`request`), whatever data or code it used."""
+        found = []
+        for path in sorted((self.runs / "trials").glob("*/done.json")):
+            view = TrialView.load(path.parent)
+            if view and view.config.get("request") == request:
+                found.append((view.done.get("finished", ""), view.key, view))
+        return max(found, key=lambda item: item[:2])[2] if found else None
+
+    def results(self, suite: dict, trials: list[tuple[str, list[str]]]) -> Results:
+        """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
+        views, frames = [], []
+        for key, conditions in trials:
+            view = self.trial(key)
+            if view is None:
+                continue
+            views.append(view)
+            frames += [frame for frame in map(view.records, conditions) if frame is not None]
+        records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+        records = records.sort_values(RECORD_ORDER, kind="stable", ignore_index=True)[RECORD_COLUMNS]
+        return Results(suite, views, records)
