@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from methods.base import Sampling
+from methods.resunet import ResUNet, min_max
+
+
+def build(size="tiny", spatial_dims=2, in_channels=3, classes=2, image_size=(32, 32)):
+    torch.manual_seed(0)
+    return ResUNet(
+        spatial_dims=spatial_dims, in_channels=in_channels, classes=classes, image_size=image_size, size=size
+    )
+
+
+def trainable(method):
+    return sum(p.numel() for p in method.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(("size", "millions"), [("tiny", 0.10), ("small", 1.63), ("paper", 6.41)])
+def test_parameter_counts(size, millions):
+    assert trainable(build(size)) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("paper", (32, 36)), ("tiny", (32, 32, 32))]
+)
+def test_an_image_size_that_cannot_be_halved_is_refused(size, image_size):
+    with pytest.raises(ValueError, match=r"image_size is \(.*multiple of"):
+        build(size, image_size=image_size)
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
+        build("huge")
+
+
+def test_three_dimensional_images_are_segmented():
+    method = build(spatial_dims=3, in_channels=1, classes=3, image_size=(16, 16, 24)).eval()
+    with torch.no_grad():
+        probabilities = method.segment(torch.rand(2, 1, 16, 16, 24), Sampling(), [])
+    assert probabilities.shape == (2, 3, 16, 16, 24)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(2, 16, 16, 24))
+
+
+def test_loss_is_cross_entropy_plus_twice_the_mean_dice_of_the_foreground_classes():
+    method = build(classes=3).eval()
+    image, label = torch.rand(2, 3, 32, 32), torch.randint(3, (2, 32, 32))
+    with torch.no_grad():
+        losses = method.loss(image, label, "train", torch.Generator())
+        logits = method(image)
+    p = logits.softmax(1)
+    dice = []
+    for k in (1, 2):
+        y = (label == k).float()
+        dice.append(1 - 2 * (p[:, k] * y).sum() / (p[:, k].sum() + y.sum()))
+    torch.testing.assert_close(losses["ce"], F.cross_entropy(logits, label))
+    torch.testing.assert_close(losses["dice"], sum(dice) / 2, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(losses["total"], losses["ce"] + 2 * losses["dice"])
+
+
+def test_min_max_scales_each_image_by_itself_and_keeps_a_constant_one_finite():
+    image = torch.rand(3, 2, 8, 8) * torch.tensor([0.2, 0.9, 0.5]).reshape(3, 1, 1, 1) + 0.05
+    image[2] = 0.3
+    scaled = min_max(image)
+    assert scaled[:2].amin((1, 2, 3)).tolist() == [0, 0]
+    torch.testing.assert_close(scaled[:2].amax((1, 2, 3)), torch.ones(2))
+    assert torch.equal(scaled[2], torch.zeros(2, 8, 8))
+    torch.testing.assert_close(min_max(image[:1])[0], scaled[0])
+
+
+def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
+    method = build().eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        bright, dim = (method.segment(x, Sampling(), []) for x in (image, 0.4 * image + 0.1))
+    torch.testing.assert_close(bright, dim, atol=1e-4, rtol=0)
