@@ -1,0 +1,198 @@
+"""Means, intervals and comparisons over test cases. Every interval is a percentile bootstrap that resamples groups.
+
+Cases of one group (slices or frames of one patient) are not independent, so whole groups are drawn with replacement
+and the mean is taken over the cases they bring along (cluster bootstrap: Davison and Hinkley, Bootstrap Methods and
+their Application, 1997, section 3.8). The draw depends on the groups and the seed alone: methods tested on the same
+cases are resampled alike, which makes their differences paired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+RESAMPLES = 2000
+LEVEL = 0.95
+MIN_GROUPS = 5
+"""Fewer independent groups than this, and no interval is given."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval. `low` and `high` are None where fewer than MIN_GROUPS groups carry a value.
+
+    cases and groups count what entered the value (cases whose value is undefined, NaN, do not); undefined counts the
+    cases that were left out; value is NaN when nothing was left.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    cases: int
+    groups: int
+    undefined: int = 0
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low is not None
+
+
+def resample(values, groups: Sequence, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Means over cases of `resamples` bootstrap samples of groups.
+
+    values: (..., cases), NaN = undefined and left out; groups: (cases,) any sortable labels. Returns (resamples, ...);
+    a sample in which nothing is defined is NaN. Raises ValueError when the lengths differ.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    names, index = _group_index(values, groups)
+    weights = _draws(len(names), resamples, seed)
+    membership = np.zeros((len(names), values.shape[-1]))
+    membership[index, np.arange(values.shape[-1])] = 1
+    defined = np.isfinite(values)
+    flat = np.where(defined, values, 0.0).reshape(-1, values.shape[-1])
+    sums = weights @ (membership @ flat.T)
+    counts = weights @ (membership @ defined.reshape(flat.shape).T)
+    with np.errstate(invalid="ignore"):
+        means = sums / counts
+    return means.reshape(resamples, *values.shape[:-1])
+
+
+def interval(replicates, level: float = LEVEL):
+    """Percentile interval over the first axis of bootstrap replicates: (low, high), each of the remaining shape.
+
+    Infinite replicates count as larger than any number; undefined ones (NaN) are left out.
+    """
+    replicates = np.sort(np.asarray(replicates, dtype=np.float64), axis=0)
+    defined = np.sum(~np.isnan(replicates), axis=0)
+    tail = (1 - level) / 2
+    # The nearest observed replicate, not an interpolated one: between a number and infinity there is no midpoint.
+    last = np.maximum(defined - 1, 0)
+    low = np.take_along_axis(replicates, np.floor(tail * last).astype(int)[None], axis=0)[0]
+    high = np.take_along_axis(replicates, np.ceil((1 - tail) * last).astype(int)[None], axis=0)[0]
+    return low, high
+
+
+def mean(values, groups: Sequence, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Mean over cases with its interval. values: (cases,), NaN = undefined; groups: (cases,)."""
+    values = np.asarray(values, dtype=np.float64)
+    cases, count, undefined = _counts(values, groups)
+    value = float(np.nanmean(values)) if cases else float("nan")
+    if count < MIN_GROUPS:
+        return Estimate(value, None, None, cases, count, undefined)
+    low, high = interval(resample(values, groups, resamples, seed))
+    return Estimate(value, float(low), float(high), cases, count, undefined)
+
+
+def statistic(function, values, groups: Sequence, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """A function of several means (area under a curve, a threshold) with its interval.
+
+    values: (conditions, cases); function: maps means (..., conditions) to (...,) and is applied to the means over all
+    cases and to those of every bootstrap sample. A case counts when it is defined under every condition.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    complete = np.where(np.isfinite(values).all(axis=0), values[0], np.nan)
+    cases, count, undefined = _counts(complete, groups)
+    if not cases:
+        return Estimate(float("nan"), None, None, 0, 0, undefined)
+    kept = np.isfinite(complete)
+    values, groups = values[:, kept], np.asarray(groups)[kept]
+    value = float(function(values.mean(axis=1)))
+    if count < MIN_GROUPS:
+        return Estimate(value, None, None, cases, count, undefined)
+    low, high = interval(function(resample(values, groups, resamples, seed)))
+    return Estimate(value, float(low), float(high), cases, count, undefined)
+
+
+def paired_difference(first, second, groups: Sequence, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Mean over cases of first - second with its interval; a case undefined in either is left out. All: (cases,)."""
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"paired values have shapes {first.shape} and {second.shape}, expected the same cases in both.")
+    return mean(first - second, groups, resamples, seed)
+
+
+def seed_spread(values) -> tuple[float, float | None]:
+    """Mean and standard deviation over seeds of the mean over cases. values: (seeds, cases). SD is None for one seed."""
+    values = np.asarray(values, dtype=np.float64)
+    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in values])
+    return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None
+
+
+def area_under_curve(x, y) -> np.ndarray:
+    """Trapezoidal area divided by the range of x, that is the mean height. x: (n,) ascending; y: (..., n) -> (...).
+
+    NaN for a single point, which has no range.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if len(x) < 2:
+        return np.full(y.shape[:-1], np.nan)
+    return np.sum((y[..., 1:] + y[..., :-1]) / 2 * np.diff(x), axis=-1) / (x[-1] - x[0])
+
+
+def relative_area(x, y) -> np.ndarray:
+    """Area under the curve divided by its value at the first x: 1 means that nothing was lost. NaN where that is 0."""
+    y = np.asarray(y, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(y[..., 0] > 0, area_under_curve(x, y) / y[..., 0], np.nan)
+
+
+def x_at_loss(x, y, loss: float = 0.05) -> np.ndarray:
+    """First x at which y has fallen by `loss` below its value at x[0], linearly interpolated; infinity where it never does.
+
+    x: (n,) ascending; y: (..., n) -> (...).
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    target = y[..., :1] - loss
+    # The tolerance keeps a fall of exactly `loss` from being missed by rounding.
+    below = y <= target + 1e-12
+    after = np.argmax(below, axis=-1)[..., None]
+    before = np.maximum(after - 1, 0)
+    y_before, y_after = np.take_along_axis(y, before, axis=-1), np.take_along_axis(y, after, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fraction = np.clip((y_before - target) / (y_before - y_after), 0, 1)
+        crossing = x[before] + fraction * (x[after] - x[before])
+    return np.where(below.any(axis=-1), crossing[..., 0], np.where(np.isnan(y).any(axis=-1), np.nan, np.inf))
+
+
+def signed_rank(first, second, groups: Sequence) -> float | None:
+    """Two-sided p of the Wilcoxon signed-rank test on the groups' mean differences; None below MIN_GROUPS groups."""
+    from scipy.stats import wilcoxon
+
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    names, index = _group_index(differences, groups)
+    by_group = [differences[(index == k) & np.isfinite(differences)] for k in range(len(names))]
+    means = np.array([part.mean() for part in by_group if len(part)])
+    if len(means) < MIN_GROUPS:
+        return None
+    return 1.0 if np.allclose(means, 0) else float(wilcoxon(means).pvalue)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction (Scand. J. Statist. 6:65-70, 1979), in the order given; None stays None."""
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, i) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p))
+        corrected[i] = largest
+    return corrected
+
+
+@lru_cache(maxsize=16)
+def _draws(groups: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each group occurs in each bootstrap sample (resamples, groups)."""
+    return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
+
+
+def _group_index(values: np.ndarray, groups: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    groups = np.asarray(groups)
+    if values.shape[-1] != len(groups):
+        raise ValueError(f"there are {values.shape[-1]} cases but {len(groups)} groups, expected one group per case.")
+    return np.unique(groups, return_inverse=True)
+
+
+def _counts(values: np.ndarray, groups: Sequence) -> tuple[int, int, int]:
+    names, index = _group_index(values, groups)
+    defined = np.isfinite(values)
+    return int(defined.sum()), len(np.unique(index[defined])), int((~defined).sum())
