@@ -1,0 +1,174 @@
+"""The one entry: python run_bench.py suite=noise_robustness [key=value ...]"""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+# The profiler that measures memory announces itself otherwise; read when torch is imported.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+USAGE = """python run_bench.py suite=NAME [key=value ...]
+
+  action=run       plan, train what is missing, test, report (the default)
+  action=plan      say what would be trained and tested, what is there already and how long it will take
+  action=report    redraw the report from the stored records; no training, no data needed
+  action=track     send the stored results to MLflow again
+  action=list      every suite, method, data set and profile, each with one line
+
+  methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
+  paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
+
+Exit status: 0 all trials ended well or were declined with a reason, 1 a trial failed (the report names it), 2 bad input.
+"""
+
+
+def main(overrides: list[str]) -> int:
+    """Do what the command says and return its exit status."""
+    if any(word in ("-h", "--help", "help") for word in overrides):
+        print(USAGE)
+        return 0
+    # Imported here so that help answers at once.
+    from benchmarks import console
+    from benchmarks.configuration import configure
+    from benchmarks.errors import BadInput
+
+    actions = {"run": run, "plan": show_plan, "report": redraw, "track": replay, "list": show_list}
+    try:
+        config = configure(overrides)
+        if config.track is not None:
+            config = configure([*(o for o in overrides if not o.startswith("suite=")), f"suite={config.track}"])
+            config.action = "track"
+        return actions[config.action](config, overrides)
+    except BadInput as error:
+        console.err.print(f"Error: {error}", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        console.err.print("Interrupted. The same command goes on where this run stopped.")
+        return 130
+
+
+def run(config, overrides: list[str]) -> int:
+    """Train and test what is missing, then measure, report and track."""
+    from benchmarks import console, runner
+
+    store = runner.Store(Path(config.paths.runs))
+    store.open()
+    trials = runner.make_plan(config)
+    runner.check_store(store, trials)
+    runner.work(config, store, trials)
+    runner.measure_costs(config, store, trials)
+    results = store.results(describe(config, overrides), [(t.key, [c.key for c in t.conditions]) for t in trials])
+    folder = write_report(store, results)
+    note = track(results, folder, config)
+    if note:
+        console.say(f"MLflow was not written: {note}. `python run_bench.py track={config.suite.name}` sends it later.")
+    return conclude(results)
+
+
+def show_plan(config, overrides: list[str]) -> int:
+    """Print what `run` would do, and how long it is expected to take."""
+    from rich.table import Table
+
+    from benchmarks import console, runner
+
+    store = runner.Store(Path(config.paths.runs))
+    trials = runner.make_plan(config)
+    table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
+    total = 0.0
+    for trial in trials:
+        training, tests, seconds = runner.outlook(store, trial)
+        total += seconds
+        table.add_row(trial.name, training, tests, console.duration(seconds) if seconds else "-")
+    console.out.print(table)
+    console.say(f"About {console.duration(total)} in all." if total else "Everything is there already.")
+    return 0
+
+
+def redraw(config, overrides: list[str]) -> int:
+    """Write the report again from what is stored."""
+    store, results = stored(config, overrides)
+    write_report(store, results)
+    return conclude(results)
+
+
+def replay(config, overrides: list[str]) -> int:
+    """Send stored results to MLflow. Exit status 1 where it cannot be reached."""
+    from benchmarks import console
+
+    store, results = stored(config, overrides)
+    note = track(results, store.report_folder(config.suite.name), config)
+    console.say(f"MLflow was not written: {note}." if note else "MLflow holds the suite and its trials.")
+    return 1 if note else 0
+
+
+def show_list(config, overrides: list[str]) -> int:
+    """Print every suite, method, data set and profile with one line each."""
+    from rich.table import Table
+
+    from benchmarks import console
+    from benchmarks.catalogue import catalogue
+
+    for title, rows in catalogue(config).items():
+        table = Table(title, "", show_edge=False, title_justify="left")
+        for name, line in rows:
+            table.add_row(name, line)
+        console.out.print(table, "")
+    return 0
+
+
+def stored(config, overrides: list[str]):
+    """The store and the results that it holds for this command, found without the data."""
+    from benchmarks import runner
+
+    store = runner.Store(Path(config.paths.runs))
+    return store, store.results(describe(config, overrides), runner.find_stored(config, store))
+
+
+def describe(config, overrides: list[str]) -> dict:
+    """The suite as a report needs it: its settings and the commands that make and redraw it."""
+    from omegaconf import OmegaConf
+
+    from benchmarks.plan import chosen
+
+    words = [shlex.quote(o) for o in overrides if o.partition("=")[0] not in ("action", "track")]
+    command = " ".join(["python run_bench.py", *words])
+    return OmegaConf.to_container(config.suite) | {
+        "command": command,
+        "redraw_command": f"{command} action=report",
+        "profile": config.profile.name,
+        "rescale": config.noise.rescale,
+        **{key: chosen(config, key) for key in ("methods", "datasets", "seeds")},
+    }
+
+
+def write_report(store, results) -> Path:
+    from benchmarks import console
+    from reports import write
+
+    folder = store.report_folder(results.suite["name"])
+    write(results, folder)
+    console.say(f"Report: {folder / 'report.md'}")
+    return folder
+
+
+def track(results, folder: Path, config) -> str | None:
+    from omegaconf import OmegaConf
+
+    from benchmarks import tracking
+
+    return tracking.track(results, folder, OmegaConf.to_container(config.tracking))
+
+
+def conclude(results) -> int:
+    """Say what went wrong, if anything, and give the exit status."""
+    from benchmarks import console
+
+    failed = [view for view in results.trials if view.status == "failed"]
+    for view in failed:
+        console.say(f"Failed: {view.label} on {view.config['dataset']['name']}, seed {view.config['seed']}: {view.reason}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
