@@ -1,0 +1,21 @@
+# make bench: set up and run the noise robustness suite on the embedded phantoms
+# make test:  set up and run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: bench test clean
+
+bench: .venv/installed
+	$(BIN)/python run_bench.py suite=noise_robustness profile=quick
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+# Installed anew whenever the list of dependencies changes.
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv
