@@ -1,0 +1,75 @@
+"""Convolutions that change the resolution, the choice of layer by rank, and initialisation as Keras does it."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+CONV_TRANSPOSE = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+MAX_POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+NORM_EPS = 1e-3
+"""Keras' epsilon of batch, group and layer normalisation."""
+
+
+def conv(spatial_dims: int, in_channels: int, out_channels: int, kernel: int = 3) -> nn.Module:
+    """Stride-1 convolution keeping the size; kernel odd."""
+    return CONV[spatial_dims](in_channels, out_channels, kernel, padding=kernel // 2)
+
+
+def batch_norm(spatial_dims: int, channels: int) -> nn.Module:
+    """Batch normalisation with Keras' defaults; its momentum 0.99 weighs the old value, PyTorch's 0.01 the new."""
+    return BATCH_NORM[spatial_dims](channels, eps=NORM_EPS, momentum=0.01)
+
+
+def group_norm(groups: int, channels: int) -> nn.GroupNorm:
+    """Group normalisation with Keras' epsilon."""
+    return nn.GroupNorm(groups, channels, eps=NORM_EPS)
+
+
+class StridedConv(nn.Module):
+    """Convolution of kernel 3 and stride 2: (B, i, *S) -> (B, o, *S/2), S even.
+
+    tf_padding: pad one voxel after the last only, as TensorFlow's "same" does; otherwise one on each side, which moves
+    the sampling grid by a voxel.
+    """
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+        super().__init__()
+        self.pad = (0, 1) * spatial_dims if tf_padding else None
+        self.conv = CONV[spatial_dims](in_channels, out_channels, 3, stride=2, padding=0 if tf_padding else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x if self.pad is None else F.pad(x, self.pad))
+
+
+class TransposedConv(nn.Module):
+    """Transposed convolution of kernel 3 and stride 2: (B, i, *S) -> (B, o, *2S).
+
+    tf_padding: keep the first 2S of the 2S + 1 outputs, as TensorFlow's "same" does; otherwise the last 2S.
+    """
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+        super().__init__()
+        ends = {"padding": 0} if tf_padding else {"padding": 1, "output_padding": 1}
+        self.tf_padding = tf_padding
+        self.conv = CONV_TRANSPOSE[spatial_dims](in_channels, out_channels, 3, stride=2, **ends)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        if self.tf_padding:
+            y = y[(..., *(slice(2 * n) for n in x.shape[2:]))]
+        return y
+
+
+def initialise(module: nn.Module) -> None:
+    """Keras' defaults for one layer, to be used with `nn.Module.apply`: Glorot-uniform weights, zero biases."""
+    if isinstance(module, (nn.Linear, *CONV.values(), *CONV_TRANSPOSE.values())):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def zero(layer: nn.Module) -> None:
+    """Zero weights and bias: a branch that ends in such a layer starts by adding nothing."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)

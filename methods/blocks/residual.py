@@ -1,0 +1,75 @@
+"""The three residual blocks of LDSeg: of its label networks, its image encoder and its denoiser."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.blocks.convolution import StridedConv, batch_norm, conv, group_norm, zero
+
+DROPOUT = 0.2
+
+
+class LabelBlock(nn.Module):
+    """conv3-BN-SiLU-conv3-BN-dropout plus conv1-BN, then SiLU: (B, i, *S) -> (B, o, *S)."""
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv1 = conv(spatial_dims, in_channels, out_channels)
+        self.norm1 = batch_norm(spatial_dims, out_channels)
+        self.conv2 = conv(spatial_dims, out_channels, out_channels)
+        self.norm2 = batch_norm(spatial_dims, out_channels)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.shortcut = conv(spatial_dims, in_channels, out_channels, kernel=1)
+        self.shortcut_norm = batch_norm(spatial_dims, out_channels)
+
+    def reset(self) -> None:
+        for layer in (self.conv1, self.conv2):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.silu(self.norm1(self.conv1(x)))
+        h = self.dropout(self.norm2(self.conv2(h)))
+        return F.silu(h + self.shortcut_norm(self.shortcut(x)))
+
+
+class ImageBlock(nn.Module):
+    """Pre-activated residual block, SiLU, conv3 of stride 2, GN(4): (B, i, *S) -> (B, o, *S/2)."""
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+        super().__init__()
+        self.shortcut = conv(spatial_dims, in_channels, out_channels, kernel=1)
+        self.conv1 = conv(spatial_dims, in_channels, out_channels)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.conv2 = conv(spatial_dims, out_channels, out_channels)
+        self.down = StridedConv(spatial_dims, out_channels, out_channels, tf_padding)
+        self.norm = group_norm(4, out_channels)
+
+    def reset(self) -> None:
+        zero(self.conv2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.silu(self.dropout(self.conv1(F.silu(x))))
+        h = self.conv2(h) + self.shortcut(x)
+        return self.norm(self.down(F.silu(h)))
+
+
+class TimeBlock(nn.Module):
+    """GN(4)-SiLU-conv3, plus the projected time, GN(4)-SiLU-conv3, plus the input: (B, i, *S), (B, T) -> (B, o, *S)."""
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int):
+        super().__init__()
+        self.norm1 = group_norm(4, in_channels)
+        self.time = nn.Linear(time_dim, out_channels)
+        self.conv1 = conv(spatial_dims, in_channels, out_channels)
+        self.norm2 = group_norm(4, out_channels)
+        self.conv2 = conv(spatial_dims, out_channels, out_channels)
+        same = in_channels == out_channels
+        self.shortcut = nn.Identity() if same else conv(spatial_dims, in_channels, out_channels, kernel=1)
+
+    def reset(self) -> None:
+        zero(self.conv2)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        shift = self.time(F.silu(time))
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = h + shift.reshape(*shift.shape, *[1] * (x.ndim - 2))
+        return self.conv2(F.silu(self.norm2(h))) + self.shortcut(x)

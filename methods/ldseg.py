@@ -1,0 +1,295 @@
+"""LDSeg: segmentation by diffusion in the latent space of a label encoder, all parts trained together."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.latent import LAYOUTS, Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.diffusion import sampler
+from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
+
+COMPONENTS = ("label_encoder", "label_decoder", "image_encoder", "denoiser")
+DICE_WEIGHT, L2_WEIGHT = 2.0, 1.0
+DICE_EPS = 1e-6
+
+
+class Switch(NamedTuple):
+    """A point where paper, authors' code and good practice differ: admitted values, our default, the code's value."""
+
+    options: tuple[Any, ...]
+    default: Any
+    official: Any
+
+
+SWITCHES = {
+    "decoder_input": Switch(("difference", "x0"), "difference", "difference"),
+    "latent_norm": Switch(("affine", "plain"), "affine", "affine"),
+    "sampler_norm": Switch(("sample", "batch", "none"), "sample", "batch"),
+    "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
+    "t_sampling": Switch(("sample", "batch"), "sample", "sample"),
+    "time_grid": Switch(sampler.TIME_GRIDS, "real0", "real0"),
+    "dice_mode": Switch(("pooled", "per_class", "foreground"), "pooled", "pooled"),
+    "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
+    "image_attention": Switch(("code", "two"), "code", "code"),
+    "ema_scope": Switch(("denoiser", "all"), "denoiser", "denoiser"),
+    "label_input": Switch(("index", "onehot"), "index", "index"),
+    "tf_padding": Switch((True, False), True, True),
+    "attn_residual": Switch(("normed", "raw"), "normed", "normed"),
+}
+PRESETS = ("official",)
+
+
+class LDSeg(Segmenter):
+    """Latent diffusion segmenter of Zaman et al. (arXiv:2407.12952), after the authors' 2D code.
+
+    A label encoder maps the label to a latent z0, an image encoder the image to z_i of the same shape, a denoiser
+    estimates the noise of z_t from (z_t, z_i, t), and a decoder reads the segmentation off z_t - eps_hat. One loss
+    trains all four. Because cross entropy and Dice act through z_t - eps_hat, eps_hat learns to carry the
+    segmentation even at t = T, which is why very few sampling steps do.
+
+    spatial_dims: 2; in_channels: of the image; classes: background included; image_size: one entry per axis, each a
+    multiple of 64 (size "paper") or 16 ("small", "tiny").
+    size: "paper" (1.77 M parameters), "small" (0.69 M), "tiny" (0.37 M).
+    preset: "official" takes every switch as the authors' code has it; a switch given explicitly wins.
+    lr_factors: component name -> factor on its learning rate, 1 where absent.
+
+    Switches (None or absent: the preset's value, else the first one named here):
+    decoder_input:   the decoder sees z_t - eps_hat ("difference") or the estimate of z0 ("x0") in training.
+    latent_norm:     z0 is layer-normalised with ("affine") or without ("plain") a scale and shift per voxel.
+    sampler_norm:    latents are standardised per sample ("sample"), over the whole batch ("batch") or not ("none"),
+                     at the start of sampling and after each step. "batch" makes results depend on their batch.
+    noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
+    t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch").
+    time_grid:       sampling times are real from T-1 to 0 ("real0") or rounded from T to 1 ("round1").
+    dice_mode:       sums over all classes together ("pooled"), the mean over classes ("per_class") or over foreground
+                     classes ("foreground"); the last two skip classes absent from the batch.
+    l2_reduction:    squared noise error averaged ("mean") or summed ("sum") over a sample's latent.
+    image_attention: image encoder with the code's three attention blocks ("code") or the paper's two ("two").
+    ema_scope:       the moving average covers the denoiser ("denoiser") or all components ("all").
+    label_input:     the label enters as its class index ("index") or as one channel per class ("onehot").
+    tf_padding:      strided convolutions pad as TensorFlow does (True) or symmetrically (False).
+    attn_residual:   the denoiser's attention adds its normalised ("normed") or its raw ("raw") input.
+
+    Raises ValueError for an unknown size, preset, switch, switch value or component, for data it does not support and
+    for an image size that cannot be halved often enough.
+    """
+
+    generative = True
+    ema_decay = 0.999
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        classes: int,
+        image_size: Sequence[int],
+        size: str = "paper",
+        preset: str | None = None,
+        lr_factors: dict[str, float] | None = None,
+        **switches: Any,
+    ):
+        super().__init__()
+        reason = self.supports(spatial_dims, classes)
+        if reason:
+            raise ValueError(reason)
+        self.switches = resolve_switches(preset, switches)
+        self.classes = classes
+        self.lr_factors = {_known("lr_factors", k, COMPONENTS): float(v) for k, v in (lr_factors or {}).items()}
+        layout = LAYOUTS[_known("size", size, tuple(LAYOUTS))]
+        image_size = tuple(image_size)
+        if len(image_size) != spatial_dims or any(n < layout.divisor or n % layout.divisor for n in image_size):
+            raise ValueError(
+                f"image_size is {image_size}, but LDSeg of size {size!r} in {spatial_dims}D needs {spatial_dims} "
+                f"entries, each a multiple of {layout.divisor}: round image_size to such values."
+            )
+        chosen = self.switches
+        self.latent_size = tuple(n // layout.downsampling for n in image_size)
+        label_channels = classes if chosen["label_input"] == "onehot" else 1
+        padding = chosen["tf_padding"]
+        self.label_encoder = LabelEncoder(
+            spatial_dims, label_channels, layout, self.latent_size, norm=chosen["latent_norm"]
+        )
+        self.label_decoder = LabelDecoder(spatial_dims, classes, layout, tf_padding=padding)
+        self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
+        self.denoiser = Denoiser(
+            spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding
+        )
+
+    @classmethod
+    def supports(cls, spatial_dims: int, classes: int) -> str | None:
+        if spatial_dims != 2:
+            return f"LDSeg is implemented for 2D images; the data are {spatial_dims}D."
+        return None
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """CE + 2 Dice + L2 of one batch, with random times and noise; keys total, ce, dice, l2. See `Segmenter`."""
+        z0 = self.label_encoder(self._label_input(label))
+        z_i = self.image_encoder(min_max(image))
+        t, noise = (draw.to(z0.device) for draw in self._draw(z0.shape, generator))
+        alpha_bar = cosine_alpha_bar(t)
+        z_t = q_sample(z0, alpha_bar, noise)
+        eps_hat = self.denoiser(z_t, z_i, t)
+        if self.switches["decoder_input"] == "x0":
+            z_dn = (z_t - per_sample((1 - alpha_bar).sqrt(), z_t) * eps_hat) / per_sample(alpha_bar.sqrt(), z_t)
+        else:
+            z_dn = z_t - eps_hat
+        log_probability = F.log_softmax(self.label_decoder(z_dn).float(), dim=1)
+        ce = F.nll_loss(log_probability, label)
+        dice = dice_loss(log_probability.exp(), label, self.switches["dice_mode"])
+        l2 = (eps_hat - noise).square().mean()
+        if self.switches["l2_reduction"] == "sum":
+            l2 = l2 * z0[0].numel()
+        return {"total": ce + DICE_WEIGHT * dice + L2_WEIGHT * l2, "ce": ce, "dice": dice, "l2": l2}
+
+    def parameter_groups(self, stage: str) -> list[dict]:
+        """One group per component: four Adam optimisers with a common loss are one Adam with four groups."""
+        return [
+            {
+                "name": name,
+                "params": list(getattr(self, name).parameters()),
+                "lr_factor": self.lr_factors.get(name, 1.0),
+            }
+            for name in COMPONENTS
+        ]
+
+    def averaged(self, stage: str) -> tuple[str, ...]:
+        return COMPONENTS if self.switches["ema_scope"] == "all" else ("denoiser",)
+
+    def _label_input(self, label: Tensor) -> Tensor:
+        if self.switches["label_input"] == "onehot":
+            return F.one_hot(label, self.classes).movedim(-1, 1).float()
+        return label[:, None].float()
+
+    def _draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Times (B,) and noise of the latents' shape, drawn on the CPU so that a seed means the same everywhere."""
+        if self.switches["t_sampling"] == "batch":
+            t = torch.randint(1, TIMESTEPS + 1, (1,), generator=generator).expand(shape[0])
+        else:
+            t = torch.randint(0, TIMESTEPS, (shape[0],), generator=generator)
+        rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
+        return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
+
+    # ---- inference --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """Image embedding z_i (B, 1, *latent) of an image (B, C, *spatial)."""
+        return self.image_encoder(min_max(image))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Class probabilities (B, classes, *spatial) float32 of latents (B, 1, *latent) of any floating type."""
+        return self.label_decoder(z.float()).float().softmax(dim=1)
+
+    @torch.no_grad()
+    def reconstruct(self, label: Tensor) -> Tensor:
+        """Class probabilities after encoding and decoding a label (B, *spatial): what no sampling can surpass."""
+        return self.decode(self.label_encoder(self._label_input(label)))
+
+    @torch.no_grad()
+    def segment(
+        self,
+        image: Tensor,
+        sampling: Sampling,
+        generators: Sequence[torch.Generator],
+        callback: Callback | None = None,
+        embedding: Tensor | None = None,
+    ) -> Tensor:
+        """Mean class probabilities of `sampling.ensemble` samples. See `Segmenter`.
+
+        The callback sees the first sample only, at every time of the grid from T-1 (index 0) to 0: as many calls as
+        grid points.
+        """
+        z_i = self.embed(image) if embedding is None else embedding
+        total = 0.0
+        for _ in range(sampling.ensemble):
+            total = total + self.decode(self._sample(z_i, sampling, generators, callback))
+            callback = None
+        return total / sampling.ensemble
+
+    def network_evaluations(self, sampling: Sampling) -> int:
+        return sampling.ensemble * len(sampler.time_pairs(sampling.steps, self.switches["time_grid"]))
+
+    def _sample(
+        self, z_i: Tensor, sampling: Sampling, generators: Sequence[torch.Generator], callback: Callback | None
+    ) -> Tensor:
+        """One latent per image, float64."""
+        over = self.switches["sampler_norm"]
+
+        def normalise(z: Tensor) -> Tensor:
+            return z if over == "none" else sampler.standardise(z, over)
+
+        def draw() -> Tensor:
+            return sampler.draw_normal((1, *self.latent_size), generators, z_i.device)
+
+        def predict(z: Tensor, t: float) -> Tensor:
+            times = torch.full((len(z),), t, dtype=torch.float64, device=z.device)
+            return self.denoiser(z.to(z_i.dtype), z_i, times)
+
+        return sampler.sample(
+            predict,
+            normalise(draw()),
+            sampler.time_pairs(sampling.steps, self.switches["time_grid"]),
+            cosine_alpha_bar,
+            eta=sampling.stochasticity,
+            noise=draw,
+            after_step=normalise,
+            callback=callback,
+        )
+
+
+def resolve_switches(preset: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Value of every switch: the one given unless None, else the preset's, else the default; ValueError if unknown."""
+    if preset is not None:
+        _known("preset", preset, PRESETS)
+    for name, value in given.items():
+        _known("the switch", name, tuple(SWITCHES))
+        if value is not None:
+            _known(name, value, SWITCHES[name].options)
+    base = {name: s.official if preset else s.default for name, s in SWITCHES.items()}
+    return base | {name: value for name, value in given.items() if value is not None}
+
+
+def min_max(image: Tensor) -> Tensor:
+    """Every image of (B, C, *spatial) scaled to [0, 1] over its own channels and voxels; a constant one becomes 0."""
+    flat = image.flatten(1)
+    low, high = (bound.reshape(-1, *[1] * (image.ndim - 1)) for bound in (flat.amin(1), flat.amax(1)))
+    spread = high - low
+    return (image - low) / torch.where(spread > 0, spread, 1)
+
+
+def dice_loss(probability: Tensor, label: Tensor, mode: str = "pooled") -> Tensor:
+    """1 - 2 sum(p y) / (sum(p) + sum(y) + 1e-6), sums over batch and voxels; probability (B, C, *S), label (B, *S).
+
+    "pooled" sums over all classes as well, which makes it 1 - the mean probability of the true class; "per_class" is
+    the mean over the classes present in the labels, "foreground" the same without class 0 (0 if only that is there).
+    """
+    classes = probability.shape[1]
+    truth = F.one_hot(label, classes).movedim(-1, 1).to(probability.dtype)
+    axes = (0, *range(2, probability.ndim))
+    overlap, size = (probability * truth).sum(axes), truth.sum(axes)
+    mass = probability.sum(axes) + size
+    if mode == "pooled":
+        return 1 - 2 * overlap.sum() / (mass.sum() + DICE_EPS)
+    counted = size > 0
+    if mode == "foreground":
+        counted = counted & (torch.arange(classes, device=size.device) > 0)
+    loss = 1 - 2 * overlap / (mass + DICE_EPS)
+    return (loss * counted).sum() / counted.sum().clamp(min=1)
+
+
+def _known(key: str, value: Any, options: tuple[Any, ...]) -> Any:
+    """`value` if it is one of the options (True and 1 told apart), else a ValueError with the nearest of them."""
+    if any(value == option and type(value) is type(option) for option in options):
+        return value
+    near = get_close_matches(str(value), [str(option) for option in options], n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    subject = f"method: {key} {value!r} is unknown" if key == "the switch" else f"method.{key} is {value!r}"
+    raise ValueError(f"{subject}, expected one of {', '.join(map(str, options))}{hint}")
