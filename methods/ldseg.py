@@ -116,9 +116,7 @@ class LDSeg(Segmenter):
         )
         self.label_decoder = LabelDecoder(spatial_dims, classes, layout, tf_padding=padding)
         self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
-        self.denoiser = Denoiser(
-            spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding
-        )
+        self.denoiser = Denoiser(spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding)
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int) -> str | None:

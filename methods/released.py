@@ -1,0 +1,185 @@
+"""Weights released by the LDSeg authors (Keras hdf5 files), read into our networks."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from methods.blocks.attention import Attention
+from methods.blocks.latent import Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.residual import ImageBlock, LabelBlock, TimeBlock
+from methods.ldseg import LDSeg
+
+FILES = {
+    "label_encoder": "labelEncoder.hdf5",
+    "label_decoder": "labelDecoder.hdf5",
+    "image_encoder": "imageEncoder.hdf5",
+    "denoiser": "denoiser.hdf5",
+}
+IMAGE_SIZE, IN_CHANNELS, CLASSES = (512, 512), 3, 2
+
+
+class ReleasedWeightsError(ValueError):
+    """A weight file that is not what its name promises; the message names file, finding and expectation."""
+
+
+def load_ldseg(folder: str | Path, spatial_dims: int = 2, partial: bool = False) -> LDSeg:
+    """The authors' 2D model (512x512 RGB, 2 classes), switches as in their code, in evaluation mode.
+
+    folder: holds labelEncoder.hdf5, labelDecoder.hdf5, imageEncoder.hdf5 and denoiser.hdf5, as Keras' `save_weights`
+    writes them. partial: go on when some of the four are absent; those components keep their random start, a
+    RuntimeWarning names them and the returned model's attribute `missing` (tuple of component names, else empty)
+    lists them.
+    Raises FileNotFoundError when a file (with `partial`: every file) is absent, ReleasedWeightsError for a file that
+    holds something else, ValueError for spatial_dims other than 2.
+    """
+    if spatial_dims != 2:
+        raise ValueError(f"spatial_dims is {spatial_dims}, but released weights can be read for 2D only so far.")
+    folder = Path(folder)
+    missing = tuple(name for name, file in FILES.items() if not (folder / file).is_file())
+    if missing and (not partial or len(missing) == len(FILES)):
+        raise FileNotFoundError(
+            f"{folder} has no {', '.join(FILES[name] for name in missing)}; expected {', '.join(FILES.values())}. "
+            "Copy the released files there"
+            + ("." if partial else ", or pass partial=True to load those that are there.")
+        )
+    model = LDSeg(spatial_dims, IN_CHANNELS, CLASSES, IMAGE_SIZE, size="paper", preset="official")
+    model.missing = missing
+    for name, file in FILES.items():
+        if name not in missing:
+            _fill(getattr(model, name), name, folder / file)
+    if missing:
+        warnings.warn(
+            f"{folder} has no {', '.join(FILES[name] for name in missing)}: {', '.join(missing)} keep random weights, "
+            "so segmentations that use them mean nothing.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return model.eval()
+
+
+def _fill(component: nn.Module, name: str, path: Path) -> None:
+    """Copy the tensors of a file, in file order, into a component; nothing is copied unless all of them fit."""
+    names = {id(tensor): key for key, tensor in component.state_dict(keep_vars=True).items()}
+    slots = [(kind, tensor) for layer in _keras_order(component) for kind, tensor in _slots(layer)]
+    stored = _read(path)
+    if len(stored) != len(slots):
+        raise ReleasedWeightsError(
+            f"{path} holds {len(stored)} tensors in {len({key.split('/')[0] for key, _ in stored})} layers, expected "
+            f"the {len(slots)} of LDSeg's {name} in 2D: is it the right file?"
+        )
+    values = []
+    for (key, array), (kind, tensor) in zip(stored, slots, strict=True):
+        value = _channel_first(array)
+        if not key.endswith(f"/{kind}") or value.shape != tensor.shape:
+            raise ReleasedWeightsError(
+                f"{path}: found {key} of shape {array.shape} where LDSeg's {name} for "
+                f"{'x'.join(map(str, IMAGE_SIZE))}x{IN_CHANNELS} images and {CLASSES} classes has a {kind} for "
+                f"{names[id(tensor)]} of shape {tuple(tensor.shape)} (channel first): is it the right file?"
+            )
+        values.append(value)
+    with torch.no_grad():
+        for value, (_, tensor) in zip(values, slots, strict=True):
+            tensor.copy_(value)
+
+
+def _read(path: Path) -> list[tuple[str, np.ndarray]]:
+    """(Keras name without ":0", array) of every tensor, in the order of the Keras model's layers."""
+    try:
+        with h5py.File(path, "r") as file:
+            if "layer_names" not in file.attrs:
+                raise ReleasedWeightsError(
+                    f"{path} is hdf5 without the attribute 'layer_names'; found {sorted(file)[:5] or 'nothing'}, "
+                    "expected a file written by Keras' save_weights."
+                )
+            tensors = []
+            for layer in map(_text, file.attrs["layer_names"]):
+                for weight in map(_text, file[layer].attrs["weight_names"]):
+                    tensors.append((weight.removesuffix(":0"), file[layer][weight][()]))
+            return tensors
+    except (OSError, KeyError) as error:
+        raise ReleasedWeightsError(
+            f"{path} cannot be read as hdf5 weights written by Keras ({error}): download it again."
+        ) from error
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _channel_first(array: np.ndarray) -> Tensor:
+    """Keras' layout to PyTorch's.
+
+    Convolutions are stored (*kernel, in, out), transposed ones (*kernel, out, in), dense ones (in, out): the last two
+    axes swapped and put first serve all of them. The scale and shift of a layer norm are (*spatial, channels).
+    """
+    array = np.asarray(array, np.float32)
+    if array.ndim == 3:
+        array = array.transpose(2, 0, 1)
+    elif array.ndim > 1:
+        array = array.transpose(array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _slots(layer: nn.Module) -> list[tuple[str, Tensor]]:
+    """(Keras name of the tensor, our tensor) of one layer, in Keras' order."""
+    if isinstance(layer, Attention):
+        parts = (layer.norm, layer.query, layer.key, layer.value, layer.proj)
+        return [slot for part in parts for slot in _slots(part)]
+    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        affine = [("gamma", layer.weight), ("beta", layer.bias)]
+        return [*affine, ("moving_mean", layer.running_mean), ("moving_variance", layer.running_var)]
+    if isinstance(layer, nn.GroupNorm | nn.LayerNorm):
+        return [("gamma", layer.weight), ("beta", layer.bias)]
+    return [("kernel", layer.weight), ("bias", layer.bias)]
+
+
+def _keras_order(part: nn.Module) -> Iterator[nn.Module]:
+    """Layers with weights in the order of the Keras file, which is by depth in the graph: parallel branches mix."""
+    match part:
+        case LabelEncoder():
+            for block in part.blocks:
+                yield from _keras_order(block)
+            yield from (part.head, part.norm)
+        case LabelDecoder():
+            for up, block in zip(part.ups, part.blocks, strict=True):
+                yield from (up.conv, *_keras_order(block))
+            yield from (part.head, part.norm)
+        case ImageEncoder():
+            yield part.stem
+            for block, attention in zip(part.blocks, part.attentions, strict=True):
+                yield from _keras_order(block)
+                if isinstance(attention, Attention):
+                    yield attention
+            yield from (part.head, part.head_attention, part.norm)
+        case Denoiser():
+            yield from (part.time.first, part.stem, part.time.second)
+            for level, blocks in enumerate(part.down):
+                if level:
+                    yield part.shrink[level - 1].conv
+                for block in blocks:
+                    yield from _keras_order(block)
+            for block in part.middle:
+                yield from _keras_order(block)
+            for level, blocks in enumerate(part.up):
+                for block in blocks:
+                    yield from _keras_order(block)
+                if level < len(part.grow):
+                    yield part.grow[level]
+            yield from (part.norm, part.head)
+        case LabelBlock():
+            yield from (part.conv1, part.norm1, part.conv2, part.shortcut, part.norm2, part.shortcut_norm)
+        case ImageBlock():
+            yield from (part.conv1, part.conv2, part.shortcut, part.down.conv, part.norm)
+        case TimeBlock():
+            yield from (part.norm1, part.time, part.conv1, part.norm2, part.conv2)
+            if not isinstance(part.shortcut, nn.Identity):
+                yield part.shortcut
+        case nn.ModuleDict():
+            yield from _keras_order(part["residual"])
+            if "attention" in part:
+                yield part["attention"]
