@@ -1,8 +1,9 @@
 """Cases, data sets and the names a source must provide."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,21 @@ class Augmentation:
     rotations: bool = False
     intensity: float = 0.0
 
+    @classmethod
+    def of(cls, settings: "Augmentation | Mapping[str, Any] | None") -> "Augmentation":
+        """The policy written as a mapping in conf/dataset/*.yaml; None is no augmentation. Raises DataError."""
+        if isinstance(settings, cls):
+            return settings
+        settings = dict(settings or {})
+        unknown = sorted(set(settings) - {"flips", "rotations", "intensity"})
+        if unknown:
+            raise DataError(f"augmentation has unknown keys {unknown}, expected flips, rotations and intensity.")
+        intensity = float(settings.get("intensity") or 0.0)
+        if intensity < 0:
+            raise DataError(f"augmentation.intensity is {intensity}, expected 0 or a small number such as 0.05.")
+        flips = tuple(int(axis) for axis in settings.get("flips") or ())
+        return cls(flips=flips, rotations=bool(settings.get("rotations", False)), intensity=intensity)
+
 
 class Source:
     """Base of every data source: one file in datasets/, one in conf/dataset/.
@@ -60,6 +76,8 @@ class Source:
     name:        key in conf/dataset/ and in the records.
     title:       one line for `action=list`.
     class_names: names of the foreground classes; label value k + 1 is class_names[k].
+    limit:       most cases to use of each split, {split: number}; a split not named, or None, is used whole.
+    version:     raised whenever `read` returns something else for the same files and settings; it enters the fingerprint.
     """
 
     name: str
@@ -68,6 +86,25 @@ class Source:
     channels: int
     class_names: Sequence[str]
     augmentation: Augmentation = Augmentation()
+    limit: Mapping[str, int | None] | None = None
+    version: int = 1
+
+    def __init__(
+        self,
+        limit: Mapping[str, int | None] | None = None,
+        augmentation: Augmentation | Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ):
+        self.limit = dict(limit) if limit else None
+        self.augmentation = Augmentation.of(augmentation)
+        wrong = [axis for axis in self.augmentation.flips if not 0 <= axis < self.spatial_dims]
+        if wrong:
+            raise DataError(
+                f"augmentation.flips has {wrong}, expected axes from 0 to {self.spatial_dims - 1} "
+                f"(the images have {self.spatial_dims} spatial axes)."
+            )
+        if name is not None:
+            self.name = name
 
     def entries(self) -> list[Entry]:
         """Every case, sorted by id. Raises DataError (missing folder, image without mask, ...) naming the file."""
@@ -80,3 +117,29 @@ class Source:
     def content(self) -> bytes | None:
         """For generated data: bytes that determine every case (generator version and settings). None: hash the files."""
         return None
+
+    def settings(self) -> Mapping[str, Any]:
+        """For data in files: JSON-able settings that change what `read` returns, such as the class mapping."""
+        return {}
+
+    def selected(self) -> list[Entry]:
+        """The entries in use: all of them, or the subset that `limit` leaves, spread evenly over the sorted ids."""
+        entries = self.entries()
+        return limited(entries, self.limit) if self.limit else entries
+
+
+def limited(entries: Sequence[Entry], limit: Mapping[str, int | None]) -> list[Entry]:
+    """At most limit[split] entries of each split, evenly spread over the sorted ids. Raises DataError on a bad limit."""
+    for split, most in limit.items():
+        if split not in SPLITS or (most is not None and (not isinstance(most, int) or most < 1)):
+            raise DataError(
+                f"limit has {split}: {most}, expected one of {', '.join(SPLITS)} with a whole number above 0, or null."
+            )
+    kept = []
+    for split in dict.fromkeys(entry.split for entry in entries):
+        part = sorted((entry for entry in entries if entry.split == split), key=lambda entry: entry.id)
+        most = limit.get(split)
+        if most is not None and most < len(part):
+            part = [part[index] for index in np.linspace(0, len(part) - 1, most).round().astype(int)]
+        kept += part
+    return sorted(kept, key=lambda entry: entry.id)

@@ -1,0 +1,153 @@
+"""Reading image and label files, with errors that name the file."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from PIL import Image
+
+from datasets.base import DataError
+
+PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+NIFTI = (".nii.gz", ".nii")
+FORMATS = PICTURES + NIFTI + (".npz",)
+
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile,
+              nibabel.filebasedimages.ImageFileError, Image.DecompressionBombError)
+
+
+def ending(path: Path) -> str:
+    """The known ending of a file name in lower case, `.nii.gz` as a whole, or the empty string."""
+    name = path.name.lower()
+    return next((known for known in FORMATS if name.endswith(known)), "")
+
+
+def stem(path: Path) -> str:
+    """The file name without its known ending."""
+    return path.name[: len(path.name) - len(ending(path))] if ending(path) else path.stem
+
+
+def listing(folder: Path, key: str, endings: tuple[str, ...] = FORMATS) -> list[Path]:
+    """Files of a folder with a known ending, sorted by name, hidden ones left out.
+
+    Raises DataError when the folder is missing, naming it and the config key it comes from.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} does not exist or is not a folder. Expected the data named by {key}: "
+            f"put the data there or set {key}."
+        )
+    return sorted(path for path in folder.iterdir() if ending(path) in endings and not path.name.startswith("."))
+
+
+def load(path: Path, names: tuple[str, ...] = ()) -> tuple[np.ndarray, tuple[float, ...] | None]:
+    """One 2D picture as stored: array (H, W) or (H, W, channels) of its own type, and spacing in mm where known.
+
+    names: keys looked for in an .npz file that holds more than one array.
+    Raises DataError when the file is missing, truncated, damaged or holds a volume.
+    """
+    try:
+        if ending(path) in NIFTI:
+            return _nifti(path)
+        if ending(path) == ".npz":
+            return _npz(path, names), None
+        return _picture(path), None
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist. Restore the file or remove its partner.") from None
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise DataError(
+            f"{path} cannot be read: {error}. Expected a complete {ending(path) or 'image'} file: "
+            "it is truncated or damaged, so fetch it again or remove the case."
+        ) from error
+
+
+def _picture(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            raise DataError(
+                f"{path} holds {picture.n_frames} pages. Volumes are not supported here yet: "
+                "expected one 2D image a file, so split it into single images."
+            )
+        return np.asarray(picture)
+
+
+def _nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    volume = nibabel.load(path)
+    shape = tuple(size for axis, size in enumerate(volume.shape) if axis < 2 or size != 1)
+    if len(shape) != 2:
+        raise DataError(
+            f"{path} is a volume of shape {volume.shape}. Volumes are not supported here yet: expected one 2D image "
+            "a file, so save the slices as single files."
+        )
+    width, height = (float(size) for size in volume.header.get_zooms()[:2])
+    # NIfTI stores x first; rows of an image are y, so that the picture stands upright.
+    return np.asanyarray(volume.dataobj).reshape(shape).T, (height, width)
+
+
+def _npz(path: Path, names: tuple[str, ...]) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as arrays:
+        key = next((name for name in names if name in arrays), None)
+        if key is None and len(arrays.files) == 1:
+            key = arrays.files[0]
+        if key is None:
+            raise DataError(
+                f"{path} holds the arrays {sorted(arrays.files)}, expected one array or one named "
+                f"{' or '.join(names)}. Save it under that name."
+            )
+        array = arrays[key]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] > 4):
+        raise DataError(
+            f"{path} holds an array of shape {array.shape}, expected (H, W) or (H, W, channels) with at most "
+            "4 channels. Volumes are not supported here yet."
+        )
+    return array
+
+
+def unit(array: np.ndarray, window: tuple[float, float] | None = None) -> np.ndarray:
+    """Values as float32 in [0, 1].
+
+    window: (low, high) mapped to 0 and 1 and clipped. Without it uint8 and uint16 are divided by their largest value,
+    bool becomes 0 and 1, and any other type goes from its own smallest to its own largest value. Values that are not
+    finite stay so, for the integrity check to find.
+    """
+    if window is None and array.dtype in (np.uint8, np.uint16):
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    if array.dtype == bool:
+        return array.astype(np.float32)
+    array = array.astype(np.float32)
+    low, high = window if window is not None else (float(array.min()), float(array.max()))
+    return np.clip((array - low) / (high - low), 0, 1) if high > low else np.zeros_like(array)
+
+
+def channels_first(array: np.ndarray) -> np.ndarray:
+    """(H, W) -> (1, H, W) and (H, W, C) -> (C, H, W), contiguous; an alpha channel (the 2nd or 4th) is dropped."""
+    if array.ndim == 2:
+        return array[None]
+    colours = array[..., : {2: 1, 4: 3}.get(array.shape[-1], array.shape[-1])]
+    return np.ascontiguousarray(np.moveaxis(colours, -1, 0))
+
+
+def load_image(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
+    """float32 (C, H, W) in [0, 1] and the spacing in mm (rows, columns) where known. Raises DataError naming the file."""
+    array, spacing = load(path, ("image",))
+    return unit(channels_first(array)), spacing
+
+
+def load_label(path: Path) -> np.ndarray:
+    """int64 (H, W) with the values as stored. Raises DataError when the file is damaged or holds colours."""
+    array, _ = load(path, ("mask", "label"))
+    if array.ndim == 3:
+        if np.any(array[..., :1] != array[..., : min(3, array.shape[-1])]) and array.shape[-1] > 2:
+            raise DataError(
+                f"{path} is a colour picture, expected one channel with a class value per pixel. "
+                "Convert the colours to values and save it as a grey PNG."
+            )
+        array = array[..., 0]
+    if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
+        if not np.all(np.isfinite(array)) or np.any(array != np.round(array)):
+            raise DataError(f"{path} holds values that are no whole numbers, expected a class value per pixel.")
+    return array.astype(np.int64)

@@ -1,0 +1,169 @@
+"""Whether a data set can be trusted, asked before any work is spent on it."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from datasets.base import SPLITS, Case, DataError, Entry, Source
+from datasets.fingerprint import fingerprint
+
+MOST = 10
+"""Problems named in one error; the rest are counted."""
+
+Progress = Callable[[int, int], None]
+"""Called with (cases done, cases in all)."""
+
+
+def check(source: Source, cache: Path | None = None, progress: Progress | None = None) -> list[Entry]:
+    """The entries in use, once the data set has passed; files are read in full the first time only.
+
+    cache: folder where a passed check is remembered by the fingerprint. Generated data have no files to read, so only
+    their entries are checked here. Raises DataError naming up to 10 problems, each with file, finding and fix.
+    """
+    entries = check_entries(source)
+    if source.content() is not None:
+        return entries
+    key = fingerprint(source, cache, entries)
+    if not passed(cache, key):
+        for _ in checked(source, entries, progress):
+            pass
+        remember(cache, key)
+    return entries
+
+
+def check_entries(source: Source) -> list[Entry]:
+    """The entries in use, after the checks that need no file to be opened: ids, splits and patients."""
+    everything = source.entries()
+    problems = []
+    if not everything:
+        raise DataError(f"data set {source.name!r} has no cases. Expected cases in {', '.join(SPLITS)}: check its paths.")
+    for name, count in Counter(entry.id for entry in everything).items():
+        if count > 1:
+            problems.append(f"the id {name!r} is used by {count} cases, expected one. Rename the files so that they differ.")
+    for entry in everything:
+        if entry.split not in SPLITS:
+            problems.append(f"case {entry.id!r} is in the split {entry.split!r}, expected one of {', '.join(SPLITS)}.")
+    for split in SPLITS:
+        if not any(entry.split == split for entry in everything):
+            problems.append(f"the split {split!r} is empty, expected at least one case. Move cases or patients into it.")
+    problems += _shared_groups(everything)
+    _refuse(source, problems)
+    return sorted(source.selected(), key=lambda entry: entry.id)
+
+
+def _shared_groups(entries: Sequence[Entry]) -> list[str]:
+    """Patients in more than one split: what is learnt about them in training would be tested."""
+    members: dict[str, dict[str, Entry]] = {}
+    for entry in entries:
+        members.setdefault(entry.group, {}).setdefault(entry.split, entry)
+    problems = []
+    for group, found in members.items():
+        if len(found) > 1:
+            where = " and ".join(f"{split} ({_name(entry)})" for split, entry in sorted(found.items()))
+            problems.append(
+                f"patient (group) {group!r} is in {where}, expected in one split only. "
+                "Move all cases of this patient to one split."
+            )
+    return problems
+
+
+def checked(
+    source: Source, entries: Sequence[Entry], progress: Progress | None = None, keep: Callable[[Case], object] = id
+) -> Iterator:
+    """keep(case) of every entry in order, read by a few threads, for as long as no fault is found.
+
+    Once a case has a fault nothing more is yielded; reading goes on until 10 faults are known. Then DataError.
+    """
+    problems: list[str] = []
+    foreground: set[str] = set()
+
+    def visit(entry: Entry):
+        case, faults = _read(source, entry)
+        return entry, faults, None if faults else keep(case), not faults and bool(case.label.any())
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for done, (entry, faults, kept, marked) in enumerate(pool.map(visit, entries), 1):
+            problems += faults
+            if marked:
+                foreground.add(entry.split)
+            if progress is not None:
+                progress(done, len(entries))
+            if len(problems) >= MOST:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
+            if not problems:
+                yield kept
+    if not problems and "train" not in foreground:
+        problems.append(
+            "no training label holds any foreground, expected the classes "
+            f"{', '.join(source.class_names)}. Check the class values in conf/dataset."
+        )
+    _refuse(source, problems)
+
+
+def _read(source: Source, entry: Entry) -> tuple[Case | None, list[str]]:
+    """The case and what is wrong with it."""
+    try:
+        case = source.read(entry)
+    except DataError as error:
+        return None, [str(error)]
+    name, problems = _name(entry), []
+    if case.image.ndim != source.spatial_dims + 1 or case.image.shape[0] != source.channels:
+        problems.append(
+            f"{name}: the image has shape {case.image.shape}, expected {source.channels} channel(s) and "
+            f"{source.spatial_dims} spatial axes. Convert it, or set the number of channels of this data set."
+        )
+    elif case.image.shape[1:] != case.label.shape:
+        problems.append(
+            f"{name}: the image has the size {_size(case.image.shape[1:])} and the mask {_size(case.label.shape)}, "
+            "expected the same (rows x columns). Export the mask again at the size of its image."
+        )
+    if not np.isfinite(case.image).all():
+        count = int(np.count_nonzero(~np.isfinite(case.image)))
+        problems.append(f"{name}: the image holds {count} values that are not finite (NaN or infinite). Replace them.")
+    elif case.image.size and (case.image.min() < 0 or case.image.max() > 1):
+        problems.append(
+            f"{name}: the image goes from {case.image.min():.4g} to {case.image.max():.4g}, expected 0 to 1. Scale it."
+        )
+    if case.image.size == 0:
+        problems.append(f"{name}: the image is empty (shape {case.image.shape}). Remove the case.")
+    elif case.label.size and (case.label.min() < 0 or case.label.max() > len(source.class_names)):
+        values = [int(v) for v in np.unique(case.label) if not 0 <= v <= len(source.class_names)]
+        problems.append(
+            f"{name}: the label holds the value(s) {values[:8]}, expected 0 (background) to {len(source.class_names)} "
+            f"({', '.join(source.class_names)}). Map or correct them."
+        )
+    return case, problems
+
+
+def _name(entry: Entry) -> str:
+    return " with ".join(str(path) for path in entry.files) or f"case {entry.id}"
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _refuse(source: Source, problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    lines = [f"data set {source.name!r} has {len(problems)} problem(s):", *(f"  - {text}" for text in problems[:MOST])]
+    if len(problems) > MOST:
+        lines.append(f"  and {len(problems) - MOST} more.")
+    raise DataError("\n".join(lines))
+
+
+def passed(cache: Path | None, key: str) -> bool:
+    """Whether data with this fingerprint has passed before."""
+    return cache is not None and (cache / "checked" / key).exists()
+
+
+def remember(cache: Path | None, key: str) -> None:
+    """Notes that data with this fingerprint has passed."""
+    if cache is not None:
+        (cache / "checked").mkdir(parents=True, exist_ok=True)
+        (cache / "checked" / key).touch()

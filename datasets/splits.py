@@ -1,0 +1,50 @@
+"""Splits that depend on the names in them and on a seed, never on the order in which files were found."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from datasets.base import SPLITS, DataError
+
+
+def shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """The distinct names in an order set by the hash of seed and name, so that adding one leaves the order of the others."""
+    return sorted(set(names), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
+
+
+def held_out(names: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """`fraction` of the names, rounded, and at least one of each side when there are two or more.
+
+    Raises DataError unless 0 < fraction < 1.
+    """
+    if not 0 < fraction < 1:
+        raise DataError(f"val_fraction is {fraction}, expected a number between 0 and 1, such as 0.15.")
+    order = shuffled(names, seed)
+    count = min(max(round(fraction * len(order)), 1), max(len(order) - 1, 0))
+    return set(order[:count])
+
+
+def by_fraction(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Group -> split, with about fractions[split] of the groups in each; every split gets one if there are enough.
+
+    Raises DataError when a split is missing, a fraction is not positive or they do not sum to 1.
+    """
+    fractions = {split: float(fraction) for split, fraction in fractions.items()}
+    if set(fractions) != set(SPLITS) or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise DataError(
+            f"fractions is {fractions}, expected positive numbers for train, val and test that sum to 1, "
+            "such as {train: 0.7, val: 0.1, test: 0.2}."
+        )
+    order = shuffled(groups, seed)
+    if len(order) < len(SPLITS):
+        raise DataError(
+            f"{len(order)} group(s) of cases cannot fill train, val and test. Expected 3 or more patients (groups): "
+            "add data, or check the regular expression that finds the group in a file name."
+        )
+    test = max(round(fractions["test"] * len(order)), 1)
+    val = max(round(fractions["val"] * len(order)), 1)
+    test = min(test, len(order) - 2)
+    val = min(val, len(order) - 1 - test)
+    return {
+        group: "test" if place < test else "val" if place < test + val else "train"
+        for place, group in enumerate(order)
+    }
