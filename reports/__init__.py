@@ -1,0 +1,5 @@
+"""Reports: tables, figures and words drawn from the records of the result store alone."""
+
+from reports.write import write
+
+__all__ = ["write"]

@@ -1,0 +1,91 @@
+"""What a method cost: parameters, training, network evaluations, time and memory per image."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks.store import Results
+from reports import words
+from reports.curves import Curve, Variant
+from reports.document import Table
+from reports.trials import absences, of_dataset
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Means over seeds; None where it was not measured."""
+
+    parameters: float | None
+    training_seconds: float | None
+    training_steps: float | None
+    nfe: float | None
+    seconds: float | None
+    spread: float | None
+    memory: float | None
+    repeats: int | None
+
+
+def cost(results: Results, curve: Curve) -> Cost:
+    """What a variant cost on a data set."""
+    variant = curve.variant
+    trials = [t for t in of_dataset(results, curve.dataset) if t.config["method"]["name"] == variant.method]
+    costs = [found for found in (trial.cost for trial in trials) if found]
+    calls = [call for found in costs for call in found.get("inference") or [] if _same(call, variant)]
+
+    def mean(rows, key):
+        values = [row[key] for row in rows if row.get(key) is not None]
+        return sum(values) / len(values) if values else None
+
+    repeats = mean(calls, "repeats")
+    return Cost(
+        mean(costs, "parameters"), mean(costs, "training_seconds"), mean(costs, "training_steps"), mean(calls, "nfe"),
+        mean(calls, "seconds_median"), mean(calls, "seconds_iqr"), mean(calls, "peak_memory_mib"),
+        None if repeats is None else int(repeats),
+    )  # fmt: skip
+
+
+def _same(call: dict, variant: Variant) -> bool:
+    return (call.get("steps") or 0) == variant.steps and (call.get("sampler") or "") == variant.sampler
+
+
+def cost_table(results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str]) -> Table:
+    """What the accuracy cost, a row per data set and variant, and a row with the reason for each trial without result."""
+    rows, data = [], []
+    for dataset, found in curves.items():
+        for curve in found:
+            it = cost(results, curve)
+            training = words.duration(it.training_seconds)
+            if it.training_steps:
+                training += f" ({it.training_steps:,.0f} steps)"
+            image = words.duration(it.seconds)
+            if it.spread is not None:
+                image += f" (IQR {words.duration(it.spread)})"
+            memory = words.NOTHING if it.memory is None else f"{it.memory:,.1f} MiB"
+            nfe = words.NOTHING if it.nfe is None else f"{it.nfe:g}"
+            rows.append([dataset, names[curve.variant], words.quantity(it.parameters), training, nfe, image, memory])
+            data.append(
+                {"dataset": dataset, "method": curve.variant.method, "steps": curve.variant.steps,
+                 "sampler": curve.variant.sampler, "parameters": it.parameters, "training_seconds": it.training_seconds,
+                 "training_steps": it.training_steps, "nfe": it.nfe, "seconds_median": it.seconds,
+                 "seconds_iqr": it.spread, "repeats": it.repeats, "peak_memory_mib": it.memory, "note": ""}
+            )  # fmt: skip
+        for absence in absences(results, dataset):
+            rows.append([dataset, f"{absence.title}: {absence.words}", *[words.NOTHING] * 5])
+            data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
+    columns = ["data set", "method", "parameters", "training", "NFE", "time per image", "peak memory"]
+    caption = (
+        "What the accuracy cost. NFE: evaluations of the main network for one image. Time per image: median (IQR: "
+        "interquartile range) of repeated calls with batch size 1 after warm-up; loading of model and data is outside. "
+        f"Peak memory: beyond the weights, for one image. {_machine(results)}"
+    )
+    return Table("cost", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def _machine(results: Results) -> str:
+    places = []
+    for trial in results.trials:
+        env = trial.environment
+        if env:
+            threads = f", {words.plural(int(env['threads']), 'thread')}" if env.get("threads") else ""
+            places.append(f"{env.get('device', 'unknown device')} ({env.get('cpu', 'unknown processor')}{threads})")
+    return f"Measured on {words.listing(list(dict.fromkeys(places)))}." if places else ""

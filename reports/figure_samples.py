@@ -1,0 +1,145 @@
+"""Example rows: what a method was given and what it made of it, errors in colour."""
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from reports.style import WIDTH
+
+MISSED = "#8b0000"
+ADDED = "#ff9d9d"
+CONFUSED = "#7b3294"
+CORRECT = ("#1b9e77", "#4393c3", "#d9b430", "#8c9fb5")
+"""One colour per class, repeated beyond four."""
+OUTLINE = "#ffffff"
+
+
+def draw(columns: list[str], images: list[np.ndarray], rows: dict[str, list[tuple | None]], classes: list[str]) -> Figure:
+    """One row of inputs, then one row per variant.
+
+    columns: titles, one per sigma; images: (C, h, w) uint8, or None where nothing is stored; rows: name -> per column
+    (label (h, w), prediction (h, w), text printed into the picture), or None.
+    """
+    shape = next(image.shape[1:] for image in images if image is not None)
+    left, right, top, gap = 1.25, 0.05, 0.28, 0.05
+    width = (WIDTH - left - right - gap * (len(columns) - 1)) / len(columns)
+    width = min(width, 1.9)
+    height = min(width * shape[0] / shape[1], 2.2 * width)
+    legend = 0.62 if len(classes) > 1 else 0.42
+    total_width = left + right + len(columns) * width + (len(columns) - 1) * gap
+    total_height = top + (1 + len(rows)) * (height + gap) + legend
+    figure = Figure(figsize=(total_width, total_height))
+    for row, (name, cells) in enumerate([("input", images), *rows.items()]):
+        bottom = total_height - top - (row + 1) * height - row * gap
+        figure.text(0.06 / total_width, (bottom + height / 2) / total_height, _wrapped(name), va="center", fontsize=8.5)
+        for column, cell in enumerate(cells):
+            where = (left + column * (width + gap), bottom, width, height)
+            scale = (total_width, total_height, total_width, total_height)
+            ax = figure.add_axes([value / by for value, by in zip(where, scale)])
+            ax.set_axis_off()
+            if row == 0:
+                ax.set_title(columns[column], fontsize=9, pad=3)
+            if cell is None:
+                ax.text(0.5, 0.5, "not stored", ha="center", va="center", fontsize=8, color="#777777")
+            elif row == 0:
+                ax.imshow(_rgb(cell), interpolation="nearest", aspect="auto")
+            else:
+                _prediction(ax, images[column], *cell)
+    _legend(figure, classes, any(cell is not None for cells in rows.values() for cell in cells))
+    return figure
+
+
+def overlay(image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """The image in grey with errors and correct foreground in colour. Returns (h, w, 3) in [0, 1].
+
+    image: (C, h, w) uint8; label and prediction: (h, w) class indices. Pixels missed, added, given another foreground
+    class and correct are told apart.
+    """
+    grey = _rgb(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    # Paler than the input, so that strong noise does not drown the colours.
+    picture = 0.4 + 0.55 * grey
+    kinds = [
+        ((label > 0) & (prediction == 0), MISSED, 0.85),
+        ((label == 0) & (prediction > 0), ADDED, 0.85),
+        ((label > 0) & (prediction > 0) & (label != prediction), CONFUSED, 0.85),
+    ]
+    kinds += [
+        ((label == k) & (prediction == k), CORRECT[(k - 1) % len(CORRECT)], 0.45) for k in np.unique(label) if k > 0
+    ]
+    for mask, color, alpha in kinds:
+        picture[mask] = (1 - alpha) * picture[mask] + alpha * np.array(to_rgb(color))
+    return picture
+
+
+def plane(volume_label: np.ndarray) -> tuple:
+    """Index of the 2D slice that shows most of a label: () for 2D, else (axis, position) of a 3D label."""
+    if volume_label.ndim == 2:
+        return ()
+    best = None
+    for axis in range(3):
+        areas = (volume_label > 0).sum(axis=tuple(other for other in range(3) if other != axis))
+        position = int(areas.argmax()) if areas.any() else volume_label.shape[axis] // 2
+        if best is None or areas.max() > best[0]:
+            best = (areas.max(), axis, position)
+    return best[1:]
+
+
+def cut(array: np.ndarray, where: tuple, leading: int = 0) -> np.ndarray:
+    """The slice `where` (from `plane`) of an array with `leading` axes before the spatial ones."""
+    return array if not where else np.take(array, where[1], axis=where[0] + leading)
+
+
+def _prediction(ax, image, label, prediction, text) -> None:
+    if image is None:
+        image = np.full((1, *label.shape), 128, dtype=np.uint8)
+    ax.imshow(overlay(image, label, prediction), interpolation="nearest", aspect="auto")
+    for k in np.unique(label):
+        if k > 0 and (label != k).any():
+            ax.contour(label == k, levels=[0.5], colors=OUTLINE, linewidths=0.7)
+    ax.text(
+        0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=7.5, color="black",
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.2},
+    )  # fmt: skip
+
+
+def _legend(figure: Figure, classes: list[str], predictions: bool) -> None:
+    if not predictions:
+        return
+    several = len(classes) > 1
+    handles = [
+        Patch(facecolor=MISSED, label="missed (false negative)"),
+        Patch(facecolor=ADDED, label="added (false positive)"),
+    ]
+    if several:
+        handles.append(Patch(facecolor=CONFUSED, label="wrong class"))
+    handles.append(Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=_dark_edge()))
+    handles += [
+        Patch(facecolor=CORRECT[k % len(CORRECT)], label=f"correct {name}" if several else "correct")
+        for k, name in enumerate(classes)
+    ]
+    figure.legend(handles=handles, loc="lower center", ncols=4, fontsize=8, handlelength=1.4, columnspacing=1.3)
+
+
+def _dark_edge():
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=3.0, foreground="#444444"), Normal()]
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """(C, h, w) uint8 as (h, w, 3) in [0, 1]; anything but three channels is shown by its first."""
+    channels = image if image.shape[0] == 3 else image[:1].repeat(3, axis=0)
+    return np.moveaxis(channels, 0, -1) / 255.0
+
+
+def _wrapped(name: str) -> str:
+    """Long names on lines of their own words, so that they fit beside the pictures."""
+    lines = [""]
+    for word in name.replace(" (", "\n(").replace("\n", " \n").split(" "):
+        if word.startswith("\n") or len(lines[-1]) + len(word) > 15:
+            lines.append(word.lstrip("\n"))
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(line for line in lines if line)

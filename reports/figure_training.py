@@ -1,0 +1,101 @@
+"""Training curves: loss above, validation DSC below, one column per method."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from benchmarks.store import TrialView
+from reports import style, training
+from reports.style import WIDTH, Look
+
+LEFT, RIGHT, TOP, BOTTOM = 0.65, 0.12, 0.3, 0.4
+BETWEEN = 0.6
+LOSS, SCORE, JOINT = 1.35, 1.5, 0.14
+"""Inches: margins, the gap between columns, the heights of the two panels of a method and the gap between them."""
+
+
+def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
+    """methods: name -> its look and its trials (one per seed) on one data set."""
+    columns = style.columns(len(methods))
+    blocks = math.ceil(len(methods) / columns)
+    width, block = WIDTH if columns > 1 else 4.6, TOP + LOSS + JOINT + SCORE + BOTTOM
+    figure = Figure(figsize=(width, block * blocks + 0.3))
+    drawn = {"best": False, "ceiling": False, "stage": False}
+    floor = 1.0
+    for place, (name, (look, trials)) in enumerate(methods.items()):
+        loss, score = _axes(figure, place // columns, place % columns, columns, block)
+        smallest_loss = math.inf
+        for trial in trials:
+            lowest_score, lowest_loss = _trial(loss, score, trial, look, drawn)
+            floor, smallest_loss = min(floor, lowest_score), min(smallest_loss, lowest_loss)
+        loss.set_title(name)
+        if 0 < smallest_loss < math.inf:
+            loss.set_yscale("log")
+        score.set_xlabel("optimiser step")
+        loss.sharex(score)
+        loss.tick_params(labelbottom=False)
+        score.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if place % columns == 0:
+            loss.set_ylabel("training loss")
+            score.set_ylabel("validation DSC")
+    for score in figure.axes[1::2]:
+        score.set_ylim(max(0.0, math.floor(floor * 20) / 20 - 0.02), 1.02)
+    _legend(figure, drawn)
+    return figure
+
+
+def _axes(figure: Figure, row: int, column: int, columns: int, block: float):
+    """The two panels of a method: training loss, validation DSC. Placed by hand, as automatic layout takes longer than
+    drawing."""
+    total_width, total_height = figure.get_size_inches()
+    width = (total_width - LEFT - RIGHT - BETWEEN * (columns - 1)) / columns
+    left, top = LEFT + column * (width + BETWEEN), total_height - row * block - TOP
+    boxes = [(left, top - LOSS, width, LOSS), (left, top - LOSS - JOINT - SCORE, width, SCORE)]
+    scale = (total_width, total_height, total_width, total_height)
+    return [figure.add_axes([value / by for value, by in zip(box, scale)]) for box in boxes]
+
+
+def _trial(loss, score, trial: TrialView, look: Look, drawn: dict) -> tuple[float, float]:
+    """Draw one trial and return its lowest validation DSC (1 where there is none) and its lowest loss."""
+    history = trial.history
+    lowest_score, lowest_loss = 1.0, math.inf
+    for steps, values in training.series(history, "train", "total"):
+        loss.plot(*_thinned(steps, values), color=look.color, linewidth=1.0)
+        lowest_loss = min(lowest_loss, float(values.min()))
+    for steps, values in training.series(history, "val", "dsc_ceiling"):
+        score.plot(steps, values, color="#555555", linewidth=1.2, linestyle=(0, (4, 2)))
+        lowest_score, drawn["ceiling"] = min(lowest_score, float(values.min())), True
+    for steps, values in training.series(history, "val", "dsc"):
+        score.plot(steps, values, color=look.color, linewidth=1.2, marker=look.marker, markersize=3)
+        best = int(values.argmax())
+        score.plot(steps[best], values[best], marker="o", markersize=9, markerfacecolor="none", markeredgecolor="black")
+        lowest_score, drawn["best"] = min(lowest_score, float(values.min())), True
+    for start in list(training.offsets(history).values())[1:]:
+        for ax in (loss, score):
+            ax.axvline(start, color="#999999", linewidth=0.8, linestyle=(0, (1, 1.5)))
+        drawn["stage"] = True
+    return lowest_score, lowest_loss
+
+
+def _thinned(steps: np.ndarray, values: np.ndarray, points: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """At most `points` points, each the mean over a stretch of steps."""
+    if len(steps) <= points:
+        return steps, values
+    parts = np.array_split(np.arange(len(steps)), points)
+    return np.array([steps[p].mean() for p in parts]), np.array([values[p].mean() for p in parts])
+
+
+def _legend(figure: Figure, drawn: dict) -> None:
+    handles = []
+    if drawn["best"]:
+        handles.append(Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none",
+                              markeredgecolor="black", label="selected (best validation DSC)"))  # fmt: skip
+    if drawn["ceiling"]:
+        handles.append(Line2D([], [], color="#555555", linestyle=(0, (4, 2)), label="ceiling: label encoded and decoded"))
+    if drawn["stage"]:
+        handles.append(Line2D([], [], color="#999999", linestyle=(0, (1, 1.5)), label="next training stage"))
+    if handles:
+        figure.legend(handles=handles, loc="lower center", ncols=len(handles))

@@ -1,0 +1,82 @@
+"""A document as GitHub-flavoured markdown."""
+
+import re
+
+import pandas as pd
+
+from reports.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph, Table
+
+NUMBER_LIKE = re.compile(r"^[-+\u2212<>\u2265~]?\s?[\d.]+.*$|^\u2013?$")
+
+
+def render(document: Document) -> str:
+    """The whole document; tables and figures are numbered in the order in which they occur."""
+    parts = [f"# {inline(document.title)}"]
+    tables = figures = 0
+    for block in document.blocks:
+        if isinstance(block, Table):
+            tables += 1
+            parts.append(f"**Table {tables}.** {inline(block.caption)}\n\n{table(block.frame)}")
+            parts.append(f"[tables/{block.name}.csv](tables/{block.name}.csv)")
+        elif isinstance(block, Figure):
+            figures += 1
+            parts.append(f"![{inline(block.alt)}]({block.png})")
+            parts.append(f"**Figure {figures}.** {inline(block.caption)} ([SVG]({block.svg}))")
+        else:
+            parts.append(_plain(block))
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"{'#' * block.level} {inline(block.text)}"
+        case Paragraph():
+            return inline(block.text)
+        case Bullets():
+            return "\n".join(f"- {inline(item)}" for item in block.items)
+        case Code():
+            return f"```{block.language}\n{block.text.rstrip()}\n```"
+    raise TypeError(f"a document cannot hold a {type(block).__name__}, expected one of {Block}.")
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A pipe table. Columns of numbers stand to the right; a line break within a cell is kept."""
+    cells = [[_cell(value) for value in row] for row in frame.astype(object).to_numpy()]
+    header = [_cell(name) for name in frame.columns]
+    right = [bool(cells) and all(NUMBER_LIKE.match(row[k]) for row in cells) for k in range(len(header))]
+    widths = [max(3, *(len(row[k]) for row in [header, *cells])) for k in range(len(header))]
+    rule = ["-" * (width - 1) + ":" if flag else "-" * width for width, flag in zip(widths, right)]
+
+    def line(row):
+        padded = (text.rjust(w) if flag else text.ljust(w) for text, w, flag in zip(row, widths, right))
+        return "| " + " | ".join(padded) + " |"
+
+    return "\n".join([line(header), line(rule), *map(line, cells)])
+
+
+def _cell(value) -> str:
+    text = "" if value is None else str(value)
+    return inline(text).replace("|", "\\|").replace("\n", "<br>")
+
+
+def inline(text: str) -> str:
+    """Escape everything but `code` and **strong**."""
+    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", text)
+    return "".join(part if odd else _escape(part) for part, odd in zip(parts, _alternating()))
+
+
+def _alternating():
+    while True:
+        yield False
+        yield True
+
+
+def _escape(text: str) -> str:
+    text = re.sub(r"([\\*`~$])", r"\\\1", text)
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("](", "\\](")
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    # What would start a quotation, a list or a heading at the beginning of a line.
+    text = re.sub(r"^(\s*)([>#+-]\s)", r"\1\\\2", text)
+    # Underscores within a word are literal anyway; escaping those too would make names hard to read in the source.
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

@@ -1,0 +1,82 @@
+"""A finished report on disk: report.md, records.csv, tables/ and figures/, all of them or none."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results
+from reports import markdown
+from reports.document import Document, write_tables
+
+STALE_SECONDS = 3600.0
+
+
+def write(results: Results, folder: Path) -> Path:
+    """Draw the report of a suite into `folder`, replacing what is there, and return the path of report.md.
+
+    Everything is drawn beside `folder` and put in its place at the end, so a killed run leaves the former report. Raises
+    ValueError for a suite that has no report.
+    """
+    folder = Path(folder)
+    build = _builder(str(results.suite.get("name")))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(folder)
+    drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        document = build(results, drawn)
+        write_tables(document, drawn)
+        write_records(results, drawn / "records.csv")
+        (drawn / "report.md").write_text(markdown.render(document), encoding="utf-8")
+        drawn.chmod(0o755)
+        _put(drawn, folder)
+    finally:
+        shutil.rmtree(drawn, ignore_errors=True)
+    return folder / "report.md"
+
+
+def write_records(results: Results, path: Path) -> None:
+    """Every record the report used, in a fixed order of columns and rows."""
+    records = results.records
+    columns = [*RECORD_COLUMNS, *(name for name in records.columns if name not in RECORD_COLUMNS)]
+    records = records.reindex(columns=columns).sort_values([*RECORD_ORDER, "trial"], kind="stable")
+    records.to_csv(path, index=False)
+
+
+def _builder(suite: str) -> Callable[[Results, Path], Document]:
+    # Drawing libraries take a second to load, which commands that draw nothing need not spend.
+    if suite == "noise_robustness":
+        from reports.noise_robustness import build
+
+        return build
+    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: noise_robustness.")
+
+
+def _put(drawn: Path, folder: Path) -> None:
+    """Move the drawn report to its place. A folder that is not empty cannot be replaced in one step, so the former one is
+    moved aside first; it comes back should the second step fail."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    former = aside / "former"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(folder, former)
+        try:
+            os.rename(drawn, folder)
+        except OSError:
+            if not folder.exists():
+                os.rename(former, folder)
+                raise
+            # Another run put its report here in between, drawn from the same store: its report is as good as ours.
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    """What a killed run left behind; a run still at work is younger than that."""
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
