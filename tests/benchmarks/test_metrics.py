@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.metrics import pooled_dsc, score
 
 
-def random_labels(seed, shape=(12, 15), classes=2, smooth=1.5, background=3.0):
+def random_labels(seed, shape=(12, 15), classes=2, smooth=1.5, background=5.0):
     """A prediction and a label that overlap partly.
 
     With the highest `background` a class is missing, in some seeds, from one of them or from both.
