@@ -77,7 +77,7 @@ def test_classes_score_as_the_formulas_written_out_in_full(seed, shape, spacing)
 
 @pytest.mark.parametrize("seed", range(12))
 def test_pooled_row_sums_the_counts_and_averages_the_distances(seed):
-    prediction, label = random_labels(seed, classes=3)
+    prediction, label = random_labels(seed, classes=3, background=2.0)
     rows = score(prediction, label, ["a", "b", "c"], None)
     common = sum(((prediction == k) & (label == k)).sum() for k in (1, 2, 3))
     volume = (prediction > 0).sum() + (label > 0).sum()
