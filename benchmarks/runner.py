@@ -13,7 +13,7 @@ import psutil
 import torch
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
