@@ -1,0 +1,117 @@
+"""What generated data sets share: names, splits, seeds and random fields."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from datasets.base import SPLITS, Augmentation, Case, DataError, Entry, Source
+
+
+class Phantom(Source):
+    """A generated data set. A subclass defines `draw`, which makes one image and its label.
+
+    Every subject has its own random generator, seeded by data set, seed, split and number, and every frame has one
+    more. A case is therefore the same whatever is generated before it and however many others there are.
+    """
+
+    version = 1
+
+    def __init__(
+        self,
+        cases: Mapping[str, int],
+        size: int = 128,
+        seed: int = 0,
+        frames: int = 1,
+        limit: Mapping[str, int | None] | None = None,
+        augmentation: Augmentation | Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ):
+        """cases: number of subjects in each split; size: pixels along each side; frames: images of each subject."""
+        super().__init__(limit, augmentation, name)
+        self.cases = {split: int(cases.get(split, 0)) for split in SPLITS}
+        if set(cases) - set(SPLITS) or min(self.cases.values()) < 1:
+            raise DataError(
+                f"dataset.{self.name}.cases is {dict(cases)}, expected a number above 0 for each of train, val and test."
+            )
+        if size < 32 or frames < 1:
+            raise DataError(
+                f"dataset.{self.name} has size {size} and frames {frames}, expected a size of 32 or more and 1 or more "
+                "frames."
+            )
+        self.size, self.seed, self.frames = int(size), int(seed), int(frames)
+
+    def draw(
+        self, subject: np.random.Generator, frame: np.random.Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
+        """One image float32 (C, size, size) in [0, 1], its label int64 (size, size) and the spacing in mm or None.
+
+        subject: the same stream of random numbers for all frames of a subject; frame: another one for each frame;
+        time: the place of the frame among those of its subject, from 0 to 1 (exclusive).
+        """
+        raise NotImplementedError
+
+    def entries(self) -> list[Entry]:
+        found = []
+        for split, count in self.cases.items():
+            for number in range(count):
+                group = f"{split}_{number:03d}"
+                names = [group] if self.frames == 1 else [f"{group}_frame{frame}" for frame in range(self.frames)]
+                found += [Entry(name, group, split) for name in names]
+        return sorted(found, key=lambda entry: entry.id)
+
+    def read(self, entry: Entry) -> Case:
+        frame = int(entry.id.rpartition("frame")[2]) if self.frames > 1 else 0
+        image, label, spacing = self.draw(self._generator(entry.group), self._generator(entry.id + ":"), frame / self.frames)
+        return Case(entry.id, entry.group, image, label, spacing)
+
+    def _generator(self, name: str) -> np.random.Generator:
+        digest = hashlib.sha256(f"{type(self).__name__}:{self.seed}:{name}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+    def content(self) -> bytes:
+        settings = [type(self).__name__, self.version, self.size, self.seed, self.frames]
+        return json.dumps(settings).encode()
+
+
+def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows y and columns x of the pixel centres, each (size, size), in units of the side length."""
+    centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+    return np.meshgrid(centres, centres, indexing="ij")
+
+
+def noise(generator: np.random.Generator, size: int, features: int) -> np.ndarray:
+    """A smooth random field (size, size) of zero mean and about unit variance, with `features` bumps along each side."""
+    weights = _spline_weights(size, features)
+    lattice = generator.standard_normal((features + 3, features + 3)).astype(np.float32)
+    return 2.1 * (weights @ lattice @ weights.T)
+
+
+@lru_cache
+def _spline_weights(size: int, features: int) -> np.ndarray:
+    """Cubic B-spline weights (size, features + 3) of the lattice points at each pixel centre."""
+    position = (np.arange(size) + 0.5) / size * features + 1
+    t = np.abs(position[:, None] - np.arange(features + 3))
+    near, far = 2 / 3 - t**2 + t**3 / 2, (2 - t) ** 3 / 6
+    return np.where(t < 1, near, np.where(t < 2, far, 0)).astype(np.float32)
+
+
+def warped_noise(generator: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A smooth random field of zero mean and about unit variance, with features of about one unit of u and of v.
+
+    u, v: coordinates of any shape (both the same) at which the field is wanted.
+    """
+    low = np.floor([u.min(), v.min()]).astype(int) - 1
+    high = np.ceil([u.max(), v.max()]).astype(int) + 2
+    lattice = generator.standard_normal(high - low).astype(np.float32)
+    return 2.1 * ndimage.map_coordinates(lattice, [u - low[0], v - low[1]], order=3, mode="reflect", prefilter=False)
+
+
+def step(distance: np.ndarray, width: float) -> np.ndarray:
+    """A smooth step from 0 (distance well below zero) to 1 (well above), `width` wide."""
+    t = np.clip(distance / width + 0.5, 0, 1)
+    return t * t * (3 - 2 * t)
