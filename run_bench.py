@@ -56,6 +56,7 @@ def run(config, overrides: list[str]) -> int:
     store.open()
     trials = runner.make_plan(config)
     runner.check_store(store, trials)
+    runner.fabric_for(config)
     runner.work(config, store, trials)
     runner.measure_costs(config, store, trials)
     results = store.results(describe(config, overrides), [(t.key, [c.key for c in t.conditions]) for t in trials])

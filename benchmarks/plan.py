@@ -151,12 +151,10 @@ def chosen(config: DictConfig, key: str) -> list:
 def image_size(config: DictConfig, dataset: str) -> list[int]:
     """The size a data set is worked on at in this profile. Raises BadInput where none is given."""
     sizes = config.dataset[dataset].image_size
-    if OmegaConf.is_list(sizes):
-        return [int(side) for side in sizes]
     if config.profile.name not in sizes:
         raise BadInput(
             f"dataset.{dataset}.image_size: has no entry for profile {config.profile.name}; "
-            f"give one, e.g. dataset.{dataset}.image_size=[128,128]."
+            f"give one: +dataset.{dataset}.image_size.{config.profile.name}=[128,128]."
         )
     return [int(side) for side in sizes[config.profile.name]]
 

@@ -253,6 +253,8 @@ def fabric_for(config: DictConfig) -> Fabric:
     except Exception as error:  # a device that is not there raises errors of many kinds
         raise BadInput(f"device={config.device} or training.precision={config.training.precision}: {error}") from error
     torch.use_deterministic_algorithms(bool(config.deterministic), warn_only=True)
+    # Deterministic mode also fills every new tensor, a debugging aid that costs time and changes no result here.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     return fabric
 
 

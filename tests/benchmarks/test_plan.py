@@ -1,0 +1,98 @@
+"""A trial's name follows from what decides its weights, and from nothing else."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from benchmarks import plan
+from benchmarks.configuration import configure
+from benchmarks.errors import BadInput
+from benchmarks.runner import make_plan
+
+TINY = ["profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]"]
+
+
+@pytest.fixture
+def planned(tmp_path):
+    return lambda *overrides: make_plan(configure([*TINY, f"paths.runs={tmp_path}", *overrides]))
+
+
+@pytest.mark.parametrize(
+    "override, same",
+    [
+        ("suite.sigmas=[0,0.3]", True),
+        ("suite.steps=[5]", True),
+        ("noise.rescale=none", True),
+        ("method.resunet.title=Another", True),
+        ("seeds=[1]", False),
+        ("training.steps=25", False),
+        ("training.learning_rate=2e-3", False),
+        ("method.resunet.size=small", False),
+        ("dataset.phantom_glands.image_size.tiny=[64,64]", False),
+        ("dataset.phantom_glands.limit={train: 4, val: 2, test: 6}", False),
+    ],
+)
+def test_the_name_changes_with_what_decides_the_weights_only(planned, override, same):
+    assert (planned()[0].key == planned(override)[0].key) is same
+
+
+def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
+    keys = set()
+    for override in ("noise.rescale=image", "noise.rescale=none", "suite.eta=0.5", "suite.sampler=ddpm", "suite.ensemble=2"):
+        keys |= {c.key for c in plan.conditions(configure([override]), True, [32, 32])}
+    assert len(keys) == 5 * 12 * 2
+
+
+def test_deterministic_methods_are_tested_once_per_sigma():
+    assert len(plan.conditions(configure([]), False, [32, 32])) == 12
+    assert len(plan.conditions(configure([]), True, [32, 32])) == 24
+
+
+def test_a_trial_is_found_without_its_data_by_what_was_asked_for(planned):
+    config = configure(TINY)
+    asked = plan.request_key(plan.request(config, "resunet", "phantom_glands", 0))
+    assert planned()[0].config["request"] == asked
+    other = plan.request(configure([*TINY, "training.steps=5"]), "resunet", "phantom_glands", 0)
+    assert plan.request_key(other) != asked
+
+
+def test_an_image_size_that_a_method_cannot_take_is_refused_before_any_work(planned):
+    with pytest.raises(BadInput, match=r"method\.resunet on phantom_glands: image_size is \(30, 30\)"):
+        planned("dataset.phantom_glands.image_size.tiny=[30,30]")
+
+
+@pytest.mark.parametrize(
+    "target, message",
+    [("no_such_package.Method", "cannot be imported"), ("torch.nn.Linear", "expected a subclass")],
+)
+def test_a_class_that_is_no_method_is_refused(planned, target, message):
+    with pytest.raises(BadInput, match=message):
+        planned(f"method.resunet._target_={target}")
+
+
+def test_an_unknown_sampler_is_refused():
+    with pytest.raises(BadInput, match="sampling.sampler is 'dddim', expected one of ddpm, ddim"):
+        plan.conditions(configure(["suite.sampler=dddim"]), True, [32, 32])
+
+
+def code_hash(folder) -> str:
+    """The code version of the method in `folder`, taken in a fresh process as a user's would be."""
+    program = "import own.net; from benchmarks.plan import code_version; print(code_version(own.net.Net))"
+    return subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": f"{folder}:."}, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/__init__.py").touch()
+    net = "from methods.base import Segmenter\nfrom . import parts\n\nclass Net(Segmenter):\n    width = parts.WIDTH\n"
+    (tmp_path / "own/net.py").write_text(net)
+    (tmp_path / "own/parts.py").write_text("WIDTH = 8\n")
+    first = code_hash(tmp_path)
+    (tmp_path / "own/parts.py").write_text(textwrap.dedent('"""Parts."""\n\n# eight\nWIDTH = 8\n'))
+    assert code_hash(tmp_path) == first
+    (tmp_path / "own/parts.py").write_text("WIDTH = 16\n")
+    assert code_hash(tmp_path) != first

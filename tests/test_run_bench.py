@@ -1,0 +1,170 @@
+"""The command as a user runs it: a small suite on phantoms from nothing to its report, interrupted, repeated, broken."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ["suite=noise_robustness", "profile=tiny", "tracking=none", "device=cpu"]
+SMALL = [*TINY, "datasets=[phantom_glands]", "suite.sigmas=[0,0.2]", "suite.steps=[2]"]
+TIMED = ["seconds"]
+
+
+def command(runs: Path, *overrides: str) -> list[str]:
+    return [sys.executable, "run_bench.py", f"paths.runs={runs}", *overrides]
+
+
+def bench(runs: Path, *overrides: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command(runs, *overrides), cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+
+def records(runs: Path) -> pd.DataFrame:
+    """Records of the last report but for how long things took."""
+    return pd.read_csv(runs / "reports/noise_robustness/records.csv").drop(columns=TIMED)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    runs = tmp_path_factory.mktemp("undisturbed") / "runs"
+    result = bench(runs, *SMALL)
+    assert result.returncode == 0, result.stderr
+    return runs
+
+
+def test_a_suite_leaves_report_records_tables_and_figures(undisturbed):
+    folder = undisturbed / "reports/noise_robustness"
+    text = (folder / "report.md").read_text()
+    assert "LDSeg" in text and "Res-UNet" in text and "run_bench.py" in text
+    assert list((folder / "figures").glob("*.png")) and list((folder / "figures").glob("*.svg"))
+    assert list((folder / "tables").glob("*.csv"))
+    found = pd.read_csv(folder / "records.csv")
+    wanted = "method dataset seed case group class steps sampler sigma image_size dsc iou hd95 assd seconds".split()
+    assert list(found.columns[: len(wanted)]) == wanted
+    # 6 test cases, 2 noise levels, the class and the pooled row, 2 methods
+    assert len(found) == 6 * 2 * 2 * 2
+    assert found.dsc.between(0, 1).all() and (found.seconds > 0).all()
+
+
+def test_a_finished_suite_trains_nothing_and_gives_the_same_records(undisturbed):
+    weights = {path: path.stat().st_mtime_ns for path in undisturbed.glob("trials/*/weights.safetensors")}
+    before = records(undisturbed)
+    assert bench(undisturbed, *SMALL).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.glob("trials/*/weights.safetensors")} == weights
+    pd.testing.assert_frame_equal(records(undisturbed), before)
+
+
+def test_the_report_is_redrawn_without_the_data(undisturbed, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(undisturbed, runs)
+    shutil.rmtree(runs / "cache")
+    before = records(runs)
+    shutil.rmtree(runs / "reports")
+    result = bench(runs, *SMALL, "action=report")
+    assert result.returncode == 0, result.stderr
+    pd.testing.assert_frame_equal(records(runs), before)
+    assert not (runs / "cache").exists()
+
+
+def test_the_plan_says_what_is_there_and_what_is_not(undisturbed):
+    text = bench(undisturbed, *SMALL, "action=plan").stdout
+    assert text.count("there already") == 2 and "2 of 2" in text
+    more = bench(undisturbed, *SMALL, "action=plan", "seeds=[0,1]").stdout
+    assert more.count("there already") == 2 and more.count("24 steps") == 2 and "in all" in more
+
+
+def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(undisturbed, runs)
+    weights = {path.name: path.read_bytes() for path in runs.glob("trials/*/weights.safetensors")}
+    assert bench(runs, *SMALL, "suite.sigmas=[0,0.2,0.4]").returncode == 0
+    assert sorted(records(runs).sigma.unique()) == [0, 0.2, 0.4]
+    assert {path.name: path.read_bytes() for path in runs.glob("trials/*/weights.safetensors")} == weights
+
+
+def test_killed_at_five_random_moments_the_records_are_those_of_an_undisturbed_run(undisturbed, tmp_path):
+    started = time.monotonic()
+    assert bench(tmp_path / "whole", *SMALL).returncode == 0
+    whole = time.monotonic() - started
+    moments = random.Random(20241)
+    for _ in range(5):
+        process = subprocess.Popen(
+            command(tmp_path / "runs", *SMALL), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0.1, 1.0) * whole)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    result = bench(tmp_path / "runs", *SMALL)
+    assert result.returncode == 0, result.stderr
+    pd.testing.assert_frame_equal(records(tmp_path / "runs"), records(undisturbed))
+
+
+def test_two_runs_at_once_in_one_store_share_one_set_of_records(undisturbed, tmp_path):
+    calls = [
+        subprocess.Popen(command(tmp_path, *SMALL), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=600)[0] for process in calls]
+    assert [process.returncode for process in calls] == [0, 0], outputs
+    pd.testing.assert_frame_equal(records(tmp_path), records(undisturbed))
+    assert len(list(tmp_path.glob("trials/*/done.json"))) == 2
+
+
+def test_a_trial_that_fails_is_named_in_the_report_and_the_others_go_on(tmp_path):
+    diverging = ["method.resunet.training.learning_rate=1e30", "training.learning_rate=null"]
+    result = bench(tmp_path, *SMALL, *diverging)
+    assert result.returncode == 1, result.stderr
+    report = (tmp_path / "reports/noise_robustness/report.md").read_text()
+    assert "the loss became nan" in report and "Failed: Res-UNet on phantom_glands" in result.stdout
+    assert set(records(tmp_path).method) == {"ldseg"}
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["suite=noise"], "suite: 'noise' is not known"),
+        (["datasets=[glas]", "paths.data=nowhere"], "nowhere/glas"),
+        (["methods=[resunett]"], "Did you mean 'resunet'?"),
+        (["suite.sigmas=[-0.1]"], "suite.sigmas: -0.1"),
+        (["suite.steps=[0]"], "suite.steps: 0"),
+        (["training.stepss=4"], "'training.steps'"),
+        (["device=abacus"], "device=abacus"),
+    ],
+)
+def test_bad_input_ends_at_once_with_status_2_and_one_clear_line(tmp_path, overrides, message):
+    result = bench(tmp_path, *TINY, *overrides)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_runs_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = bench(tmp_path / "file" / "runs", *SMALL)
+    assert result.returncode == 2 and "paths.runs=" in result.stderr and "cannot be written" in result.stderr
+
+
+def test_an_unreadable_checkpoint_is_refused_before_any_work(undisturbed, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(undisturbed, runs)
+    trial = next(runs.glob("trials/phantom_glands-resunet-*"))
+    (trial / "weights.safetensors").unlink()
+    (trial / "checkpoint.pt").write_bytes(os.urandom(100))
+    result = bench(runs, *SMALL)
+    assert result.returncode == 2 and "checkpoint.pt: the checkpoint cannot be read" in result.stderr
+
+
+def test_a_report_of_an_empty_store_says_what_to_run(tmp_path):
+    result = bench(tmp_path, *SMALL, "action=report")
+    assert result.returncode == 2 and "run the same command without action first" in result.stderr
+
+
+def test_the_list_names_every_suite_method_and_data_set_with_a_line_each(tmp_path):
+    text = bench(tmp_path, "action=list").stdout
+    for name in ("noise_robustness", "ldseg", "resunet", "glas", "camus", "phantom_glands", "phantom_echo", "folder", "quick"):
+        assert name in text
