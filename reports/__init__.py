@@ -1,5 +1,5 @@
 """Reports: tables, figures and words drawn from the records of the result store alone."""
 
-from reports.write import write
+from reports.writing import write
 
 __all__ = ["write"]

@@ -132,7 +132,7 @@ def labels(found: list[Variant]) -> dict[Variant, str]:
         parts = [f"{variant.steps} steps"] if variant.steps else []
         if len({other.sampler for other in same}) > 1:
             parts.append(variant.sampler)
-        if len({other.eta for other in same}) > 1 and variant.eta is not None:
+        if len({other.eta for other in same if other.sampler == variant.sampler}) > 1 and variant.eta is not None:
             parts.append(f"eta {variant.eta:g}")
         if variant.ensemble > 1:
             parts.append(f"mean of {variant.ensemble}")

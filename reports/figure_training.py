@@ -22,7 +22,7 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
     columns = style.columns(len(methods))
     blocks = math.ceil(len(methods) / columns)
     width, block = WIDTH if columns > 1 else 4.6, TOP + LOSS + JOINT + SCORE + BOTTOM
-    figure = Figure(figsize=(width, block * blocks + 0.3))
+    figure = Figure(figsize=(width, block * blocks + 0.35))
     drawn = {"best": False, "ceiling": False, "stage": False}
     floor = 1.0
     for place, (name, (look, trials)) in enumerate(methods.items()):

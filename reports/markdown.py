@@ -32,9 +32,9 @@ def _plain(block: Block) -> str:
         case Heading():
             return f"{'#' * block.level} {inline(block.text)}"
         case Paragraph():
-            return inline(block.text)
+            return _first(inline(block.text))
         case Bullets():
-            return "\n".join(f"- {inline(item)}" for item in block.items)
+            return "\n".join(f"- {_first(inline(item))}" for item in block.items)
         case Code():
             return f"```{block.language}\n{block.text.rstrip()}\n```"
     raise TypeError(f"a document cannot hold a {type(block).__name__}, expected one of {Block}.")
@@ -66,6 +66,11 @@ def inline(text: str) -> str:
     return "".join(part if odd else _escape(part) for part, odd in zip(parts, _alternating()))
 
 
+def _first(text: str) -> str:
+    """Escape what would make a quotation, a list or a heading of the line that it begins."""
+    return re.sub(r"^([>#+-]\s)", r"\\\1", text)
+
+
 def _alternating():
     while True:
         yield False
@@ -76,7 +81,5 @@ def _escape(text: str) -> str:
     text = re.sub(r"([\\*`~$])", r"\\\1", text)
     text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("](", "\\](")
     text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    # What would start a quotation, a list or a heading at the beginning of a line.
-    text = re.sub(r"^(\s*)([>#+-]\s)", r"\1\\\2", text)
     # Underscores within a word are literal anyway; escaping those too would make names hard to read in the source.
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

@@ -139,8 +139,7 @@ def notes(it: Study) -> list[Block]:
         f"with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups (patients), "
         f"and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that of training runs: "
         "the SD over seeds, where there are several, speaks of those.",
-        "Differences are taken case by case on the same cases and the same noise. A difference is called one when its "
-        "interval does not contain 0.",
+        _differences(it),
         "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
         "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
         "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
@@ -150,6 +149,15 @@ def notes(it: Study) -> list[Block]:
         "than 0.01.",
     ]
     return [Heading("How it was measured"), Bullets(tuple(filter(None, items)))]
+
+
+def _differences(it: Study) -> str:
+    if not any(comparisons(it, dataset) for dataset in it.datasets):
+        return ""
+    return (
+        "Differences are taken case by case on the same cases and the same noise. A method is called better when the "
+        "interval of the difference does not contain 0."
+    )
 
 
 def _rescaling(it: Study) -> str:

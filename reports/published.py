@@ -39,7 +39,7 @@ def accuracy(
     rows, data, notes = [], [], []
     for dataset, found in curves.items():
         place = beside(results, dataset)
-        if place is None:
+        if place is None or not found:
             continue
         table = load()["accuracy"][place["table"]]
         size = results.records.loc[results.records["dataset"] == dataset, "image_size"].iloc[0]

@@ -63,9 +63,9 @@ LOOKS = {
 }
 OTHERS = (
     Look("#117733", "H", SOLID),
-    Look("#661100", "d", DASHED),
-    Look("#6699CC", "p", DOTTED),
-    Look("#AA7700", "8", DASHDOT),
+    Look("#661100", "d", DOTTED),
+    Look("#6699CC", "p", DASHED),
+    Look("#AA7700", "8", SOLID),
 )
 """For methods of a user's own, in order of their names."""
 

@@ -27,10 +27,10 @@ class Fabricator:
 
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
-        size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",), records=True,
+        size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",), records=True, classes=None,
     ):  # fmt: skip
         """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma."""
-        classes = CLASSES.get(dataset, ["object"])
+        classes = classes or CLASSES.get(dataset, ["object"])
         key = f"{dataset}-{method}-s{seed}-0123456789ab"
         path = self.runs / "trials" / key
         path.mkdir(parents=True)
@@ -155,6 +155,12 @@ def history(stages, rise, ceiling) -> pd.DataFrame:
                 if ceiling:
                     rows.append(common | {"split": "val", "metric": "dsc_ceiling", "value": 0.97 * (1 - np.exp(-step / 60))})
     return pd.DataFrame(rows)
+
+
+@pytest.fixture(autouse=True)
+def coarse_figures(monkeypatch):
+    """Pictures are drawn in full, but with few pixels."""
+    monkeypatch.setattr("reports.style.DPI", 40)
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from reports import figure_curves, figure_samples, style
+from reports.curves import Variant, curve, labels, variants
+
+
+def test_missed_added_confused_and_correct_pixels_get_their_colours():
+    image = np.zeros((1, 1, 5), np.uint8)
+    picture = figure_samples.overlay(image, np.array([[1, 0, 1, 1, 0]]), np.array([[0, 1, 2, 1, 0]]))
+
+    def nearest(pixel):
+        names = {"missed": figure_samples.MISSED, "added": figure_samples.ADDED, "confused": figure_samples.CONFUSED,
+                 "correct": figure_samples.CORRECT[0]}  # fmt: skip
+        return min(names, key=lambda name: np.abs(np.array(to_rgb(names[name])) - pixel).sum())
+
+    assert [nearest(pixel) for pixel in picture[0, :4]] == ["missed", "added", "confused", "correct"]
+    assert np.ptp(picture[0, 4]) == 0
+    assert picture.min() >= 0 and picture.max() <= 1
+
+
+def test_missed_is_dark_red_and_added_light_red():
+    missed, added = np.array(to_rgb(figure_samples.MISSED)), np.array(to_rgb(figure_samples.ADDED))
+    assert missed[0] > missed[1:].max() and added[0] > added[1:].max()
+    assert missed.mean() < 0.3 < 0.6 < added.mean()
+
+
+def test_a_volume_is_cut_where_most_of_the_label_is():
+    label = np.zeros((4, 6, 8), np.uint8)
+    label[2, 1:5, 1:7] = 1
+    assert figure_samples.plane(label) == (0, 2)
+    assert figure_samples.cut(label, (0, 2)).sum() == 24
+    image = np.zeros((3, 4, 6, 8))
+    assert figure_samples.cut(image, (0, 2), leading=1).shape == (3, 6, 8)
+    assert figure_samples.plane(np.zeros((4, 4))) == ()
+    assert figure_samples.plane(np.zeros((4, 6, 8))) == (0, 2)
+
+
+def test_no_two_methods_look_alike():
+    looks = list(style.LOOKS.values()) + list(style.OTHERS)
+    assert len({look.color for look in looks}) == len(looks)
+    assert len({(look.marker, str(look.line)) for look in looks}) == len(looks)
+
+
+def test_a_method_keeps_its_look_whoever_else_is_there():
+    ldseg, resunet = Variant("ldseg", "LDSeg", 2, "ddim"), Variant("resunet", "Res-UNet")
+    more = Variant("ldseg", "LDSeg", 10, "ddim")
+    assert style.looks([ldseg])[ldseg] == style.looks([resunet, ldseg, more])[ldseg]
+    looks = style.looks([ldseg, more, Variant("own", "Own")])
+    assert len({(look.color, look.line, look.filled) for look in looks.values()}) == 3
+
+
+def test_lines_and_bands_are_the_means_and_their_intervals(fabricate):
+    fabricate.trial("ldseg", sigmas=(0, 0.1, 0.2), steps=(2,), samples=False)
+    results = fabricate.results()
+    found = variants(results)
+    line = curve(results, "phantom_glands", found[0])
+    figure = figure_curves.draw({"phantom_glands": [line]}, labels(found), style.looks(found))
+    ax = figure.axes[0]
+    drawn = ax.lines[0]
+    np.testing.assert_allclose(drawn.get_xdata(), [0, 0.1, 0.2])
+    np.testing.assert_allclose(drawn.get_ydata(), [e.value for e in line.means()])
+    band = ax.collections[0].get_paths()[0].get_extents()
+    assert band.ymin == pytest.approx(min(e.low for e in line.means()))
+    assert band.ymax == pytest.approx(max(e.high for e in line.means()))
+    low, high = ax.get_ylim()
+    assert low < band.ymin and high > band.ymax
+
+
+def test_no_band_without_an_interval(fabricate):
+    fabricate.trial("resunet", sigmas=(0, 0.1), cases=4, samples=False)
+    results = fabricate.results()
+    found = variants(results)
+    figure = figure_curves.draw({"d": [curve(results, "phantom_glands", found[0])]}, labels(found), style.looks(found))
+    assert len(figure.axes[0].collections) == 0

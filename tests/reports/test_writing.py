@@ -1,0 +1,113 @@
+import os
+import re
+import time
+
+import pytest
+
+from reports import write, writing
+
+
+@pytest.fixture
+def results(fabricate):
+    for method in ("ldseg", "resunet"):
+        fabricate.trial(method, "camus", sigmas=(0, 0.2), cases=6, steps=(2,))
+    return fabricate.results()
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_link_leads_to_a_file_and_every_file_is_linked(results, tmp_path):
+    folder = tmp_path / "report"
+    text = write(results, folder).read_text()
+    links = set(re.findall(r"\]\(([^)\s]+)\)", text))
+    assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv"} <= links
+    assert all((folder / link).is_file() for link in links)
+    assert set(content(folder)) - links == {"report.md", "records.csv"}
+
+
+def test_the_report_has_its_parts_in_order(results, tmp_path):
+    text = write(results, tmp_path / "report").read_text()
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "Summary", "Accuracy by noise level", "Per class at σ = 0 and σ = 0.2", "Robustness", "Examples", "Cost", "Training",
+        "Published values", "Settings", "Environment", "Commands", "How it was measured",
+    ]  # fmt: skip
+    assert "python run_bench.py suite=noise_robustness action=report" in text
+
+
+def test_redrawing_gives_the_same_bytes(results, tmp_path):
+    write(results, tmp_path / "first")
+    results.records = results.records.sample(frac=1, random_state=0)
+    write(results, tmp_path / "second")
+    first, second = content(tmp_path / "first"), content(tmp_path / "second")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_a_redrawn_report_replaces_the_former_one(results, tmp_path):
+    folder = tmp_path / "report"
+    write(results, folder)
+    (folder / "tables" / "of_an_earlier_suite.csv").write_text("old")
+    write(results, folder)
+    assert not (folder / "tables" / "of_an_earlier_suite.csv").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("step", ["write_tables", "write_records", "_put"])
+def test_a_report_that_fails_half_way_leaves_the_former_one(results, tmp_path, monkeypatch, step):
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "report.md").write_text("former")
+
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, step, broken)
+    with pytest.raises(KeyboardInterrupt):
+        write(results, folder)
+    assert content(folder) == {"report.md": b"former"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".report")] == []
+
+
+def test_a_report_that_cannot_be_put_in_place_brings_the_former_one_back(results, tmp_path, monkeypatch):
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "report.md").write_text("former")
+    rename, calls = writing.os.rename, []
+
+    def second_fails(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        rename(source, target)
+
+    monkeypatch.setattr(writing.os, "rename", second_fails)
+    with pytest.raises(OSError, match="disk full"):
+        write(results, folder)
+    assert content(folder) == {"report.md": b"former"}
+
+
+def test_leftovers_of_killed_runs_go_and_those_of_running_ones_stay(results, tmp_path):
+    old, new = tmp_path / ".report-old", tmp_path / ".report-new"
+    old.mkdir(), new.mkdir()
+    os.utime(old, (time.time() - 7200,) * 2)
+    write(results, tmp_path / "report")
+    assert not old.exists() and new.exists()
+
+
+def test_a_suite_without_a_report_is_refused_by_name(results, tmp_path):
+    results.suite["name"] = "sudoku"
+    with pytest.raises(ValueError, match="suite.name is 'sudoku'.*noise_robustness"):
+        write(results, tmp_path / "report")
+
+
+def test_redrawing_takes_a_few_seconds(fabricate, tmp_path):
+    for dataset in ("phantom_glands", "phantom_echo"):
+        for method in ("ldseg", "resunet"):
+            fabricate.trial(method, dataset, size=(128, 128))
+    results = fabricate.results()
+    started = time.process_time()
+    write(results, tmp_path / "report")
+    assert time.process_time() - started < 15
