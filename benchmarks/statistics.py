@@ -108,12 +108,14 @@ def paired_difference(first, second, groups: Sequence, resamples: int = RESAMPLE
     """Mean over cases of first - second with its interval; a case undefined in either is left out. All: (cases,)."""
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.shape != second.shape:
-        raise ValueError(f"paired values have shapes {first.shape} and {second.shape}, expected the same cases in both.")
+        raise ValueError(
+            f"paired values have shapes {first.shape} and {second.shape}, expected the same cases in both."
+        )
     return mean(first - second, groups, resamples, seed)
 
 
 def seed_spread(values) -> tuple[float, float | None]:
-    """Mean and standard deviation over seeds of the mean over cases. values: (seeds, cases). SD is None for one seed."""
+    """Mean and SD over seeds of the mean over cases. values: (seeds, cases). The SD of one seed is None."""
     values = np.asarray(values, dtype=np.float64)
     means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in values])
     return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None
@@ -138,7 +140,7 @@ def relative_area(x, y) -> np.ndarray:
 
 
 def x_at_loss(x, y, loss: float = 0.05) -> np.ndarray:
-    """First x at which y has fallen by `loss` below its value at x[0], linearly interpolated; infinity where it never does.
+    """First x, linearly interpolated, at which y is `loss` below its value at x[0]; infinity if it never is.
 
     x: (n,) ascending; y: (..., n) -> (...).
     """

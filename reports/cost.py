@@ -49,7 +49,7 @@ def _same(call: dict, variant: Variant) -> bool:
 
 
 def cost_table(results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str]) -> Table:
-    """What the accuracy cost, a row per data set and variant, and a row with the reason for each trial without result."""
+    """What the accuracy cost: a row per data set and variant, and one with the reason for each trial without result."""
     rows, data = [], []
     for dataset, found in curves.items():
         for curve in found:

@@ -116,7 +116,11 @@ def variants(results: Results) -> list[Variant]:
     columns = ["method", "steps", "sampler", "eta", "ensemble"]
     found = [
         Variant(
-            method, titles.get(method, method), int(steps), sampler or "", None if pd.isna(eta) else float(eta),
+            method,
+            titles.get(method, method),
+            int(steps),
+            sampler or "",
+            None if pd.isna(eta) else float(eta),
             int(ensemble),
         )  # fmt: skip
         for method, steps, sampler, eta, ensemble in records[columns].drop_duplicates().itertuples(index=False)

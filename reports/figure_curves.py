@@ -32,7 +32,7 @@ def draw(panels: dict[str, list[Curve]], names: dict[Variant, str], looks: dict[
         ax.set_axis_off()
     for column in range(columns):
         lowest = max(row for row in range(rows) if row * columns + column < len(panels))
-        axes[lowest, column].set_xlabel("noise standard deviation \u03c3")
+        axes[lowest, column].set_xlabel("noise standard deviation σ")
         axes[lowest, column].tick_params(labelbottom=True)
     for row in axes[:, 0]:
         row.set_ylabel("DSC")
@@ -48,6 +48,9 @@ def _line(ax, curve: Curve, look: Look) -> None:
     if all(estimate.has_interval for estimate in means):
         low, high = [estimate.low for estimate in means], [estimate.high for estimate in means]
         ax.fill_between(curve.sigmas, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
+        if len(means) == 1:
+            # A band over a single sigma has no area.
+            ax.vlines(curve.sigmas, low, high, color=look.color, linewidth=1.2, zorder=2)
 
 
 def _limits(axes, panels: dict[str, list[Curve]]) -> None:
@@ -63,3 +66,4 @@ def _limits(axes, panels: dict[str, list[Curve]]) -> None:
             ax.axvline(PUBLISHED_LIMIT, color="#999999", linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
     if min(sigmas) == max(sigmas):
         axes[0, 0].set_xlim(sigmas[0] - 0.05, sigmas[0] + 0.05)
+        axes[0, 0].set_xticks([sigmas[0]])

@@ -1,10 +1,14 @@
 """Example rows: what a method was given and what it made of it, errors in colour."""
 
+import math
+import textwrap
+
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
 
 from reports.style import WIDTH
 
@@ -14,9 +18,13 @@ CONFUSED = "#7b3294"
 CORRECT = ("#1b9e77", "#4393c3", "#d9b430", "#8c9fb5")
 """One colour per class, repeated beyond four."""
 OUTLINE = "#ffffff"
+DARK_EDGE = [Stroke(linewidth=3.0, foreground="#444444"), Normal()]
+"""Makes a white line visible in the legend."""
 
 
-def draw(columns: list[str], images: list[np.ndarray], rows: dict[str, list[tuple | None]], classes: list[str]) -> Figure:
+def draw(
+    columns: list[str], images: list[np.ndarray | None], rows: dict[str, list[tuple | None]], classes: list[str]
+) -> Figure:
     """One row of inputs, then one row per variant.
 
     columns: titles, one per sigma; images: (C, h, w) uint8, or None where nothing is stored; rows: name -> per column
@@ -27,8 +35,10 @@ def draw(columns: list[str], images: list[np.ndarray], rows: dict[str, list[tupl
     width = (WIDTH - left - right - gap * (len(columns) - 1)) / len(columns)
     width = min(width, 1.9)
     height = min(width * shape[0] / shape[1], 2.2 * width)
-    legend = 0.62 if len(classes) > 1 else 0.42
     total_width = left + right + len(columns) * width + (len(columns) - 1) * gap
+    handles = _handles(classes)
+    legend_columns = max(1, min(4, int(total_width / 1.75)))
+    legend = 0.25 + 0.17 * math.ceil(len(handles) / legend_columns)
     total_height = top + (1 + len(rows)) * (height + gap) + legend
     figure = Figure(figsize=(total_width, total_height))
     for row, (name, cells) in enumerate([("input", images), *rows.items()]):
@@ -47,7 +57,9 @@ def draw(columns: list[str], images: list[np.ndarray], rows: dict[str, list[tupl
                 ax.imshow(_rgb(cell), interpolation="nearest", aspect="auto")
             else:
                 _prediction(ax, images[column], *cell)
-    _legend(figure, classes, any(cell is not None for cells in rows.values() for cell in cells))
+    figure.legend(
+        handles=handles, loc="lower center", ncols=legend_columns, fontsize=8, handlelength=1.4, columnspacing=1.3
+    )
     return figure
 
 
@@ -104,9 +116,7 @@ def _prediction(ax, image, label, prediction, text) -> None:
     )  # fmt: skip
 
 
-def _legend(figure: Figure, classes: list[str], predictions: bool) -> None:
-    if not predictions:
-        return
+def _handles(classes: list[str]) -> list:
     several = len(classes) > 1
     handles = [
         Patch(facecolor=MISSED, label="missed (false negative)"),
@@ -114,18 +124,12 @@ def _legend(figure: Figure, classes: list[str], predictions: bool) -> None:
     ]
     if several:
         handles.append(Patch(facecolor=CONFUSED, label="wrong class"))
-    handles.append(Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=_dark_edge()))
+    handles.append(Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=DARK_EDGE))
     handles += [
         Patch(facecolor=CORRECT[k % len(CORRECT)], label=f"correct {name}" if several else "correct")
         for k, name in enumerate(classes)
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=4, fontsize=8, handlelength=1.4, columnspacing=1.3)
-
-
-def _dark_edge():
-    from matplotlib.patheffects import Normal, Stroke
-
-    return [Stroke(linewidth=3.0, foreground="#444444"), Normal()]
+    return handles
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
@@ -135,11 +139,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 
 def _wrapped(name: str) -> str:
-    """Long names on lines of their own words, so that they fit beside the pictures."""
-    lines = [""]
-    for word in name.replace(" (", "\n(").replace("\n", " \n").split(" "):
-        if word.startswith("\n") or len(lines[-1]) + len(word) > 15:
-            lines.append(word.lstrip("\n"))
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(line for line in lines if line)
+    """A name on several lines, so that it fits beside the pictures; what stands in brackets begins a new one."""
+    parts = name.replace(" (", "\n(").splitlines()
+    lines = [line for part in parts for line in textwrap.wrap(part.replace("_", "_ "), width=16)]
+    return "\n".join(lines).replace("_ ", "_")

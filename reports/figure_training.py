@@ -94,7 +94,9 @@ def _legend(figure: Figure, drawn: dict) -> None:
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none",
                               markeredgecolor="black", label="selected (best validation DSC)"))  # fmt: skip
     if drawn["ceiling"]:
-        handles.append(Line2D([], [], color="#555555", linestyle=(0, (4, 2)), label="ceiling: label encoded and decoded"))
+        handles.append(
+            Line2D([], [], color="#555555", linestyle=(0, (4, 2)), label="ceiling: label encoded and decoded")
+        )
     if drawn["stage"]:
         handles.append(Line2D([], [], color="#999999", linestyle=(0, (1, 1.5)), label="next training stage"))
     if handles:

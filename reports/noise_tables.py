@@ -36,8 +36,8 @@ def by_sigma(it: Study, dataset: str) -> Table:
     for absence in absences(it.results, dataset):
         rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(sigmas)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
-    columns = ["method", *(f"\u03c3 = {sigma:g}" for sigma in sigmas)]
-    caption = f"{dataset}: mean DSC over {_counted(found)}, foreground classes pooled, by noise standard deviation \u03c3."
+    columns = ["method", *(f"σ = {sigma:g}" for sigma in sigmas)]
+    caption = f"{dataset}: mean DSC over {_counted(found)}, foreground classes pooled, by noise standard deviation σ."
     if found and not any(e.has_interval for curve in found for e in curve.means()):
         caption += f" No interval is given below {statistics.MIN_GROUPS} independent groups."
     return Table(f"dsc_by_sigma_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
@@ -59,13 +59,13 @@ def by_class(it: Study, dataset: str) -> Table:
                     data.append(_keys(curve) | numbers)
     unit = _unit(it, dataset)
     columns = [
-        "method", "class", "\u03c3", "DSC", "IoU", f"HD95 ({unit})", f"ASSD ({unit})", "undefined distances", "both empty",
+        "method", "class", "σ", "DSC", "IoU", f"HD95 ({unit})", f"ASSD ({unit})", "undefined distances", "both empty",
         *(["DSC, mean over patients"] if patients else []),
     ]  # fmt: skip
     caption = (
-        f"{dataset}: scores per class, mean over {_counted(found)} [{INTERVAL}]. A distance is undefined where exactly one "
-        "of label and prediction is empty; such scores are counted here and left out of the mean. Where both are empty, "
-        "DSC is 1 and the distance 0."
+        f"{dataset}: scores per class, mean over {_counted(found)} [{INTERVAL}]. A distance is undefined where exactly "
+        "one of label and prediction is empty; such scores are counted here and left out of the mean. Where both are "
+        "empty, DSC is 1 and the distance 0."
     )
     if patients:
         caption += " Mean over patients: every patient counts once, however many images it has."
@@ -81,7 +81,10 @@ def robustness(it: Study) -> Table:
             largest = float(curve.sigmas[-1])
             rows.append(
                 [
-                    dataset, it.names[curve.variant], words.with_interval(area), words.with_interval(relative),
+                    dataset,
+                    it.names[curve.variant],
+                    words.with_interval(area),
+                    words.with_interval(relative),
                     words.threshold(at_loss, largest),
                 ]  # fmt: skip
             )
@@ -93,11 +96,11 @@ def robustness(it: Study) -> Table:
         for absence in absences(it.results, dataset):
             rows.append([dataset, f"{absence.title}: {absence.words}", *[words.NOTHING] * 3])
             data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
-    columns = ["data set", "method", "area under the curve", "relative area", f"\u03c3 at which {LOSS:g} DSC is lost"]
+    columns = ["data set", "method", "area under the curve", "relative area", f"σ at which {LOSS:g} DSC is lost"]
     caption = (
-        f"Robustness over all tested \u03c3 [{INTERVAL}]. Area under the curve: of DSC over \u03c3, divided by the range of "
-        f"\u03c3, that is the mean DSC. Relative area: divided by the DSC at the smallest \u03c3; 1 means that nothing was lost. "
-        f"The loss of {LOSS:g} is counted from the smallest \u03c3 and interpolated between neighbours; \u201c>\u201d: not "
+        f"Robustness over all tested σ [{INTERVAL}]. Area under the curve: of DSC over σ, divided by the range of "
+        f"σ, that is the mean DSC. Relative area: divided by the DSC at the smallest σ; 1 means that nothing was lost. "
+        f"The loss of {LOSS:g} is counted from the smallest σ and interpolated between neighbours; “>”: not "
         "reached within the range."
     )
     return Table("robustness", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
@@ -113,11 +116,11 @@ def differences(it: Study) -> Table | None:
             corrected = statistics.holm([None if pair is None else statistics.signed_rank(*pair) for pair in pairs])
             for comparison, p in zip(found, corrected):
                 if sigma in comparison.at:
-                    rows.append(_difference(it, dataset, comparison, f"DSC at \u03c3 = {sigma:g}", comparison.at[sigma], p))
+                    rows.append(_difference(it, dataset, comparison, f"DSC at σ = {sigma:g}", comparison.at[sigma], p))
                     data.append(_difference_data(comparison, f"dsc at sigma {sigma:g}", comparison.at[sigma], p))
         for comparison in found:
             if comparison.kept is not None:
-                what = f"change of DSC from \u03c3 = {it.clean:g} to {it.noisy:g}"
+                what = f"change of DSC from σ = {it.clean:g} to {it.noisy:g}"
                 rows.append(_difference(it, dataset, comparison, what, comparison.kept, None))
                 what = f"change of dsc from sigma {it.clean:g} to {it.noisy:g}"
                 data.append(_difference_data(comparison, what, comparison.kept, None))
@@ -125,8 +128,9 @@ def differences(it: Study) -> Table | None:
         return None
     columns = ["data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "p (Holm)"]
     caption = (
-        "Differences case by case, first method minus second: positive favours the first. p: two-sided Wilcoxon signed-rank "
-        "test on the patients' mean differences, Holm-corrected over the comparisons of one data set at one \u03c3."
+        "Differences case by case, first method minus second: positive favours the first. p: two-sided Wilcoxon "
+        "signed-rank test on the patients' mean differences, Holm-corrected over the comparisons of one data set at "
+        "one σ."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

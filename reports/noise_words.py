@@ -33,7 +33,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     about += f", {words.plural(seeds, 'training seed')}"
     lead = f"**{dataset}** ({about})."
     if it.noisy is not None:
-        lead += f" From \u03c3 = {it.clean:g} to \u03c3 = {it.noisy:g}, {words.listing([_loss(it, c) for c in found])}."
+        lead += f" From σ = {it.clean:g} to σ = {it.noisy:g}, {words.listing([_loss(it, c) for c in found])}."
     items = [_scores(it, curve) for curve in found]
     items += [_comparison(it, c) for c in comparisons(it, dataset)]
     items.append(f"Cost: {'; '.join(_cost(it, curve) for curve in found)}.")
@@ -51,7 +51,9 @@ def _loss(it: Study, curve) -> str:
     lost = statistics.paired_difference(scores[clean], scores[noisy], curve.groups)
     verb = "gained" if lost.value < 0 else "lost"
     if lost.value < 0:
-        lost = Estimate(-lost.value, *((-lost.high, -lost.low) if lost.has_interval else (None, None)), lost.cases, lost.groups)
+        lost = Estimate(
+            -lost.value, *((-lost.high, -lost.low) if lost.has_interval else (None, None)), lost.cases, lost.groups
+        )
     return f"{it.names[curve.variant]} {verb} {words.with_interval(lost)} DSC"
 
 
@@ -60,24 +62,24 @@ def _scores(it: Study, curve) -> str:
     for sigma in it.compared:
         estimate = curve.mean(sigma)
         if estimate is not None:
-            parts.append(f"{words.with_interval(estimate)} at \u03c3 = {sigma:g}")
+            parts.append(f"{words.with_interval(estimate)} at σ = {sigma:g}")
     text = f"**{it.names[curve.variant]}**: DSC {words.listing(parts)}"
     if len(curve.sigmas) > 1:
         largest = float(curve.sigmas[-1])
         at_loss = curve.sigma_at_loss(LOSS)
         if math.isinf(at_loss.value):
-            text += f"; a loss of {LOSS:g} DSC was not reached up to \u03c3 = {largest:g}"
+            text += f"; a loss of {LOSS:g} DSC was not reached up to σ = {largest:g}"
         elif not math.isnan(at_loss.value):
-            text += f"; {LOSS:g} DSC was lost at \u03c3 = {words.threshold(at_loss, largest)}"
+            text += f"; {LOSS:g} DSC was lost at σ = {words.threshold(at_loss, largest)}"
         text += f"; relative area under the curve {words.with_interval(curve.relative_area())}"
-        text += f" (\u03c3 from {curve.sigmas[0]:g} to {largest:g})"
+        text += f" (σ from {curve.sigmas[0]:g} to {largest:g})"
     return text + "."
 
 
 def _comparison(it: Study, found: Comparison) -> str:
     first, second = it.names[found.reference.variant], it.names[found.other.variant]
     parts = [
-        f"{words.with_interval(estimate, write=words.signed)} at \u03c3 = {sigma:g} ({_verdict(estimate, first, second)})"
+        f"{words.with_interval(estimate, write=words.signed)} at σ = {sigma:g} ({_verdict(estimate, first, second)})"
         for sigma, estimate in found.at.items()
     ]
     if not parts:
@@ -124,29 +126,31 @@ def _convergence(it: Study, dataset: str) -> list[str]:
             if found.rise is None:
                 sentences.append(f"**{name}**: {found.words}.")
             else:
-                sentences.append(f"**{name}** {found.words}: its scores are those of this budget, not of the method's limit.")
+                sentences.append(
+                    f"**{name}** {found.words}: its scores are those of this budget, not of the method's limit."
+                )
     return sentences
 
 
 def notes(it: Study) -> list[Block]:
     """How things were measured."""
     items = [
-        "\u03c3 is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
-        "on the case, \u03c3 and the noise seed alone, so every method is given the same noisy image. Training images are not "
-        "disturbed.",
+        "σ is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
+        "on the case, σ and the noise seed alone, so every method is given the same noisy image. Training images are "
+        "not disturbed.",
         _rescaling(it),
-        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases come "
-        f"with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups (patients), "
-        f"and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that of training runs: "
-        "the SD over seeds, where there are several, speaks of those.",
+        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases "
+        f"come with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups "
+        f"(patients), and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that "
+        "of training runs: the SD over seeds, where there are several, speaks of those.",
         _differences(it),
         "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
         "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
         "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
         "`steps` counts the sampling grid's points from T\u22121 down to 0, both included; the call at t = 0 changes "
         "nothing, so K steps are K\u22121 network evaluations (NFE).",
-        "Training counts as not converged when the best validation DSC of its last fifth exceeds the best before by more "
-        "than 0.01.",
+        "Training counts as not converged when the best validation DSC of its last fifth exceeds the best before by "
+        "more than 0.01.",
     ]
     return [Heading("How it was measured"), Bullets(tuple(filter(None, items)))]
 
@@ -165,7 +169,7 @@ def _rescaling(it: Study) -> str:
     rule = (suite.get("noise") or {}).get("rescale") or suite.get("rescale")
     return {
         "image": "Each noisy image is scaled back to [0, 1] on its own (`noise.rescale=image`).",
-        "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly (`noise.rescale=array`), "
-        "as the authors of LDSeg do.",
+        "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly "
+        "(`noise.rescale=array`), as the authors of LDSeg do.",
         "none": "Noisy images are not scaled back to [0, 1] (`noise.rescale=none`).",
     }.get(str(rule), "")

@@ -32,9 +32,7 @@ def beside(results: Results, dataset: str) -> dict | None:
     return None
 
 
-def accuracy(
-    results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str], sigma: float
-) -> list[Block]:
+def accuracy(results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str], sigma: float) -> list[Block]:
     """One table of all data sets with published counterparts, at the sigma of undisturbed images; else nothing."""
     rows, data, notes = [], [], []
     for dataset, found in curves.items():
@@ -53,22 +51,44 @@ def accuracy(
                 difference = cell["ours"] - cell["published"]
                 rows.append(
                     [
-                        dataset, names[curve.variant], name, kind, words.number(cell["published"], 2),
-                        words.number(cell["ours"]), words.signed(difference), words.bounds(cell["estimate"]),
+                        dataset,
+                        names[curve.variant],
+                        name,
+                        kind,
+                        words.number(cell["published"], 2),
+                        words.number(cell["ours"]),
+                        words.signed(difference),
+                        words.bounds(cell["estimate"]),
                     ]  # fmt: skip
                 )
                 data.append(
                     {
-                        "dataset": dataset, "method": curve.variant.method, "steps": curve.variant.steps, "score": name,
-                        "same_data": place["same"], "published": cell["published"], "ours": cell["ours"],
-                        "difference": difference, "low": cell["estimate"].low, "high": cell["estimate"].high,
+                        "dataset": dataset,
+                        "method": curve.variant.method,
+                        "steps": curve.variant.steps,
+                        "score": name,
+                        "same_data": place["same"],
+                        "published": cell["published"],
+                        "ours": cell["ours"],
+                        "difference": difference,
+                        "low": cell["estimate"].low,
+                        "high": cell["estimate"].high,
                     }  # fmt: skip
                 )
     if not rows:
         return []
-    columns = ["data set", "method", "score", "published on", "published", "ours", "difference", "95 % interval of ours"]
+    columns = [
+        "data set",
+        "method",
+        "score",
+        "published on",
+        "published",
+        "ours",
+        "difference",
+        "95 % interval of ours",
+    ]
     caption = (
-        f"Published accuracy beside ours at \u03c3 = {sigma:g}. Image sizes and training budgets differ as the notes below "
+        f"Published accuracy beside ours at σ = {sigma:g}. Image sizes and training budgets differ as the notes below "
         f"say. Source: {load()['sources']['ldseg']['citation']}."
     )
     return [
@@ -81,7 +101,7 @@ def statement(suite: str) -> str:
     """What a publication says in words on the subject of a suite. Raises KeyError where published.yaml has nothing."""
     found = load()["statements"][suite]
     source = load()["sources"][found["source"]]["citation"]
-    return f"{source}, {found['place']}, is described in words only: \u201c{found['text'].rstrip('.')}\u201d"
+    return f"{source}, {found['place']}, is described in words only: “{found['text'].rstrip('.')}”"
 
 
 def _cells(table: dict, curve: Curve, sigma: float):

@@ -40,7 +40,9 @@ def absences(results: Results, dataset: str) -> list[Absence]:
     alike: dict[tuple, list[TrialView]] = {}
     for trial in trials:
         if trial.status != "ok":
-            alike.setdefault((trial.config["method"]["name"], trial.status, words.one_line(trial.reason)), []).append(trial)
+            alike.setdefault((trial.config["method"]["name"], trial.status, words.one_line(trial.reason)), []).append(
+                trial
+            )
     found = []
     for (method, status, reason), same in alike.items():
         title = same[0].label
@@ -67,7 +69,9 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
                 "content": config.get("title", ""),
                 "classes": ", ".join(config.get("class_names", [])),
                 "image size": "x".join(map(str, config.get("image_size", []))),
-                "train / val / test cases": " / ".join(str(cases.get(s, words.NOTHING)) for s in ("train", "val", "test")),
+                "train / val / test cases": " / ".join(
+                    str(cases.get(s, words.NOTHING)) for s in ("train", "val", "test")
+                ),
                 "cases tested": records["case"].nunique(),
                 "groups tested": records["group"].nunique(),
                 "distances in": config.get("distance_unit", ""),
@@ -75,8 +79,8 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
             }
         )
     caption = (
-        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is a hash "
-        "of the content."
+        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is a "
+        "hash of the content."
     )
     return Table("data_sets", caption, pd.DataFrame(rows))
 
@@ -94,7 +98,9 @@ def method_table(results: Results) -> Table:
                     settings[key].append(text)
         label = trials[0].label if trials else method
         rows += [[label, f"`{key}`", " or ".join(values)] for key, values in settings.items()]
-    return Table("method_settings", "Settings of the methods.", pd.DataFrame(rows, columns=["method", "setting", "value"]))
+    return Table(
+        "method_settings", "Settings of the methods.", pd.DataFrame(rows, columns=["method", "setting", "value"])
+    )
 
 
 def training_tables(results: Results) -> list[Table]:
@@ -126,11 +132,19 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
             done, found = trial.done, convergence(trial.history)
             data.append(
                 {
-                    "trial": trial.key, "dataset": dataset, "method": trial.config["method"]["name"],
-                    "seed": trial.config.get("seed", 0), "profile": trial.config.get("profile"), "status": trial.status,
-                    "reason": trial.reason, "finished": done.get("finished"), "best_step": done.get("best_step"),
-                    "best_val_dsc": done.get("best_val_dsc"), "rise_in_last_fifth": found.rise if found else None,
-                    "fingerprint": trial.config["dataset"].get("fingerprint"), "code": trial.config.get("code"),
+                    "trial": trial.key,
+                    "dataset": dataset,
+                    "method": trial.config["method"]["name"],
+                    "seed": trial.config.get("seed", 0),
+                    "profile": trial.config.get("profile"),
+                    "status": trial.status,
+                    "reason": trial.reason,
+                    "finished": done.get("finished"),
+                    "best_step": done.get("best_step"),
+                    "best_val_dsc": done.get("best_val_dsc"),
+                    "rise_in_last_fifth": found.rise if found else None,
+                    "fingerprint": trial.config["dataset"].get("fingerprint"),
+                    "code": trial.config.get("code"),
                 }  # fmt: skip
             )
             rows.append(
@@ -139,8 +153,11 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "method": trial.label,
                     "seed": trial.config.get("seed", 0),
                     "profile": trial.config.get("profile", ""),
-                    "status": " ".join(filter(None, [f"{trial.status}:" if trial.reason else trial.status,
-                                                     words.one_line(trial.reason)])),  # fmt: skip
+                    "status": " ".join(
+                        filter(
+                            None, [f"{trial.status}:" if trial.reason else trial.status, words.one_line(trial.reason)]
+                        )
+                    ),  # fmt: skip
                     "best step": words.NOTHING if done.get("best_step") is None else str(done["best_step"]),
                     "best validation DSC": words.number(done.get("best_val_dsc")),
                     "rise in the last fifth": words.signed(found.rise) if found else words.NOTHING,
@@ -149,7 +166,8 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
             )
     caption = (
         "Trials: folders of the result store. Best step: the weights used (steps of the last stage). Rise in the last "
-        "fifth: best validation DSC in the last fifth of training minus the best before; above 0.01 counts as not converged."
+        "fifth: best validation DSC in the last fifth of training minus the best before; above 0.01 counts as not "
+        "converged."
     )
     return Table("trials", caption, pd.DataFrame(rows), pd.DataFrame(data))
 

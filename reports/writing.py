@@ -18,8 +18,8 @@ STALE_SECONDS = 3600.0
 def write(results: Results, folder: Path) -> Path:
     """Draw the report of a suite into `folder`, replacing what is there, and return the path of report.md.
 
-    Everything is drawn beside `folder` and put in its place at the end, so a killed run leaves the former report. Raises
-    ValueError for a suite that has no report.
+    Everything is drawn beside `folder` and put in its place at the end, so a killed run leaves the former report, and
+    whatever else lay in `folder` goes. Raises ValueError for a suite that has no report.
     """
     folder = Path(folder)
     build = _builder(str(results.suite.get("name")))
@@ -56,7 +56,7 @@ def _builder(suite: str) -> Callable[[Results, Path], Document]:
 
 
 def _put(drawn: Path, folder: Path) -> None:
-    """Move the drawn report to its place. A folder that is not empty cannot be replaced in one step, so the former one is
+    """Move the drawn report to its place. A folder with content cannot be replaced in one step, so the former one is
     moved aside first; it comes back should the second step fail."""
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     former = aside / "former"

@@ -161,7 +161,12 @@ def test_signed_rank_agrees_with_the_exact_distribution():
 
 
 def test_holm_multiplies_the_smallest_most_and_never_reorders():
-    assert statistics.holm([0.01, 0.04, 0.03, None]) == [pytest.approx(0.03), pytest.approx(0.06), pytest.approx(0.06), None]
+    assert statistics.holm([0.01, 0.04, 0.03, None]) == [
+        pytest.approx(0.03),
+        pytest.approx(0.06),
+        pytest.approx(0.06),
+        None,
+    ]
     assert statistics.holm([0.6, 0.9]) == [1, 1]
 
 

@@ -27,7 +27,8 @@ class Fabricator:
 
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
-        size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",), records=True, classes=None,
+        size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",),
+        records=True, classes=None,
     ):  # fmt: skip
         """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma."""
         classes = classes or CLASSES.get(dataset, ["object"])
@@ -35,29 +36,45 @@ class Fabricator:
         path = self.runs / "trials" / key
         path.mkdir(parents=True)
         config = {
-            "method": {"name": method, "title": TITLES.get(method, method), "_target_": f"methods.{method}.M", "size": "small",
+            "method": {"name": method, "title": TITLES.get(method, method), "_target_": f"methods.{method}.M",
+                       "size": "small",
                        **({"latent_norm": "spread"} if method == "ldseg" else {})},
-            "dataset": {"name": dataset, "title": f"{dataset}, fabricated", "class_names": classes, "image_size": list(size),
-                        "fingerprint": "fedcba987654", "cases": {"train": 80, "val": 16, "test": cases}, "distance_unit": "px"},
+            "dataset": {"name": dataset, "title": f"{dataset}, fabricated", "class_names": classes,
+                        "image_size": list(size), "fingerprint": "fedcba987654", "distance_unit": "px",
+                        "cases": {"train": 80, "val": 16, "test": cases}},
             "training": {"steps": 800, "batch_size": 8, "learning_rate": 1e-3 if method == "resunet" else 1e-4},
             "seed": seed, "profile": "quick", "code": "c0dec0dec0de",
         }  # fmt: skip
         self._json(path / "config.json", config)
-        done = {"status": status, "reason": reason, "finished": "2025-01-01T00:00:00", "best_step": 760, "best_val_dsc": 0.88}
+        done = {
+            "status": status,
+            "reason": reason,
+            "finished": "2025-01-01T00:00:00",
+            "best_step": 760,
+            "best_val_dsc": 0.88,
+        }
         self._json(path / "done.json", done)
         view = TrialView.load(path)
         self.trials.append(view)
         if status == "declined":
             return view
-        environment = {"python": "3.12.3", "torch": "2.14.0", "device": "cpu", "threads": 2, "cpu": "a processor", "memory_gib": 7.8}
+        environment = {
+            "python": "3.12.3",
+            "torch": "2.14.0",
+            "device": "cpu",
+            "threads": 2,
+            "cpu": "a processor",
+            "memory_gib": 7.8,
+        }
         self._json(path / "environment.json", environment)
         history(stages, rise, method == "ldseg").to_parquet(path / "history.parquet", index=False)
         samplings = [(k, "ddim") for k in steps] if method in GENERATIVE else [(0, "")]
         cost = {
             "parameters": 1_620_000, "training_seconds": 312.4, "training_steps": 800, "seconds_per_step": 0.39,
             "inference": [
-                {"steps": k or None, "sampler": s or None, "nfe": max(1, k - 1), "seconds_median": 0.012 * max(1, k - 1),
-                 "seconds_iqr": 0.0007, "repeats": 15, "peak_memory_mib": 41.27} for k, s in samplings
+                {"steps": k or None, "sampler": s or None, "nfe": max(1, k - 1),
+                 "seconds_median": 0.012 * max(1, k - 1), "seconds_iqr": 0.0007,
+                 "repeats": 15, "peak_memory_mib": 41.27} for k, s in samplings
             ],
         }  # fmt: skip
         self._json(path / "cost.json", cost)
@@ -75,15 +92,18 @@ class Fabricator:
                             dsc = score(sigma, case, name)
                         else:
                             fall = FALL.get(method, 1.5) * sigma**1.5
-                            dsc = LEVEL.get(method, 0.85) - 0.03 * place - fall - hardness[case] + random.normal(0, 0.015)
+                            dsc = (
+                                LEVEL.get(method, 0.85) - 0.03 * place - fall - hardness[case] + random.normal(0, 0.015)
+                            )
                         scores.append((name, float(np.clip(dsc, 0, 1))))
                     scores.append(("all", float(np.mean([dsc for _, dsc in scores]))))
                     group = f"patient{case if patients is None else case % patients:03d}"
                     rows += [
                         {"trial": key, "method": method, "dataset": dataset, "seed": seed, "case": f"case{case:03d}",
                          "group": group, "class": name, "steps": k, "sampler": sampler, "eta": 0.0, "ensemble": 1,
-                         "sigma": float(sigma), "image_size": "x".join(map(str, size)), "dsc": dsc, "iou": dsc / (2 - dsc),
-                         "hd95": 30 * (1 - dsc), "assd": 8 * (1 - dsc), "empty": "", "seconds": 0.01, "nfe": max(1, k - 1)}
+                         "sigma": float(sigma), "image_size": "x".join(map(str, size)), "dsc": dsc,
+                         "iou": dsc / (2 - dsc), "hd95": 30 * (1 - dsc), "assd": 8 * (1 - dsc), "empty": "",
+                         "seconds": 0.01, "nfe": max(1, k - 1)}
                         for name, dsc in scores
                     ]  # fmt: skip
                 self.frames.append(pd.DataFrame(rows)[RECORD_COLUMNS])
@@ -93,12 +113,15 @@ class Fabricator:
 
     def results(self, **suite) -> Results:
         if self.frames:
-            records = pd.concat(self.frames, ignore_index=True).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+            records = pd.concat(self.frames, ignore_index=True).sort_values(
+                RECORD_ORDER, kind="stable", ignore_index=True
+            )
         else:
             records = pd.DataFrame(columns=RECORD_COLUMNS)
         command = "python run_bench.py suite=noise_robustness"
         suite = {
-            "name": "noise_robustness", "title": "Robustness to image noise", "question": "How much accuracy is lost to noise?",
+            "name": "noise_robustness", "title": "Robustness to image noise",
+            "question": "How much accuracy is lost to noise?",
             "methods": list(dict.fromkeys(t.config["method"]["name"] for t in self.trials)),
             "datasets": list(dict.fromkeys(t.config["dataset"]["name"] for t in self.trials)),
             "seeds": [0], "profile": "quick", "command": command, "redraw_command": f"{command} action=report",
@@ -153,7 +176,9 @@ def history(stages, rise, ceiling) -> pd.DataFrame:
                     dsc = 0.88 * (1 - np.exp(-step / 120)) if step <= 640 else 0.87574 + rise * (step - 640) / 160
                     rows.append(common | {"split": "val", "metric": "dsc", "value": dsc})
                 if ceiling:
-                    rows.append(common | {"split": "val", "metric": "dsc_ceiling", "value": 0.97 * (1 - np.exp(-step / 60))})
+                    rows.append(
+                        common | {"split": "val", "metric": "dsc_ceiling", "value": 0.97 * (1 - np.exp(-step / 60))}
+                    )
     return pd.DataFrame(rows)
 
 

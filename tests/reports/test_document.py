@@ -15,23 +15,23 @@ def test_a_document_renders_every_kind_of_block_in_order():
     frame = pd.DataFrame({"method": ["A", "B"], "DSC": ["0.912", "–"]})
     document = Document("Title")
     document.add(
-        Heading("Part"), Paragraph("Words with `code` and **weight**."), Bullets(("one", "two")), Code("make bench", "sh"),
-        Table("scores", "Scores.", frame), Figure("curve", "A curve.", "a falling line"),
+        Heading("Part"), Paragraph("Words with `code` and **weight**."), Bullets(("one", "two")),
+        Code("make bench", "sh"), Table("scores", "Scores.", frame), Figure("curve", "A curve.", "a falling line"),
     )  # fmt: skip
     html = rendered(markdown.render(document))
     for part in (
         "<h1>Title</h1>", "<h2>Part</h2>", "<code>code</code>", "<strong>weight</strong>", "<li>two</li>",
         '<code class="language-sh">make bench', "<strong>Table 1.</strong> Scores.", "<td>A</td>",
-        '<td style="text-align:right">0.912</td>', '<img src="figures/curve.png" alt="a falling line"', "<strong>Figure 1.</strong>",
-        'href="figures/curve.svg"', 'href="tables/scores.csv"',
+        '<td style="text-align:right">0.912</td>', '<img src="figures/curve.png" alt="a falling line"',
+        "<strong>Figure 1.</strong>", 'href="figures/curve.svg"', 'href="tables/scores.csv"',
     ):  # fmt: skip
         assert part in html, part
 
 
 @pytest.mark.parametrize(
     "text",
-    ["a*b*c", "_leading_ and trailing_", "snake_case_name", "<script>", "p < 0.001", "[0.1, 0.2](x)", "a | b", "$x$ ~y~ z",
-     "back\\slash", "> 0.5", "- not a list", "# not a heading", "AT&amp;T", "a & b"],
+    ["a*b*c", "_leading_ and trailing_", "snake_case_name", "<script>", "p < 0.001", "[0.1, 0.2](x)", "a | b",
+     "$x$ ~y~ z", "back\\slash", "> 0.5", "- not a list", "# not a heading", "AT&amp;T", "a & b"],
 )  # fmt: skip
 def test_text_is_shown_literally(text):
     cell = rendered(markdown.table(pd.DataFrame({"x": [text]})))
@@ -63,8 +63,8 @@ def test_two_tables_of_one_name_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "seconds, text",
-    [(0.0123, "12.3 ms"), (0.5, "0.5 s"), (12.34, "12.3 s"), (59.97, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"),
-     (None, "–"), (float("nan"), "–")],
+    [(0.0123, "12.3 ms"), (0.5, "0.5 s"), (12.34, "12.3 s"), (59.97, "1 min 00 s"), (200, "3 min 20 s"),
+     (7500, "2 h 05 min"), (None, "–"), (float("nan"), "–")],
 )  # fmt: skip
 def test_durations(seconds, text):
     assert words.duration(seconds) == text

@@ -181,7 +181,9 @@ def test_training_that_had_not_converged_is_said_in_the_summary(fabricate, repor
     fabricate.trial("ldseg", sigmas=(0, 0.2), rise=0.034, steps=(2,), samples=False)
     fabricate.trial("resunet", sigmas=(0, 0.2), rise=0.002, samples=False)
     text, _ = report()
-    assert "**LDSeg** had not converged (validation DSC still rose by 0.034 in the last fifth of training)" in summary(text)
+    assert "**LDSeg** had not converged (validation DSC still rose by 0.034 in the last fifth of training)" in summary(
+        text
+    )
     assert "**Res-UNet** had not converged" not in text
 
 

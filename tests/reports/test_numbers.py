@@ -65,7 +65,9 @@ def test_the_interval_resamples_patients(report):
 
 def test_the_spread_over_seeds_is_that_of_the_seeds_means(report):
     records, folder = report
-    row = table(folder, "dsc_by_sigma_phantom_glands").query("method == 'ldseg' and steps == 2 and sigma == 0.2").iloc[0]
+    row = (
+        table(folder, "dsc_by_sigma_phantom_glands").query("method == 'ldseg' and steps == 2 and sigma == 0.2").iloc[0]
+    )
     part = records.query("dataset == 'phantom_glands' and method == 'ldseg' and steps == 2 and sigma == 0.2")
     by_seed = part[part["class"] == "all"].groupby("seed").dsc.mean()
     assert row.seed_sd == pytest.approx(by_seed.std(ddof=1))

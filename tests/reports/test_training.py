@@ -6,7 +6,13 @@ from reports.training import convergence, offsets, series
 
 def scores(values, stage="train", every=10, metric="dsc"):
     return pd.DataFrame(
-        {"stage": stage, "step": [every * (k + 1) for k in range(len(values))], "split": "val", "metric": metric, "value": values}
+        {
+            "stage": stage,
+            "step": [every * (k + 1) for k in range(len(values))],
+            "split": "val",
+            "metric": metric,
+            "value": values,
+        }
     )
 
 
@@ -31,7 +37,9 @@ def test_words_say_by_how_much_it_still_rose():
 
 
 def test_only_the_last_stage_counts():
-    history = pd.concat([scores([0.99] * 5, "autoencoder", metric="dsc_ceiling"), scores([0.1, 0.2, 0.3, 0.4, 0.5], "denoiser")])
+    history = pd.concat(
+        [scores([0.99] * 5, "autoencoder", metric="dsc_ceiling"), scores([0.1, 0.2, 0.3, 0.4, 0.5], "denoiser")]
+    )
     assert convergence(history).rise == pytest.approx(0.1)
 
 

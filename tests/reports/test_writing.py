@@ -31,8 +31,8 @@ def test_the_report_has_its_parts_in_order(results, tmp_path):
     text = write(results, tmp_path / "report").read_text()
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == [
-        "Summary", "Accuracy by noise level", "Per class at σ = 0 and σ = 0.2", "Robustness", "Examples", "Cost", "Training",
-        "Published values", "Settings", "Environment", "Commands", "How it was measured",
+        "Summary", "Accuracy by noise level", "Per class at σ = 0 and σ = 0.2", "Robustness", "Examples", "Cost",
+        "Training", "Published values", "Settings", "Environment", "Commands", "How it was measured",
     ]  # fmt: skip
     assert "python run_bench.py suite=noise_robustness action=report" in text
 

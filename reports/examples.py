@@ -1,0 +1,81 @@
+"""Which predictions a report shows: one typical test case of a data set under a few noise levels."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.store import Results, TrialView
+from reports import figure_samples, style, words
+from reports.curves import Curve, Variant
+from reports.document import Figure
+from reports.trials import of_dataset
+
+SIGMAS = (0.0, 0.1, 0.2, 0.5)
+"""Noise levels shown, as far as they, or levels near them, were tested."""
+
+
+def figure(results: Results, curves: list[Curve], names: dict[Variant, str], folder: Path) -> Figure | None:
+    """Draws the examples of one data set into `folder`; None where the store holds none."""
+    tested = sorted({float(sigma) for curve in curves for sigma in curve.sigmas})
+    sigmas = sorted({min(tested, key=lambda s, w=wanted: abs(s - w)) for wanted in SIGMAS})
+    stored = _stored(results, curves, sigmas)
+    if not stored:
+        return None
+    case = _typical_case(curves, stored)
+    images: list[np.ndarray | None] = [None] * len(sigmas)
+    rows: dict[str, list[tuple | None]] = {names[curve.variant]: [None] * len(sigmas) for curve in curves}
+    where = None
+    for curve in curves:
+        for column, sigma in enumerate(sigmas):
+            samples = stored.get((curve.variant, sigma))
+            index = np.flatnonzero(samples["ids"].astype(str) == case) if samples else []
+            if not len(index):
+                continue
+            image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
+            where = figure_samples.plane(label) if where is None else where
+            images[column] = figure_samples.cut(image, where, leading=1)
+            label, prediction = figure_samples.cut(label, where), figure_samples.cut(prediction, where)
+            rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
+    dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
+    columns = [f"σ = {sigma:g}" for sigma in sigmas]
+    style.save(figure_samples.draw(columns, images, rows, list(curves[0].classes)), folder, name)
+    plane = f", slice {where[1]} along axis {where[0]}" if where else ""
+    caption = (
+        f"{dataset}, test case `{case}`{plane}: what the methods were given and what they made of it. Of the stored "
+        f"examples it is the one whose DSC without noise is the middle one for {names[next(iter(stored))[0]]}. "
+        "Dark red: missed, light red: added; the number is the DSC of the case, classes pooled."
+    )
+    return Figure(name, caption, f"Rows of example segmentations on {dataset} at {words.listing(columns)}.")
+
+
+def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:
+    """Samples of the first seed's trial by variant and sigma, as far as there are any."""
+    found = {}
+    for curve in curves:
+        trial = _first_trial(results, curve)
+        for sigma in sigmas if trial else ():
+            samples = trial.samples(curve.variant.steps, sigma)
+            if samples is not None and len(samples["ids"]):
+                found[curve.variant, sigma] = samples
+    return found
+
+
+def _first_trial(results: Results, curve: Curve) -> TrialView | None:
+    for trial in of_dataset(results, curve.dataset):
+        if trial.config["method"]["name"] == curve.variant.method and trial.config.get("seed", 0) == curve.seeds[0]:
+            return trial
+    return None
+
+
+def _typical_case(curves: list[Curve], stored: dict) -> str:
+    """Of the stored cases the one with the middle DSC for the first variant, so that no case is picked by eye."""
+    reference, sigma = next(iter(stored))
+    curve = next(curve for curve in curves if curve.variant == reference)
+    scores = dict(zip(curve.cases.tolist(), curve.by_case("dsc")[0].tolist()))
+    ids = stored[reference, sigma]["ids"].astype(str).tolist()
+    return sorted(ids, key=lambda case: (scores.get(case, -1.0), case))[len(ids) // 2]
+
+
+def _dsc(curve: Curve, sigma: float, case: str) -> str:
+    found = np.flatnonzero(curve.cases == case)
+    return words.number(curve.by_seed("dsc")[0, curve.at(sigma), found[0]], 2) if len(found) else ""
