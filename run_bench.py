@@ -52,6 +52,7 @@ def run(config, overrides: list[str]) -> int:
     """Train and test what is missing, then measure, report and track."""
     from benchmarks import console, runner
 
+    runner.flush_denormals()
     store = runner.Store(Path(config.paths.runs))
     store.open()
     trials = runner.make_plan(config)
@@ -73,6 +74,7 @@ def show_plan(config, overrides: list[str]) -> int:
 
     from benchmarks import console, runner
 
+    runner.flush_denormals()
     store = runner.Store(Path(config.paths.runs))
     trials = runner.make_plan(config)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
