@@ -29,13 +29,14 @@ DATABASE_SECONDS = 5.0
 """How long to wait for an SQLite file that somebody else has locked."""
 ALL_SECONDS = 600.0
 """After this long no further run is begun; the next call goes on from there."""
-PATIENCE = {
+ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""MLflow's own environment variables, where the user has not set them: its defaults wait minutes for a dead server."""
+"""MLflow's own settings, where the user's environment has none: its defaults wait minutes for a dead server."""
 METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100
 """The most that MLflow takes at once."""
 
@@ -50,7 +51,8 @@ def track(results: Results, report_folder: Path, tracking: dict) -> str | None:
         return None
     uri, experiment = str(tracking.get("uri") or ""), str(tracking.get("experiment") or "")
     if not uri or not experiment:
-        return f"tracking.uri={uri!r} tracking.experiment={experiment!r}: both are needed, e.g. tracking.uri=sqlite:///mlflow.db"
+        found = f"tracking.uri={uri!r} tracking.experiment={experiment!r}"
+        return f"{found}: both are needed, e.g. tracking.uri=sqlite:///mlflow.db"
     report_folder = Path(report_folder)
     suite, trials = suite_run(results), trial_runs(results)
     try:
@@ -64,7 +66,9 @@ def track(results: Results, report_folder: Path, tracking: dict) -> str | None:
     return None
 
 
-def _write(uri: str, experiment: str, database: Path | None, suite: Run, trials: list[Run], config: dict, folder: Path) -> None:
+def _write(
+    uri: str, experiment: str, database: Path | None, suite: Run, trials: list[Run], config: dict, folder: Path
+) -> None:
     from mlflow import MlflowClient  # takes seconds, and is not needed where tracking is off or the database is locked
 
     started = time.monotonic()
@@ -102,7 +106,7 @@ def _find(client, experiment_id: str, identity: dict[str, str]) -> list:
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in shared.items())
     found, page = [], None
     while True:
-        runs = client.search_runs([experiment_id], condition, max_results=200, order_by=["start_time ASC"], page_token=page)
+        runs = client.search_runs([experiment_id], condition, order_by=["start_time ASC"], page_token=page)
         found += runs
         page = runs.token
         if not page:
@@ -111,12 +115,13 @@ def _find(client, experiment_id: str, identity: dict[str, str]) -> list:
 
 def _store(client, experiment_id: str, run: Run, found, links: dict[str, str]) -> str:
     """Make MLflow's run (`found`, or a new one) hold `run`; returns its id."""
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
     content = run.content(links)
     tags = run.identity | run.tags | links
+    there = found.data.tags if found else {}
     # The hash is the last thing written: a run that lacks it is incomplete.
-    if found and found.data.tags.get("diffseg.content") == content and found.data.tags.get("diffseg.in_report") != "false":
+    if there.get("diffseg.content") == content and there.get("diffseg.in_report") != "false":
         return found.info.run_id
     logged = _logged(client, found) if found else {}
     if found and _contradicts(run, found, logged):
@@ -135,6 +140,10 @@ def _store(client, experiment_id: str, run: Run, found, links: dict[str, str]) -
         client.log_batch(run_id, tags=changed[start : start + PARAMS_PER_CALL])
     for start in range(0, len(metrics), METRICS_PER_CALL):
         client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
+    if "dataset" in run.params:
+        digest = run.params.get("dataset.fingerprint", "")[:12] or "unknown"
+        dataset = Dataset(run.params["dataset"], digest, source_type="local", source="{}")
+        client.log_inputs(run_id, datasets=[DatasetInput(dataset)])
     if found.info.run_name != run.name:
         client.update_run(run_id, name=run.name)
     if run.status == "SCHEDULED":
@@ -206,7 +215,7 @@ def _check_unlocked(database: Path) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without MLflow's and alembic's log lines and retries; their errors reach the user as one line."""
-    for name, value in PATIENCE.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -20,6 +20,7 @@ from benchmarks.tracking_series import (
 VALUE_LENGTH, TAG_LENGTH = 500, 5000
 """Below the limits of every MLflow version from 2.16."""
 
+SOURCE = {"mlflow.source.name": "run_bench.py", "mlflow.source.type": "LOCAL"}
 STATUS = {"ok": "FINISHED", "failed": "FAILED", "declined": "KILLED", "unfinished": "SCHEDULED"}
 
 
@@ -49,10 +50,11 @@ def suite_run(results: Results) -> Run:
     bad = any(trial.status == "failed" for trial in results.trials)
     profile = str(suite.get("profile", ""))
     note = f"**{suite.get('title', suite['name'])}**\n\n{suite.get('question', '')}\n\n    {suite.get('command', '')}\n"
+    settings_as_tags = {f"suite.{name}": value[:TAG_LENGTH] for name, value in flatten(suite).items()}
     return Run(
         name=f"{suite['name']} {profile}".strip(),
         identity={"diffseg.kind": "suite", "diffseg.suite": suite["name"], "diffseg.profile": profile},
-        tags={"mlflow.note.content": note, **{f"suite.{k}": v[:TAG_LENGTH] for k, v in flatten(suite).items()}},
+        tags={"mlflow.note.content": note, **SOURCE, **settings_as_tags},
         params={},
         points=[],
         status="FAILED" if bad else "FINISHED",
@@ -78,6 +80,7 @@ def trial_runs(results: Results) -> list[Run]:
             "diffseg.seed": str(config["seed"]),
             "diffseg.status": trial.status,
             "diffseg.in_report": "true",
+            **SOURCE,
             **({"diffseg.reason": trial.reason, "mlflow.note.content": trial.reason} if trial.reason else {}),
             **({"diffseg.sampling": setting_name(samplings[0], samplings)} if (records["steps"] > 0).any() else {}),
             **{f"environment.{name}": value for name, value in flatten(environment).items()},
@@ -92,14 +95,20 @@ def trial_runs(results: Results) -> list[Run]:
                     "diffseg.trial": trial.key,
                 },
                 tags={name: str(value)[:TAG_LENGTH] for name, value in tags.items()},
-                params={name: value[:VALUE_LENGTH] for name, value in flatten(config).items()},
-                points=loss_points(trial) + score_points(trial, records, samplings) + cost_points(trial, samplings),
+                params=parameters(config),
+                points=score_points(trial, records, samplings) + cost_points(trial, samplings) + loss_points(trial),
                 status=STATUS[trial.status],
                 start=started_at(trial),
                 end=finished_at(trial),
             )
         )
     return runs
+
+
+def parameters(config: dict) -> dict[str, str]:
+    """A trial's configuration; the names of method and data set are `method` and `dataset`, short to filter by."""
+    short = {"method.name": "method", "dataset.name": "dataset"}
+    return {short.get(name, name): value[:VALUE_LENGTH] for name, value in flatten(config).items()}
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, str]:

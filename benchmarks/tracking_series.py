@@ -4,10 +4,12 @@
     test/dsc_by_sigma, iou_, hd95_, assd_by_sigma       mean over test cases, all classes pooled; step = 1000 * sigma
     test per class/dsc_LV_by_sigma                      the same for one class
     test/dsc, iou, hd95, assd                           single values at the smallest sigma, to sort runs by
-    test/dsc_by_sampling_steps                          at the smallest sigma, where several numbers of steps were tested
-    cost/parameters, training_seconds, seconds_per_image, nfe, peak_memory_mib
+    test/dsc_by_sampling_steps                          the same by the number of steps, where several were tested
+    usage/parameters, training_seconds, seconds_per_image, nfe, peak_memory_mib         what the trial cost
+    usage/seconds_per_image_by_sampling_steps
 
-`test` holds the suite's first sampling; each further one has a section of its own such as `test ddim10`, in which
+MLflow draws one section per part before the slash, in alphabetical order, so that test scores come first. `test` holds
+the suite's first sampling; each further one has a section of its own such as `test ddim10`, in which
 deterministic methods, whose scores do not depend on it, appear again: every chart holds every method.
 """
 
@@ -21,7 +23,7 @@ import pandas as pd
 
 from benchmarks.store import TrialView
 
-SECTIONS = ("train/", "val/", "test/", "test ", "cost/")
+SECTIONS = ("train/", "val/", "test/", "test ", "usage/")
 """What the names of all series begin with."""
 SCORES = ("dsc", "iou", "hd95", "assd")
 COSTS = {"seconds_median": "seconds_per_image", "nfe": "nfe", "peak_memory_mib": "peak_memory_mib"}
@@ -62,8 +64,10 @@ def finished_at(trial: TrialView) -> int:
 
 def started_at(trial: TrialView) -> int:
     """When training would have begun had it run undisturbed until the trial ended, in milliseconds since 1970."""
-    history, cost = trial.history, trial.cost or {}
-    seconds = cost.get("training_seconds") or (0.0 if history.empty else history["seconds"].max())
+    seconds = (trial.cost or {}).get("training_seconds")
+    if seconds is None:
+        history = trial.history
+        seconds = 0.0 if history.empty else history["seconds"].max()
     return finished_at(trial) - round(1000 * seconds)
 
 
@@ -141,7 +145,8 @@ def score_points(trial: TrialView, records: pd.DataFrame, samplings: list[Settin
 
 def _by_sigma(records: pd.DataFrame, section: str, when: int) -> list[Point]:
     points = []
-    for (group, sigma), rows in records.groupby(["class", "sigma"], sort=True):
+    pooled_first = records.sort_values("class", key=lambda names: names != "all", kind="stable")
+    for (group, sigma), rows in pooled_first.groupby(["class", "sigma"], sort=False):
         for score in SCORES:
             value = float(rows[score].mean())
             name = f"{section}/{score}_by_sigma" if group == "all" else f"{section} per class/{score}_{group}_by_sigma"
@@ -168,7 +173,7 @@ def cost_points(trial: TrialView, samplings: list[Setting]) -> list[Point]:
         return []
     when = finished_at(trial)
     points = [
-        Point(f"cost/{name}", 0, float(cost[name]), when)
+        Point(f"usage/{name}", 0, float(cost[name]), when)
         for name in ("parameters", "training_seconds", "seconds_per_step")
         if cost.get(name) is not None
     ]
@@ -176,13 +181,14 @@ def cost_points(trial: TrialView, samplings: list[Setting]) -> list[Point]:
     order = {(setting.sampler, setting.steps): place for place, setting in reversed(list(enumerate(samplings)))}
     ranked = sorted(timed, key=lambda row: order.get((row.get("sampler"), row.get("steps")), len(order)))
     for key, name in COSTS.items():
-        points += [Point(f"cost/{name}", 0, float(row[key]), when) for row in ranked[:1] if row.get(key) is not None]
-        if len(timed) > 1:
-            points += [
-                Point(f"cost/{name}_by_sampling_steps", int(row["steps"]), float(row[key]), when)
-                for row in timed
-                if row.get(key) is not None and row.get("steps") and row.get("sampler") == ranked[0].get("sampler")
-            ]
+        points += [Point(f"usage/{name}", 0, float(row[key]), when) for row in ranked[:1] if row.get(key) is not None]
+    sampled = [row for row in ranked if row.get("steps") and row["sampler"] == ranked[0]["sampler"]]
+    alike = {row["steps"]: row for row in reversed(sampled)}
+    if len(alike) > 1:
+        points += [
+            Point("usage/seconds_per_image_by_sampling_steps", int(steps), float(row["seconds_median"]), when)
+            for steps, row in sorted(alike.items())
+        ]
     return finite(points)
 
 

@@ -33,29 +33,31 @@ def records(key: str, method: str, dataset: str, generative: bool, seed: int = 0
                         scores |= {"hd95": np.nan, "assd": np.nan}
                     rows.append(
                         {
-                            "method": method, "dataset": dataset, "seed": seed, "case": case, "group": case, "class": group,
-                            "steps": steps, "sampler": "ddim" if generative else "", "sigma": sigma, "image_size": "32x32",
-                            "seconds": 0.1, "nfe": max(1, steps - 1), "eta": 0.0 if generative else np.nan, "ensemble": 1,
-                            "empty": "", "trial": key, **scores,
+                            "method": method, "dataset": dataset, "seed": seed, "case": case, "group": case,
+                            "class": group, "steps": steps, "sampler": "ddim" if generative else "",
+                            "eta": 0.0 if generative else np.nan, "ensemble": 1, "sigma": sigma,
+                            "image_size": "32x32", "seconds": 0.1, "nfe": max(1, steps - 1), "empty": "",
+                            "trial": key, **scores,
                         }  # fmt: skip
                     )
     return pd.DataFrame(rows)[RECORD_COLUMNS]
 
 
-def add_trial(store: Store, method: str, title: str, generative: bool, status: str = "ok", stages=("segmenter",)) -> str:
+def add_trial(store: Store, method: str, title: str, generative: bool, status="ok", stages=("segmenter",)) -> None:
     key = f"echo-{method}-s0-0123456789ab"
     folder = store.folder(key)
     dataset = {"name": "echo", "title": "Echo", "class_names": ["LV", "LA"], "image_size": [32, 32]}
     training = {"steps": 40, "learning_rate": 1e-3, "seconds": None}
-    config = {"method": {"name": method, "title": title}, "dataset": dataset, "training": training, "seed": 0, "profile": "tiny"}
-    write_json(folder / "config.json", config)
+    config = {"method": {"name": method, "title": title}, "dataset": dataset, "training": training, "seed": 0}
+    write_json(folder / "config.json", config | {"profile": "tiny"})
     write_json(folder / "environment.json", {"python": "3.11", "torch": "2.14", "device": "cpu", "threads": 1})
-    done = {"status": status, "reason": None if status == "ok" else "ran out of memory", "finished": "2026-01-02T03:04:05+00:00"}
-    write_json(folder / "done.json", done)
+    reason = None if status == "ok" else "ran out of memory"
+    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": "2026-01-02T03:04:05+00:00"})
     if status != "ok":
-        return key
+        return
     history = [
-        {"stage": stage, "step": step, "epoch": 0, "seconds": step / 10, "split": split, "metric": metric, "value": 1 / step}
+        {"stage": stage, "step": step, "epoch": 0, "seconds": step / 10}
+        | {"split": split, "metric": metric, "value": 1 / step}
         for stage in stages
         for step in range(10, 50, 10)
         for split, metric in (("train", "total"), ("train", "ce"), ("val", "dsc"))
@@ -63,12 +65,11 @@ def add_trial(store: Store, method: str, title: str, generative: bool, status: s
     ]
     write_frame(folder / "history.parquet", pd.DataFrame(history))
     timed = [
-        {"steps": steps, "sampler": "ddim" if steps else None, "nfe": 1, "seconds_median": 0.1 * (steps or 1), "peak_memory_mib": 5.0}
+        {"steps": steps, "sampler": "ddim" if steps else None, "nfe": 1, "seconds_median": 0.1 * (steps or 1)}
         for steps in (STEPS if generative else [None])
     ]
     write_json(folder / "cost.json", {"parameters": 1234, "training_seconds": 4.0, "inference": timed})
     write_frame(folder / "records" / "all.parquet", records(key, method, "echo", generative))
-    return key
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def store(tmp_path, monkeypatch, empty_database):
 
 
 def results(store: Store, methods=("ldseg", "resunet")):
-    suite = {"name": "noise", "title": "Noise", "steps": STEPS, "sigmas": SIGMAS, "profile": "tiny", "methods": list(methods)}
+    suite = {"name": "noise", "title": "Noise", "profile": "tiny", "steps": STEPS, "methods": list(methods)}
     return store.results(suite, [(f"echo-{method}-s0-0123456789ab", ["all"]) for method in methods])
 
 
@@ -162,7 +163,8 @@ def test_every_sampling_has_its_series_and_deterministic_methods_stand_beside_ea
     assert series(client, runs["resunet"], "test ddim10/dsc_by_sigma") == deterministic
     by_steps = series(client, runs["ldseg"], "test/dsc_by_sampling_steps")
     assert list(by_steps) == STEPS and by_steps[10] == pytest.approx(expected[0])
-    assert series(client, runs["ldseg"], "cost/seconds_per_image_by_sampling_steps") == pytest.approx({2: 0.2, 10: 1.0})
+    seconds = series(client, runs["ldseg"], "usage/seconds_per_image_by_sampling_steps")
+    assert seconds == pytest.approx({2: 0.2, 10: 1.0})
 
 
 def test_losses_and_validation_scores_are_series_by_training_step(tracked):
@@ -181,8 +183,9 @@ def test_stages_with_losses_of_the_same_name_are_told_apart(store, tmp_path):
 def test_long_curves_are_thinned_between_their_ends(store, tmp_path):
     length = 2 * tracking.METRICS_PER_CALL + 1
     steps = range(1, length + 1)
-    curve = {"stage": "main", "step": steps, "epoch": 0, "seconds": 0.0, "split": "train", "metric": "total", "value": 1.0}
-    write_frame(store.folder("echo-resunet-s0-0123456789ab") / "history.parquet", pd.DataFrame(curve))
+    curve = pd.DataFrame({"stage": "main", "step": steps, "epoch": 0, "seconds": 0.0, "split": "train"})
+    path = store.folder("echo-resunet-s0-0123456789ab") / "history.parquet"
+    write_frame(path, curve.assign(metric="total", value=1.0))
     assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     client, runs, _ = mlflow_runs(tmp_path)
     logged = sorted(series(client, runs["resunet"], "train/total"))
@@ -191,7 +194,8 @@ def test_long_curves_are_thinned_between_their_ends(store, tmp_path):
 
 def test_report_tables_figures_and_records_are_artifacts_beside_the_database(tracked, tmp_path):
     _, client, runs = tracked
-    names = {item.path for folder in (None, "tables", "figures") for item in client.list_artifacts(runs["suite"].info.run_id, folder)}
+    parent = runs["suite"].info.run_id
+    names = {item.path for folder in (None, "tables", "figures") for item in client.list_artifacts(parent, folder)}
     assert {"report.md", "records.csv", "tables/accuracy.csv", "figures/curves.svg", "suite.json"} <= names
     assert (tmp_path / "db" / "mlruns").is_dir() and not (tmp_path / "mlruns").exists()
 
