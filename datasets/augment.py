@@ -1,22 +1,14 @@
 """The augmentation of training cases: the same policy for every method."""
 
-import hashlib
-
 import numpy as np
 
 from datasets.base import Augmentation
 
 
-def case_generator(seed: int, case: str, epoch: int) -> np.random.Generator:
-    """The generator of one case in one epoch, independent of the batch and of the order in which cases come."""
-    digest = hashlib.sha256(f"{seed}:{case}:{epoch}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
-
-
 def augment(
     image: np.ndarray, label: np.ndarray, policy: Augmentation, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One augmented case, as new contiguous arrays.
+    """One augmented case, as new contiguous arrays. All that is random comes from `generator`.
 
     image: float32 (C, *spatial) in [0, 1]; label: (*spatial), moved along with the image and never interpolated.
     Each axis in policy.flips is mirrored with probability 1/2; policy.rotations turns by 0, 90, 180 or 270 degrees

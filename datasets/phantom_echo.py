@@ -42,7 +42,7 @@ class PhantomEcho(Phantom):
         name: str | None = None,
     ):
         """cases: videos in each split; frames: of one heart beat in each video; size: pixels along each side."""
-        super().__init__(cases or {"train": 24, "val": 6, "test": 12}, size, seed, frames, limit, augmentation, name)
+        super().__init__(cases or {"train": 40, "val": 6, "test": 14}, size, seed, frames, limit, augmentation, name)
 
     def draw(self, subject, frame, time):
         y, x = grid(self.size)
@@ -83,14 +83,14 @@ def _heart(g: np.random.Generator) -> _Heart:
     length = zoom * g.uniform(0.38, 0.5)
     return _Heart(
         apex=(g.uniform(0.1, 0.19), 0.5 + g.normal(0.01, 0.04)),
-        tilt=g.normal(0.04, 0.13),
+        tilt=g.normal(0.04, 0.11),
         length=length,
         width=length * g.uniform(0.25, 0.36),
         bend=g.normal(0, 0.022),
         base=g.uniform(0.6, 0.9),
-        plane=g.normal(0.0, 0.18),
-        atrium=(zoom * g.uniform(0.17, 0.32), zoom * g.uniform(0.075, 0.13)),
-        lean=g.normal(0, 0.2),
+        plane=g.normal(0.0, 0.12),
+        atrium=(zoom * g.uniform(0.19, 0.31), zoom * g.uniform(0.085, 0.13)),
+        lean=g.normal(0, 0.15),
         wall=zoom * g.uniform(0.04, 0.07),
         strength=g.uniform(0.12, 0.38),
         right=bool(g.random() < 0.65),
@@ -158,7 +158,7 @@ def _reflectivity(g, heart, contraction, ventricle, atrium, right, mitral, y, x)
     for distance, offset, thickness, strength in (
         (to_ventricle, 0.006, 0.006, g.uniform(0.2, 0.7)),
         (to_ventricle, heart.wall + 0.008, 0.008, g.uniform(0.3, 1.1)),
-        (to_atrium, 0.008, 0.008, g.uniform(0.35, 0.9)),
+        (to_atrium, 0.008, 0.008, g.uniform(0.45, 1.1)),
         (to_right, 0.006, 0.007, g.uniform(0.2, 0.6)),
     ):
         facing = _facing(distance, y, x)

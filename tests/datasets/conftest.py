@@ -1,0 +1,106 @@
+"""Small data sets on disk, and one in memory."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.base import Case, Entry, Source
+
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
+
+
+def picture(path: Path, array: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+    return path
+
+
+@pytest.fixture
+def save():
+    """save(path, array) writes a picture, making its folder."""
+    return picture
+
+
+@pytest.fixture
+def glas_root(tmp_path: Path) -> Path:
+    """Ten training and four test images of 24 rows and 30 columns, as BMP, each with two gland instances."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "glas"
+    names = [f"train_{n}" for n in range(1, 11)] + ["testA_1", "testA_2", "testB_1", "testB_2"]
+    for name in names:
+        picture(root / f"{name}.bmp", random.integers(0, 256, (24, 30, 3), np.uint8))
+        mask = np.zeros((24, 30), np.uint8)
+        mask[2:8, 3:9], mask[12:20, 15:28] = 1, 2
+        picture(root / f"{name}_anno.bmp", mask)
+    return root
+
+
+@pytest.fixture
+def folders(tmp_path: Path):
+    """folders(names, values=...) writes grey images and masks into two folders and returns these."""
+
+    def write(names, values=(0, 255), size=(20, 16), ending=".png"):
+        random = np.random.default_rng(0)
+        for name in names:
+            picture(tmp_path / "images" / f"{name}{ending}", random.integers(0, 256, size, np.uint8))
+            mask = np.resize(np.repeat(np.array(values, np.uint8), 5), size)
+            picture(tmp_path / "masks" / f"{name}.png", mask)
+        return tmp_path / "images", tmp_path / "masks"
+
+    return write
+
+
+class Memory(Source):
+    """Cases given as a list of (entry, image, label); reads are counted."""
+
+    name = "memory"
+    title = "Cases in memory"
+    spatial_dims = 2
+    channels = 1
+    class_names = ("one", "two")
+
+    def __init__(self, cases, limit=None, spacing=None):
+        super().__init__(limit)
+        self.cases = {entry.id: (entry, image, label) for entry, image, label in cases}
+        self.listed = [entry for entry, _, _ in cases]
+        self.spacing = spacing
+        self.reads = 0
+
+    def entries(self):
+        return sorted(self.listed, key=lambda entry: entry.id)
+
+    def read(self, entry):
+        self.reads += 1
+        _, image, label = self.cases[entry.id]
+        return Case(entry.id, entry.group, image, label, self.spacing)
+
+
+@pytest.fixture
+def memory():
+    """memory(cases) is a source of [(id, group, split, image, label)]; without cases, six sound ones."""
+
+    def make(cases=None, **settings):
+        if cases is None:
+            random = np.random.default_rng(0)
+            splits = ["train", "train", "train", "val", "test", "test"]
+            cases = [
+                (f"c{n}", f"p{n}", split, random.random((1, 10, 8), np.float32), random.integers(0, 3, (10, 8)))
+                for n, split in enumerate(splits)
+            ]
+        return Memory([(Entry(i, g, s), image, label) for i, g, s, image, label in cases], **settings)
+
+    return make
+
+
+@pytest.fixture
+def shared_data():
+    """shared_data(name): folder of a real data set beside the checkout; the test is skipped where there is none."""
+
+    def find(name: str) -> Path:
+        if not (SHARED / name).is_dir():
+            pytest.skip(f"the real {name} data are not in ../shared/data")
+        return SHARED / name
+
+    return find
