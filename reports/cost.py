@@ -60,9 +60,18 @@ def cost_table(results: Results, curves: dict[str, list[Curve]], names: dict[Var
             image = words.duration(it.seconds)
             if it.spread is not None:
                 image += f" (IQR {words.duration(it.spread)})"
-            memory = words.NOTHING if it.memory is None else f"{it.memory:,.1f} MiB"
             nfe = words.NOTHING if it.nfe is None else f"{it.nfe:g}"
-            rows.append([dataset, names[curve.variant], words.quantity(it.parameters), training, nfe, image, memory])
+            rows.append(
+                [
+                    dataset,
+                    names[curve.variant],
+                    words.quantity(it.parameters),
+                    training,
+                    nfe,
+                    image,
+                    words.memory(it.memory),
+                ]
+            )
             data.append(
                 {"dataset": dataset, "method": curve.variant.method, "steps": curve.variant.steps,
                  "sampler": curve.variant.sampler, "parameters": it.parameters, "training_seconds": it.training_seconds,
@@ -86,6 +95,7 @@ def _machine(results: Results) -> str:
     for trial in results.trials:
         env = trial.environment
         if env:
-            threads = f", {words.plural(int(env['threads']), 'thread')}" if env.get("threads") else ""
-            places.append(f"{env.get('device', 'unknown device')} ({env.get('cpu', 'unknown processor')}{threads})")
-    return f"Measured on {words.listing(list(dict.fromkeys(places)))}." if places else ""
+            names = dict.fromkeys(env[key] for key in ("device", "cpu") if env.get(key))
+            threads = [words.plural(int(env["threads"]), "thread")] if env.get("threads") else []
+            places.append(", ".join([*names, *threads]) or "an unknown device")
+    return f"Measured on {'; '.join(dict.fromkeys(places))}." if places else ""

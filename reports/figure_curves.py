@@ -59,7 +59,8 @@ def _limits(axes, panels: dict[str, list[Curve]]) -> None:
     highest = max((e.high if e.has_interval else e.value for e in estimates if not math.isnan(e.value)), default=1)
     # Nearly equal scores are not blown up to fill the panel: the axis spans at least 0.1.
     room = max(0.03 * (highest - lowest), (0.1 - (highest - lowest)) / 2, 0.005)
-    axes[0, 0].set_ylim(max(0.0, lowest - room), min(1.0, highest + room) + 0.005)
+    # Markers at 0 are not to be cut by the axis.
+    axes[0, 0].set_ylim(max(-0.02, lowest - room), min(1.0, highest + room) + 0.005)
     sigmas = [sigma for curves in panels.values() for curve in curves for sigma in curve.sigmas]
     if max(sigmas) > PUBLISHED_LIMIT:
         for ax in axes.flat[: len(panels)]:

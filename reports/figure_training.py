@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from benchmarks.store import TrialView
 from reports import style, training
@@ -32,8 +32,7 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
             lowest_score, lowest_loss = _trial(loss, score, trial, look, drawn)
             floor, smallest_loss = min(floor, lowest_score), min(smallest_loss, lowest_loss)
         loss.set_title(name)
-        if 0 < smallest_loss < math.inf:
-            loss.set_yscale("log")
+        _scale(loss, smallest_loss)
         score.set_xlabel("optimiser step")
         loss.sharex(score)
         loss.tick_params(labelbottom=False)
@@ -45,6 +44,18 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
         score.set_ylim(max(0.0, math.floor(floor * 20) / 20 - 0.02), 1.02)
     _legend(figure, drawn)
     return figure
+
+
+def _scale(ax, smallest: float) -> None:
+    """A logarithmic axis for losses that span a factor of 5 or more; below that it would have hardly a tick."""
+    largest = max((float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_ydata()) > 2), default=0.0)
+    if 0 < smallest and largest >= 5 * smallest:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _axes(figure: Figure, row: int, column: int, columns: int, block: float):

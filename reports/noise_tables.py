@@ -59,7 +59,7 @@ def by_class(it: Study, dataset: str) -> Table:
                     data.append(_keys(curve) | numbers)
     unit = _unit(it, dataset)
     columns = [
-        "method", "class", "σ", "DSC", "IoU", f"HD95 ({unit})", f"ASSD ({unit})", "undefined distances", "both empty",
+        "method", "class", "σ", "DSC", "IoU", f"HD95{unit}", f"ASSD{unit}", "undefined distances", "both empty",
         *(["DSC, mean over patients"] if patients else []),
     ]  # fmt: skip
     caption = (
@@ -67,6 +67,8 @@ def by_class(it: Study, dataset: str) -> Table:
         "one of label and prediction is empty; such scores are counted here and left out of the mean. Where both are "
         "empty, DSC is 1 and the distance 0."
     )
+    if not unit:
+        caption += " Distances are in mm where the spacing is known, else in pixels."
     if patients:
         caption += " Mean over patients: every patient counts once, however many images it has."
     return Table(f"classes_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
@@ -183,7 +185,8 @@ def _range(estimate) -> str:
 
 def _unit(it: Study, dataset: str) -> str:
     units = {trial.config["dataset"].get("distance_unit") for trial in of_dataset(it.results, dataset)}
-    return next(iter(units - {None}), "px")
+    known = sorted(units - {None})
+    return f" ({known[0]})" if len(known) == 1 else ""
 
 
 def _counted(found: list[Curve]) -> str:

@@ -11,6 +11,9 @@ from reports.noise_study import LOSS, Comparison, Study, comparisons
 from reports.training import convergence
 from reports.trials import absences, of_dataset
 
+LOW = 0.5
+"""Below this DSC without noise, a flat curve is not called robust."""
+
 
 def summary(it: Study) -> list[Block]:
     """For each data set what a reader would quote."""
@@ -73,6 +76,9 @@ def _scores(it: Study, curve) -> str:
             text += f"; {LOSS:g} DSC was lost at σ = {words.threshold(at_loss, largest)}"
         text += f"; relative area under the curve {words.with_interval(curve.relative_area())}"
         text += f" (σ from {curve.sigmas[0]:g} to {largest:g})"
+    clean = curve.mean(it.clean)
+    if clean is not None and clean.value < LOW:
+        text += f". With a DSC below {LOW:g} from the start there is little to lose: this is no sign of robustness"
     return text + "."
 
 
@@ -110,7 +116,7 @@ def _cost(it: Study, curve) -> str:
     if what.seconds is not None:
         parts.append(f"{words.duration(what.seconds)} an image")
     if what.memory is not None:
-        parts.append(f"{what.memory:,.0f} MiB peak memory")
+        parts.append(f"{words.memory(what.memory)} peak memory")
     return f"**{it.names[curve.variant]}** {', '.join(parts) or 'not measured'}"
 
 
@@ -165,11 +171,9 @@ def _differences(it: Study) -> str:
 
 
 def _rescaling(it: Study) -> str:
-    suite = it.results.suite
-    rule = (suite.get("noise") or {}).get("rescale") or suite.get("rescale")
     return {
         "image": "Each noisy image is scaled back to [0, 1] on its own (`noise.rescale=image`).",
         "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly "
         "(`noise.rescale=array`), as the authors of LDSeg do.",
         "none": "Noisy images are not scaled back to [0, 1] (`noise.rescale=none`).",
-    }.get(str(rule), "")
+    }.get(str(it.results.suite.get("rescale")), "")

@@ -75,12 +75,12 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
                 "cases tested": records["case"].nunique(),
                 "groups tested": records["group"].nunique(),
                 "distances in": config.get("distance_unit", ""),
-                "fingerprint": f"`{config['fingerprint']}`" if config.get("fingerprint") else "",
+                "fingerprint": f"`{config['fingerprint'][:12]}`" if config.get("fingerprint") else "",
             }
         )
     caption = (
-        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is a "
-        "hash of the content."
+        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is the "
+        "beginning of a hash of the content."
     )
     return Table("data_sets", caption, pd.DataFrame(rows))
 
@@ -99,7 +99,9 @@ def method_table(results: Results) -> Table:
         label = trials[0].label if trials else method
         rows += [[label, f"`{key}`", " or ".join(values)] for key, values in settings.items()]
     return Table(
-        "method_settings", "Settings of the methods.", pd.DataFrame(rows, columns=["method", "setting", "value"])
+        "method_settings",
+        "Settings of the methods; null: the method's own default.",
+        pd.DataFrame(rows, columns=["method", "setting", "value"]),
     )
 
 
@@ -192,7 +194,7 @@ def _flat(settings: dict, prefix: str = ""):
 
 def _plain(value) -> str:
     if value is None:
-        return words.NOTHING
+        return "null"
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)

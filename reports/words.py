@@ -38,6 +38,8 @@ def with_interval(estimate: Estimate, digits: int = 3, write=number) -> str:
 
 def threshold(estimate: Estimate, largest: float, digits: int = 3) -> str:
     """A threshold with its interval, where infinity means that it lies beyond the largest value tested."""
+    if estimate.has_interval and math.isinf(estimate.low):
+        return f"> {largest:g}"
 
     def write(value, digits):
         return f"> {largest:g}" if math.isinf(value) else number(value, digits)
@@ -58,6 +60,13 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def memory(mib: float | None) -> str:
+    """0.8 MiB, 41 MiB, 12,345 MiB."""
+    if mib is None or not math.isfinite(mib):
+        return NOTHING
+    return f"{mib:.2g} MiB" if mib < 10 else f"{mib:,.0f} MiB"
 
 
 def quantity(value: float | None) -> str:

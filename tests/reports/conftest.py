@@ -125,7 +125,7 @@ class Fabricator:
             "methods": list(dict.fromkeys(t.config["method"]["name"] for t in self.trials)),
             "datasets": list(dict.fromkeys(t.config["dataset"]["name"] for t in self.trials)),
             "seeds": [0], "profile": "quick", "command": command, "redraw_command": f"{command} action=report",
-            "noise": {"rescale": "image"},
+            "rescale": "image",
         } | suite  # fmt: skip
         return Results(suite, self.trials, records)
 

@@ -104,6 +104,23 @@ def test_empty_masks_are_counted_and_not_averaged(fabricate, report):
     assert row.dsc == pytest.approx(pooled.dsc.mean())
 
 
+def test_distances_carry_the_unit_that_the_trial_names(fabricate, report):
+    trial = fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
+    trial.config["dataset"]["distance_unit"] = "mm"
+    assert "HD95 (mm) |" in report()[0]
+    del trial.config["dataset"]["distance_unit"]
+    text, _ = report()
+    assert "HD95 |" in text and "in mm where the spacing is known, else in pixels" in text
+
+
+def test_a_method_that_learnt_nothing_is_not_called_robust(fabricate, report):
+    fabricate.trial("ldseg", steps=(2,), score=lambda sigma, case, name: 0.2, samples=False)
+    fabricate.trial("resunet", samples=False)
+    text, _ = report()
+    first, second = (line for line in summary(text).splitlines() if "relative area" in line)
+    assert "no sign of robustness" in first and "no sign of robustness" not in second
+
+
 def test_distances_undefined_in_every_case_are_a_dash(fabricate, report):
     fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
     fabricate.frames[0][["hd95", "assd"]] = np.nan
