@@ -413,19 +413,27 @@ def test_perfect_denoiser_recovers_the_label_latent(steps):
 
 
 @pytest.mark.long
-def test_learns_to_segment_in_two_steps():
-    """Bright discs on a dark ground, new ones at every step."""
-    model = build((32, 32))
+def test_learns_to_read_the_segmentation_off_the_image_in_two_steps():
+    """Bright discs on a dark ground, new ones at every step; with the image of another case the result is wrong."""
+    steps = 300
+    model = build()
     optimizer = model.optimizer("train", 4e-3)
-    for step in range(500):
-        image, label = discs(8, seed=step)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.03 ** (1 / steps))
+    for step in range(steps):
         optimizer.zero_grad()
-        loss_of(model, image, label, seed=step)["total"].backward()
+        loss_of(model, *discs(8, seed=step), seed=step)["total"].backward()
         optimizer.step()
+        schedule.step()
+    model.eval()
     image, label = discs(16, seed=10_000)
-    predicted = model.eval().segment(image, Sampling(steps=2), generators(16)).argmax(1)
-    dice = 2 * (predicted * label).sum((1, 2)) / (predicted + label).sum((1, 2))
-    assert dice.mean() > 0.85
+    own, other = (
+        dsc(model.segment(x, Sampling(steps=2), generators(16)).argmax(1), label) for x in (image, image.roll(1, 0))
+    )
+    assert own > 0.7 and other < own - 0.25
+
+
+def dsc(predicted, label):
+    return (2 * (predicted * label).sum((1, 2)) / (predicted + label).sum((1, 2))).mean().item()
 
 
 def discs(count, seed):
