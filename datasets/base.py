@@ -11,7 +11,7 @@ SPLITS = ("train", "val", "test")
 
 
 class DataError(ValueError):
-    """Something is wrong with a user's data. The message names the file, what was found, what was expected and the fix."""
+    """Something is wrong with a user's data. The message names file, finding, expectation and fix."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Augmentation:
     """One augmentation policy for all methods, set per data set.
 
     flips: spatial axes (0-based) that may be mirrored; rotations: right-angle turns in the plane of the last two axes;
-    intensity: standard deviation of a random gain (1 + N) and of an offset N, applied to the image and clipped to [0, 1].
+    intensity: standard deviation of a random gain (1 + N) and of an offset N; the image is then clipped to [0, 1].
     """
 
     flips: tuple[int, ...] = ()
@@ -77,7 +77,7 @@ class Source:
     title:       one line for `action=list`.
     class_names: names of the foreground classes; label value k + 1 is class_names[k].
     limit:       most cases to use of each split, {split: number}; a split not named, or None, is used whole.
-    version:     raised whenever `read` returns something else for the same files and settings; it enters the fingerprint.
+    version:     raised when `read` returns something else for the same files and settings; part of the fingerprint.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Source:
         raise NotImplementedError
 
     def content(self) -> bytes | None:
-        """For generated data: bytes that determine every case (generator version and settings). None: hash the files."""
+        """For generated data: bytes that determine every case (version and settings). None: hash the files."""
         return None
 
     def settings(self) -> Mapping[str, Any]:
@@ -129,7 +129,7 @@ class Source:
 
 
 def limited(entries: Sequence[Entry], limit: Mapping[str, int | None]) -> list[Entry]:
-    """At most limit[split] entries of each split, evenly spread over the sorted ids. Raises DataError on a bad limit."""
+    """At most limit[split] entries of each split, evenly spread over the sorted ids. Raises DataError."""
     for split, most in limit.items():
         if split not in SPLITS or (most is not None and (not isinstance(most, int) or most < 1)):
             raise DataError(

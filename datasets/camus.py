@@ -99,7 +99,7 @@ class Camus(Source):
 
     @staticmethod
     def _official_split(base: Path) -> dict[str, str]:
-        """Patient -> split from the release's files; empty when there are none. Raises DataError on a double patient."""
+        """Patient -> split from the release's files; empty without them. Raises DataError on a double patient."""
         for folder in (base, base / "database_split", base.parent / "database_split", base.parent):
             if all((folder / name).is_file() for name in SPLIT_FILES.values()):
                 break

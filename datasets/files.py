@@ -111,14 +111,16 @@ def unit(array: np.ndarray, window: tuple[float, float] | None = None) -> np.nda
     """Values as float32 in [0, 1].
 
     window: (low, high) mapped to 0 and 1 and clipped. Without it uint8 and uint16 are divided by their largest value,
-    bool becomes 0 and 1, and any other type goes from its own smallest to its own largest value. Values that are not
-    finite stay so, for the integrity check to find.
+    bool becomes 0 and 1, and any other type goes from its own smallest to its own largest value. An array with values
+    that are not finite comes back unscaled, for the integrity check to find.
     """
     if window is None and array.dtype in (np.uint8, np.uint16):
         return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
     if array.dtype == bool:
         return array.astype(np.float32)
     array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        return array
     low, high = window if window is not None else (float(array.min()), float(array.max()))
     return np.clip((array - low) / (high - low), 0, 1) if high > low else np.zeros_like(array)
 
@@ -132,7 +134,7 @@ def channels_first(array: np.ndarray) -> np.ndarray:
 
 
 def load_image(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
-    """float32 (C, H, W) in [0, 1] and the spacing in mm (rows, columns) where known. Raises DataError naming the file."""
+    """float32 (C, H, W) in [0, 1] and the spacing (rows, columns) in mm where known. Raises DataError."""
     array, spacing = load(path, ("image",))
     return unit(channels_first(array)), spacing
 

@@ -58,9 +58,12 @@ class Folder(Source):
         self.class_names = tuple(self.values) or ("foreground",)
         listed = [value for values in [*self.values.values(), self.background] for value in values]
         if len(set(listed)) < len(listed):
-            raise DataError(f"{key('classes')} is {self.values} with background {self.background}: a value is used twice.")
+            raise DataError(
+                f"{key('classes')} is {self.values} and {key('background')} {self.background}: a value is used twice. "
+                "Expected each pixel value once."
+            )
         if channels not in (None, 1, 3):
-            raise DataError(f"{key('channels')} is {channels}, expected 1 (grey), 3 (colour) or null (as the first image).")
+            raise DataError(f"{key('channels')} is {channels}, expected 1 (grey), 3 (colour) or null (automatic).")
         self._channels = channels
         if window is not None and (len(window) != 2 or not window[0] < window[1]):
             raise DataError(f"{key('window')} is {list(window)}, expected [low, high] or null.")
@@ -96,10 +99,12 @@ class Folder(Source):
                     f"{self.images} is given for both images and masks, so names cannot tell them apart. "
                     f"Expected {self._key('mask_suffix')}, such as _mask."
                 )
-            images = {key: path for key, path in images.items() if not (self.mask_suffix and key.endswith(self.mask_suffix))}
+            if self.mask_suffix:
+                images = {key: path for key, path in images.items() if not key.endswith(self.mask_suffix)}
         if not images:
             raise DataError(
-                f"{self.images} holds no image. Expected PNG, TIFF, BMP, JPEG, npz or NIfTI files: set {self._key('images')}."
+                f"{self.images} holds no image. Expected PNG, TIFF, BMP, JPEG, npz or NIfTI files: "
+                f"set {self._key('images')}."
             )
         alone = [path for key, path in images.items() if key + self.mask_suffix not in masks]
         if alone:
@@ -120,7 +125,7 @@ class Folder(Source):
         for path in listing(folder, self._key(setting)):
             other = found.setdefault(stem(path), path)
             if other != path:
-                raise DataError(f"{other} and {path} have the same name. Expected one file a case: remove or rename one.")
+                raise DataError(f"{other} and {path} have the same name, expected one file a case. Rename one.")
         return found
 
     def _group(self, path: Path, key: str) -> str:
@@ -129,8 +134,8 @@ class Folder(Source):
         match = self.group.search(key)
         if match is None:
             raise DataError(
-                f"{path} does not match {self._key('group')}={self.group.pattern!r}, expected the patient in every name. "
-                "Correct the expression or rename the file."
+                f"{path} does not match {self._key('group')}={self.group.pattern!r}, expected the patient in every "
+                "name. Correct the expression or rename the file."
             )
         return match[1] if self.group.groups else match[0]
 
@@ -143,8 +148,8 @@ class Folder(Source):
         absent, extra = sorted(set(groups) - set(splits)), sorted(set(splits) - set(groups))
         if absent or extra:
             raise DataError(
-                f"{self.split} does not fit {self.images}: no split for {absent[:5]} ({len(absent)} in all), no image for "
-                f"{extra[:5]} ({len(extra)} in all). Expected each image, without its ending, once: correct the file."
+                f"{self.split} does not fit {self.images}: no split for {absent[:5]} ({len(absent)} in all), no image "
+                f"for {extra[:5]} ({len(extra)} in all). Expected each image's name without ending: correct it."
             )
         return splits
 
@@ -212,7 +217,7 @@ def _read_split(path: Path, key: str) -> dict[str, str]:
     splits: dict[str, str] = {}
     for name, split in pairs:
         if split not in SPLITS:
-            raise DataError(f"{path} puts {name!r} in {split!r}, expected one of {', '.join(SPLITS)}. Correct the line.")
+            raise DataError(f"{path} puts {name!r} in {split!r}, expected one of {', '.join(SPLITS)}. Correct it.")
         if splits.setdefault(str(name), split) != split:
-            raise DataError(f"{path} puts {name!r} in both {splits[str(name)]} and {split}, expected one. Remove a line.")
+            raise DataError(f"{path} puts {name!r} in both {splits[str(name)]} and {split}. Expected one: correct it.")
     return splits

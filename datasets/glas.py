@@ -50,7 +50,7 @@ class Glas(Source):
             files.setdefault(stem(path), []).append(path)
         twice = [paths for paths in files.values() if len(paths) > 1]
         if twice:
-            raise DataError(f"{twice[0][0]} and {twice[0][1]} are the same case. Expected one format: remove one of them.")
+            raise DataError(f"{twice[0][0]} and {twice[0][1]} are the same case, expected one format. Remove one.")
         images = {key: paths[0] for key, paths in files.items() if NAME.fullmatch(key)}
         if not images:
             raise DataError(
@@ -66,7 +66,8 @@ class Glas(Source):
             )
         validation = held_out((key for key in images if key.startswith("train")), self.val_fraction, self.seed)
         return [
-            Entry(key, key, self._split(key, validation), (images[key], files[f"{key}_anno"][0])) for key in sorted(images)
+            Entry(key, key, self._split(key, validation), (images[key], files[f"{key}_anno"][0]))
+            for key in sorted(images)
         ]
 
     @staticmethod

@@ -12,7 +12,7 @@ from datasets.base import SPLITS, Case, DataError, Entry, Source
 from datasets.fingerprint import fingerprint
 
 MOST = 10
-"""Problems named in one error; the rest are counted."""
+"""Problems named in one error."""
 
 Progress = Callable[[int, int], None]
 """Called with (cases done, cases in all)."""
@@ -40,16 +40,16 @@ def check_entries(source: Source) -> list[Entry]:
     everything = source.entries()
     problems = []
     if not everything:
-        raise DataError(f"data set {source.name!r} has no cases. Expected cases in {', '.join(SPLITS)}: check its paths.")
+        raise DataError(f"data set {source.name!r} has no cases, expected train, val and test. Check its paths.")
     for name, count in Counter(entry.id for entry in everything).items():
         if count > 1:
-            problems.append(f"the id {name!r} is used by {count} cases, expected one. Rename the files so that they differ.")
+            problems.append(f"the id {name!r} is used by {count} cases, expected one. Rename files until they differ.")
     for entry in everything:
         if entry.split not in SPLITS:
             problems.append(f"case {entry.id!r} is in the split {entry.split!r}, expected one of {', '.join(SPLITS)}.")
     for split in SPLITS:
         if not any(entry.split == split for entry in everything):
-            problems.append(f"the split {split!r} is empty, expected at least one case. Move cases or patients into it.")
+            problems.append(f"the split {split!r} is empty, expected a case or more. Move cases or patients into it.")
     problems += _shared_groups(everything)
     _refuse(source, problems)
     return sorted(source.selected(), key=lambda entry: entry.id)
@@ -151,10 +151,8 @@ def _size(shape: Sequence[int]) -> str:
 def _refuse(source: Source, problems: Sequence[str]) -> None:
     if not problems:
         return
-    lines = [f"data set {source.name!r} has {len(problems)} problem(s):", *(f"  - {text}" for text in problems[:MOST])]
-    if len(problems) > MOST:
-        lines.append(f"  and {len(problems) - MOST} more.")
-    raise DataError("\n".join(lines))
+    count = f"{len(problems)} problem(s)" if len(problems) < MOST else f"{MOST} problems or more"
+    raise DataError("\n".join([f"data set {source.name!r} has {count}:", *(f"  - {text}" for text in problems[:MOST])]))
 
 
 def passed(cache: Path | None, key: str) -> bool:

@@ -36,7 +36,7 @@ class Phantom(Source):
         self.cases = {split: int(cases.get(split, 0)) for split in SPLITS}
         if set(cases) - set(SPLITS) or min(self.cases.values()) < 1:
             raise DataError(
-                f"dataset.{self.name}.cases is {dict(cases)}, expected a number above 0 for each of train, val and test."
+                f"dataset.{self.name}.cases is {dict(cases)}, expected a number above 0 for train, val and test each."
             )
         if size < 32 or frames < 1:
             raise DataError(
@@ -66,7 +66,9 @@ class Phantom(Source):
 
     def read(self, entry: Entry) -> Case:
         frame = int(entry.id.rpartition("frame")[2]) if self.frames > 1 else 0
-        image, label, spacing = self.draw(self._generator(entry.group), self._generator(entry.id + ":"), frame / self.frames)
+        # The colon keeps the two streams apart where a subject has one frame and the two names are the same.
+        subject, own = self._generator(entry.group), self._generator(entry.id + ":")
+        image, label, spacing = self.draw(subject, own, frame / self.frames)
         return Case(entry.id, entry.group, image, label, spacing)
 
     def _generator(self, name: str) -> np.random.Generator:
@@ -85,7 +87,7 @@ def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def noise(generator: np.random.Generator, size: int, features: int) -> np.ndarray:
-    """A smooth random field (size, size) of zero mean and about unit variance, with `features` bumps along each side."""
+    """A smooth random field (size, size), mean 0 and variance about 1, with `features` bumps along each side."""
     weights = _spline_weights(size, features)
     lattice = generator.standard_normal((features + 3, features + 3)).astype(np.float32)
     return 2.1 * (weights @ lattice @ weights.T)

@@ -20,9 +20,9 @@ class PhantomEcho(Phantom):
     """Frames of videos of a beating heart in an ultrasound sector; the classes are the left ventricle and atrium.
 
     Speckle is the magnitude of filtered complex noise (fully developed, Rayleigh), filtered along and across the beams
-    and log-compressed, as in a scanner. Walls along the beam fade, shadows and haze hide others, and the right ventricle
-    and atrium are dark cavities that look like the left ones. Frames of one video share a group: its anatomy and
-    probe position stay, the heart contracts from diastole (frame 0) to systole (half way) and back.
+    and log-compressed, as in a scanner. Walls along the beam fade, shadows and haze hide others, and the right
+    ventricle and atrium are dark cavities that look like the left ones. Frames of one video share a group: its anatomy
+    and probe position stay, the heart contracts from diastole (frame 0) to systole (half way) and back.
     """
 
     name = "phantom_echo"
@@ -192,9 +192,9 @@ def _inside_structures(g, heart, contraction, mitral, y, x) -> np.ndarray:
         cy = heart.apex[0] + along * cos - across * sin
         cx = heart.apex[1] + along * sin + across * cos
         reach = g.uniform(0.02, 0.06)
-        canvas = np.maximum(
-            canvas, g.uniform(0.1, 0.4) * _line(y, x, cy, cx, cy + reach * cos, cx + reach * sin, g.uniform(0.008, 0.016))
-        )
+        brightness, thickness = g.uniform(0.1, 0.4), g.uniform(0.008, 0.016)
+        strand = _line(y, x, cy, cx, cy + reach * cos, cx + reach * sin, thickness)
+        canvas = np.maximum(canvas, brightness * strand)
     return canvas
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from datasets.base import Augmentation
 from datasets.phantom import Phantom, grid, noise, step, warped_noise
 
-# Optical densities of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston 2001, Anal Quant Cytol Histol).
+# Optical densities of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston 2001).
 HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], np.float32)
 EOSIN = np.array([0.072, 0.990, 0.105], np.float32)
 
@@ -123,7 +123,8 @@ def _stroma(g, tissue, y, x, owner):
     """Stain between the glands (haematoxylin, eosin) and how clear of tissue each pixel is, all (H, W)."""
     size = x.shape[0]
     outside = ndimage.distance_transform_edt(owner == 0).astype(np.float32) / size
-    along, across = x * np.cos(tissue.fibre) + y * np.sin(tissue.fibre), y * np.cos(tissue.fibre) - x * np.sin(tissue.fibre)
+    cos, sin = np.cos(tissue.fibre), np.sin(tissue.fibre)
+    along, across = x * cos + y * sin, y * cos - x * sin
     warp = 0.05 * noise(g, size, 3)
     fibres = warped_noise(g, 6 * along, 34 * (across + warp))
     patches = noise(g, size, 4)
@@ -141,7 +142,8 @@ def _stroma(g, tissue, y, x, owner):
         crowded += 1.6 * step(radius - np.hypot(y - cy, x - cx) + 0.02 * patches, 0.03)
     for _ in range(g.poisson(1.6)):  # vessels and fat: rounded holes with a thin wall, as white as a lumen
         cy, cx, radius = *g.uniform(0, 1, 2), g.uniform(0.018, 0.06)
-        depth = _outline(g.standard_normal(12), radius, 1 + abs(g.normal(0, 0.5)), g.uniform(0, np.pi), 0.6, y - cy, x - cx)
+        shape, stretch, angle = g.standard_normal(12), 1 + abs(g.normal(0, 0.5)), g.uniform(0, np.pi)
+        depth = _outline(shape, radius, stretch, angle, 0.6, y - cy, x - cx)
         blood = g.random() < 0.45
         hole = step(depth, 1.5 / size)
         crowded *= 1 - hole
@@ -202,7 +204,8 @@ def _fill_glands(g, tissue, owner, haematoxylin, eosin) -> None:
     row, column = _pixels(cy, size), _pixels(cx, size)
     share = depth[row, column] / np.maximum(height[row, column], 1e-6)
     basal = 0.42 + 0.4 * tissue.irregular + 0.08 * g.standard_normal(cy.size)
-    keep = gland[row, column] & (share < basal) & (depth[row, column] > 0.45 * tissue.nucleus) & (g.random(cy.size) < 0.9)
+    keep = gland[row, column] & (share < basal) & (depth[row, column] > 0.45 * tissue.nucleus)
+    keep &= g.random(cy.size) < 0.9
     keep |= gland[row, column] & (g.random(cy.size) < 0.008)  # debris and lymphocytes inside
     cy, cx, row, column = cy[keep], cx[keep], row[keep], column[keep]
     smooth = ndimage.gaussian_filter(depth, 0.008 * size)
@@ -245,8 +248,9 @@ def _splat(size, cy, cx, length, width, angle, darkness) -> np.ndarray:
     reach = int(np.ceil(max(length.max(), width.max()) * size))
     offsets = np.arange(-reach, reach + 1)
     row, column = np.floor(cy * size).astype(int), np.floor(cx * size).astype(int)
-    shape = np.stack([cy * size - row, cx * size - column, length * size, width * size, np.cos(angle), np.sin(angle), darkness])
-    fy, fx, length, width, cos, sin, darkness = shape.astype(np.float32)[:, :, None, None]
+    pixels = [cy * size - row, cx * size - column, length * size, width * size]
+    ellipses = np.stack([*pixels, np.cos(angle), np.sin(angle), darkness])
+    fy, fx, length, width, cos, sin, darkness = ellipses.astype(np.float32)[:, :, None, None]
     dy = offsets.astype(np.float32)[:, None] + 0.5 - fy
     dx = offsets.astype(np.float32) + 0.5 - fx
     r = np.sqrt(((dx * cos + dy * sin) / length) ** 2 + ((dy * cos - dx * sin) / width) ** 2)

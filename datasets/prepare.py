@@ -54,7 +54,7 @@ def prepare(source: Source, image_size: Sequence[int], cache: Path, progress: Pr
     size, cache = tuple(int(length) for length in image_size), Path(cache)
     if len(size) != source.spatial_dims or min(size) < 1:
         raise DataError(
-            f"image_size is {list(size)}, expected {source.spatial_dims} numbers above 0 for the data set {source.name!r}."
+            f"image_size is {list(size)}, expected {source.spatial_dims} numbers above 0 for data set {source.name!r}."
         )
     entries = check_entries(source)
     key = fingerprint(source, cache, entries)
@@ -83,7 +83,9 @@ def _open(source: Source, entries: list[Entry], size: tuple[int, ...], key: str,
     )
 
 
-def _write(source: Source, entries: list[Entry], size: tuple[int, ...], folder: Path, progress: Progress | None) -> None:
+def _write(
+    source: Source, entries: list[Entry], size: tuple[int, ...], folder: Path, progress: Progress | None
+) -> None:
     """Writes the folder under another name and renames it when complete, so that a half-written one is never read."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for remains in folder.parent.glob(".preparing-*"):

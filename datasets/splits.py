@@ -7,7 +7,7 @@ from datasets.base import SPLITS, DataError
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """The distinct names in an order set by the hash of seed and name, so that adding one leaves the order of the others."""
+    """The distinct names in an order set by the hash of seed and name; adding one leaves the order of the others."""
     return sorted(set(names), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
 
 
