@@ -50,16 +50,17 @@ def main(overrides: list[str]) -> int:
 
 def run(config, overrides: list[str]) -> int:
     """Train and test what is missing, then measure, report and track."""
-    from benchmarks import console, runner
+    from benchmarks import console, costs, planner, runner
+    from benchmarks.store import Store
 
     runner.flush_denormals()
-    store = runner.Store(Path(config.paths.runs))
+    store = Store(Path(config.paths.runs))
     store.open()
-    trials = runner.make_plan(config)
+    trials = planner.make_plan(config)
     runner.check_store(store, trials)
     runner.fabric_for(config)
     runner.work(config, store, trials)
-    runner.measure_costs(config, store, trials)
+    costs.measure_costs(config, store, trials)
     results = store.results(describe(config, overrides), [(t.key, [c.key for c in t.conditions]) for t in trials])
     folder = write_report(store, results)
     note = track(results, folder, config)
@@ -72,15 +73,16 @@ def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, runner
+    from benchmarks import console, planner, runner
+    from benchmarks.store import Store
 
     runner.flush_denormals()
-    store = runner.Store(Path(config.paths.runs))
-    trials = runner.make_plan(config)
+    store = Store(Path(config.paths.runs))
+    trials = planner.make_plan(config)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
     total = 0.0
     for trial in trials:
-        training, tests, seconds = runner.outlook(store, trial)
+        training, tests, seconds = planner.outlook(store, trial)
         total += seconds
         table.add_row(trial.name, training, tests, console.duration(seconds) if seconds else "-")
     console.out.print(table)
@@ -122,10 +124,11 @@ def show_list(config, overrides: list[str]) -> int:
 
 def stored(config, overrides: list[str]):
     """The store and the results that it holds for this command, found without the data."""
-    from benchmarks import runner
+    from benchmarks import planner
+    from benchmarks.store import Store
 
-    store = runner.Store(Path(config.paths.runs))
-    return store, store.results(describe(config, overrides), runner.find_stored(config, store))
+    store = Store(Path(config.paths.runs))
+    return store, store.results(describe(config, overrides), planner.find_stored(config, store))
 
 
 def describe(config, overrides: list[str]) -> dict:

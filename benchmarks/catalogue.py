@@ -3,7 +3,7 @@
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.configuration import CONF, names
-from benchmarks.runner import source
+from benchmarks.planner import source
 
 
 def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:

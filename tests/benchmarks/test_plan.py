@@ -9,7 +9,7 @@ import pytest
 from benchmarks import plan
 from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
-from benchmarks.runner import make_plan
+from benchmarks.planner import make_plan
 
 TINY = ["profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]"]
 

@@ -1,0 +1,38 @@
+"""Timing the methods of a comparison side by side, once per comparison."""
+
+import torch
+from omegaconf import DictConfig
+
+from benchmarks import console, measure, plan
+from benchmarks.plan import Trial
+from benchmarks.runner import fabric_for, load_weights, prepared
+from benchmarks.store import Store, write_json
+
+
+def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None:
+    """Time all trials of a data set side by side, unless this very comparison has been timed already."""
+    for dataset in dict.fromkeys(trial.config["dataset"]["name"] for trial in trials):
+        mine = [t for t in trials if t.config["dataset"]["name"] == dataset and store.folder(t.key).joinpath("cost.json").exists()]
+        mine = list({t.config["method"]["name"]: t for t in mine}.values())
+        if not mine:
+            continue
+        samplings = {t.key: list(dict.fromkeys(c.sampling for c in t.conditions)) for t in mine}
+        comparison = plan.digest(sorted((key, [str(s) for s in found]) for key, found in samplings.items()))
+        if all((store.trial(t.key).cost or {}).get("measured_with") == comparison for t in mine):
+            continue
+        fabric = fabric_for(config)
+        data = prepared(config, mine[0])
+        image = torch.from_numpy(data.images[data.split["test"][:1]].copy()).to(fabric.device)
+        contestants, owners = [], []
+        for trial in mine:
+            model = plan.build(trial.config)
+            model.load_state_dict(load_weights(store.folder(trial.key) / "weights.safetensors"))
+            model.to(fabric.device).eval()
+            contestants += [(model, sampling) for sampling in samplings[trial.key]]
+            owners += [trial.key] * len(samplings[trial.key])
+        console.say(f"  {dataset}: timing {', '.join(t.config['method']['name'] for t in mine)} side by side")
+        rows = measure.inference(contestants, image, config.profile.timing_repeats)
+        for trial in mine:
+            cost = store.trial(trial.key).cost
+            cost["inference"] = [row for row, owner in zip(rows, owners, strict=True) if owner == trial.key]
+            write_json(store.folder(trial.key) / "cost.json", cost | {"measured_with": comparison})
