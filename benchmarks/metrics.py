@@ -85,8 +85,10 @@ def _distances(p: np.ndarray, y: np.ndarray, spacing: Sequence[float] | None) ->
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
-    """Indices (n, ndim) of the mask's voxels with a face towards the outside; the image's border counts as outside."""
-    return np.argwhere(mask & ~binary_erosion(mask))
+    """Places (n, ndim), counted from 1, of the mask's voxels with a face towards the outside; the image's border counts
+    as outside. From 1, since a tree over coordinates of 0 splits at the smallest number above 0, which is 0 again where
+    the processor flushes denormal numbers: the splitting never ends."""
+    return np.argwhere(mask & ~binary_erosion(mask)) + 1
 
 
 def _check(prediction: np.ndarray, label: np.ndarray, classes: int, spacing: Sequence[float] | None) -> None:

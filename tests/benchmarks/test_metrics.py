@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 import time
 import warnings
 
@@ -204,3 +206,17 @@ def test_a_sweep_can_afford_the_scores():
         score(prediction, label, ["a", "b", "c"], None)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 3 * 0.008
+
+
+def test_distances_do_not_depend_on_how_the_processor_takes_denormal_numbers():
+    """In a process of its own: flushing once made the tree behind the distances recurse until the process crashed."""
+    program = """
+import numpy as np, torch
+torch.set_flush_denormal(True)
+from benchmarks.metrics import score
+random = np.random.default_rng(0)
+for _ in range(300):
+    masks = (random.random((2, 32, 32)) < random.choice([0.02, 0.3, 0.9])).astype(np.uint8)
+    score(masks[0], masks[1].astype(np.int64), ["gland"], None)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
