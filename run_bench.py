@@ -65,7 +65,7 @@ def run(config, overrides: list[str]) -> int:
     folder = write_report(store, results)
     note = track(results, folder, config)
     if note:
-        console.say(f"MLflow was not written: {note}. `python run_bench.py track={config.suite.name}` sends it later.")
+        console.say(f"MLflow was not written: {note}. `{results.suite['command']} action=track` sends it later.")
     return conclude(results)
 
 
@@ -100,7 +100,10 @@ def redraw(config, overrides: list[str]) -> int:
 def replay(config, overrides: list[str]) -> int:
     """Send stored results to MLflow. Exit status 1 where it cannot be reached."""
     from benchmarks import console
+    from benchmarks.errors import BadInput
 
+    if not config.tracking.enabled:
+        raise BadInput("tracking: is switched off, so there is nothing to send to; leave out tracking=none.")
     store, results = stored(config, overrides)
     note = track(results, store.report_folder(config.suite.name), config)
     console.say(f"MLflow was not written: {note}." if note else "MLflow holds the suite and its trials.")
