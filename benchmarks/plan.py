@@ -21,7 +21,7 @@ EVALUATION_VERSION = 1
 
 METHOD_NOTES = ("_target_", "title", "summary", "training")
 DATASET_NOTES = ("_target_", "image_size", "title")
-PATH_KEYS = ("root", "images", "masks", "split_file")
+PATH_KEYS = ("root", "images", "masks", "split")
 
 
 def digest(content: object) -> str:

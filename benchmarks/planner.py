@@ -34,7 +34,8 @@ def make_plan(config: DictConfig) -> list[Trial]:
             entries = check(origin, cache)
             content = fingerprint(origin, cache)
         except DataError as error:
-            raise BadInput(f"dataset.{dataset}: {error}") from error
+            everywhere = " paths.data=DIR, or the environment variable DIFFSEG_DATA, moves all data sets at once."
+            raise BadInput(f"dataset.{dataset}: {error}{everywhere if '.root' in str(error) else ''}") from error
         known = {
             "distance_unit": "px" if origin.read(entries[0]).spacing is None else "mm",
             "title": origin.title,
