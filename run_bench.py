@@ -19,7 +19,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
   paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
 
-Exit status: 0 all trials ended well or were declined with a reason, 1 a trial failed (the report names it), 2 bad input.
+Exit status: 0 all trials ended well or were declined, 1 a trial failed (the report names it), 2 bad input.
 """
 
 
@@ -86,7 +86,7 @@ def show_plan(config, overrides: list[str]) -> int:
         total += seconds
         table.add_row(trial.name, training, tests, console.duration(seconds) if seconds else "-")
     console.out.print(table)
-    console.say(f"About {console.duration(total)} in all." if total else "Everything is there already.")
+    console.say(f"About {console.duration(total)} in all." if total else "Nothing is left to do.")
     return 0
 
 
@@ -175,7 +175,9 @@ def conclude(results) -> int:
 
     failed = [view for view in results.trials if view.status == "failed"]
     for view in failed:
-        console.say(f"Failed: {view.label} on {view.config['dataset']['name']}, seed {view.config['seed']}: {view.reason}")
+        console.say(
+            f"Failed: {view.label} on {view.config['dataset']['name']}, seed {view.config['seed']}: {view.reason}"
+        )
     return 1 if failed else 0
 
 

@@ -1,9 +1,9 @@
 """What can be named on the command line, with one line about each."""
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.configuration import CONF, names
-from benchmarks.planner import source
 
 
 def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
@@ -11,7 +11,7 @@ def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
     return {
         "suite": [(name, OmegaConf.load(CONF / "suite" / f"{name}.yaml").question) for name in names("suite")],
         "method": [(name, f"{config.method[name].title}: {config.method[name].summary}") for name in names("method")],
-        "dataset": [(name, source(config, name).title) for name in names("dataset")],
+        "dataset": [(name, get_class(config.dataset[name]._target_).title) for name in names("dataset")],
         "profile": [(name, _comment("profile", name)) for name in names("profile")],
     }
 

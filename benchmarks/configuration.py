@@ -91,7 +91,9 @@ def _check(config: DictConfig) -> None:
     for key in ("methods", "datasets"):
         chosen = config[key] if config[key] is not None else config.suite[key]
         if not OmegaConf.is_list(chosen) or not chosen:
-            raise BadInput(f"{key}={chosen}: expected a list with at least one name, e.g. {key}=[{names(key[:-1])[0]}].")
+            raise BadInput(
+                f"{key}={chosen}: expected a list with at least one name, e.g. {key}=[{names(key[:-1])[0]}]."
+            )
         for name in chosen:
             if name not in config[key[:-1]] or name == "_target_":
                 raise unknown(key, name, [n for n in config[key[:-1]] if n != "_target_"])
@@ -100,7 +102,9 @@ def _check(config: DictConfig) -> None:
         raise BadInput(f"seeds={seeds}: expected a list of whole numbers from 0, e.g. seeds=[0,1,2].")
     for sigma in config.suite.sigmas:
         if not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
-            raise BadInput(f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1.")
+            raise BadInput(
+                f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
+            )
     for steps in config.suite.steps:
         if not isinstance(steps, int) or steps < 2:
             raise BadInput(

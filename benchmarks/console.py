@@ -9,7 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 PLAIN_LINE_EVERY_SECONDS = 30.0
 
-out = Console(highlight=False, soft_wrap=True)
+# Where output is no terminal its width is unknown; tables then get room enough not to wrap.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -12,7 +12,11 @@ from benchmarks.store import Store, write_json
 def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None:
     """Time all trials of a data set side by side, unless this very comparison has been timed already."""
     for dataset in dict.fromkeys(trial.config["dataset"]["name"] for trial in trials):
-        mine = [t for t in trials if t.config["dataset"]["name"] == dataset and store.folder(t.key).joinpath("cost.json").exists()]
+        mine = [
+            t
+            for t in trials
+            if t.config["dataset"]["name"] == dataset and store.folder(t.key).joinpath("cost.json").exists()
+        ]
         mine = list({t.config["method"]["name"]: t for t in mine}.values())
         if not mine:
             continue

@@ -30,7 +30,12 @@ ANY = Sampling()
 
 
 def evaluate(
-    trial: Trial, model: Segmenter, data: Prepared, folder: Path, device: torch.device, report: Callable[[int, int, str], None]
+    trial: Trial,
+    model: Segmenter,
+    data: Prepared,
+    folder: Path,
+    device: torch.device,
+    report: Callable[[int, int, str], None],
 ) -> None:
     """Write records and samples of every condition of `trial` that `folder` does not hold yet.
 
@@ -74,7 +79,9 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
                 rows[condition.key] += _rows(trial, condition, data, index, prediction, label, seconds, model)
                 if int(index) in kept:
                     picture = (np.clip(array, 0, 1) * 255).round().astype(np.uint8)
-                    pictures[condition.key].append((data.ids[index], picture, label.astype(np.uint8), prediction.astype(np.uint8)))
+                    pictures[condition.key].append(
+                        (data.ids[index], picture, label.astype(np.uint8), prediction.astype(np.uint8))
+                    )
     for condition in group:
         ids, images, labels, predictions = zip(*pictures[condition.key], strict=True)
         steps = condition.sampling.steps if condition.sampling else 0
@@ -88,7 +95,9 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
 def _segment(trial, model, data, condition: Condition, image: Tensor, embedding: Tensor | None, indices) -> Tensor:
     sampling = condition.sampling or ANY
     # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
-    generators = [generator_for("sampling", data.name, data.ids[i], trial.config["seed"], sampling.seed) for i in indices]
+    generators = [
+        generator_for("sampling", data.name, data.ids[i], trial.config["seed"], sampling.seed) for i in indices
+    ]
     known = {} if embedding is None else {"embedding": embedding}
     return model.segment(image, sampling, generators, **known)
 

@@ -35,9 +35,7 @@ def training_step(model: Segmenter, shape: tuple[int, ...], classes: int) -> flo
 
 
 @torch.inference_mode()
-def inference(
-    contestants: list[tuple[Segmenter, Sampling | None]], image: torch.Tensor, repeats: int
-) -> list[dict]:
+def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch.Tensor, repeats: int) -> list[dict]:
     """Cost of segmenting one image, per contestant (a model and how it is sampled; None for deterministic ones).
 
     image: (1, C, *S) on the models' device. The contestants take turns, so that a slow spell of the machine hits all of

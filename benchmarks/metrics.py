@@ -100,4 +100,6 @@ def _check(prediction: np.ndarray, label: np.ndarray, classes: int, spacing: Seq
         if values.size == 0 or values.min() < 0 or values.max() > classes:
             raise ValueError(f"the {name} holds {np.unique(values).tolist()}, expected values from 0 to {classes}.")
     if spacing is not None and len(spacing) != label.ndim:
-        raise ValueError(f"spacing is {tuple(spacing)}, expected {label.ndim} numbers for a label of shape {label.shape}.")
+        raise ValueError(
+            f"spacing is {tuple(spacing)}, expected {label.ndim} numbers for a label of shape {label.shape}."
+        )

@@ -15,7 +15,7 @@ def add_noise(
     rescale: str = "image",
     limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """The image (C, *spatial) float32 in [0, 1] with noise of standard deviation `sigma` added; sigma 0 changes nothing.
+    """The image (C, *spatial) float32 in [0, 1] with noise of standard deviation `sigma` added; 0 changes nothing.
 
     Equation 19 of the LDSeg paper calls sigma a variance; its authors' code uses it as a standard deviation, as here.
     The realisation depends on the id of the case, on sigma and on `seed` alone.
@@ -26,7 +26,9 @@ def add_noise(
     Raises ValueError for a negative or not finite sigma, an unknown rescaling, or "array" without limits.
     """
     if not 0 <= sigma < np.inf:
-        raise ValueError(f"suite.sigmas: {sigma} is not a standard deviation, expected a finite number from 0, e.g. 0.1.")
+        raise ValueError(
+            f"suite.sigmas: {sigma} is not a standard deviation, expected a finite number from 0, e.g. 0.1."
+        )
     if rescale not in RESCALINGS:
         raise ValueError(f"noise.rescale is {rescale!r}, expected one of {', '.join(RESCALINGS)}.")
     if rescale == "array" and limits is None:

@@ -74,7 +74,9 @@ def method_class(name: str, target: str) -> type[Segmenter]:
         found = get_class(target)
     except Exception as error:  # importing a user's module can raise anything
         cause = error.__cause__ or error
-        raise BadInput(f"method.{name}._target_={target}: cannot be imported ({cause}). Expected package.Class.") from error
+        raise BadInput(
+            f"method.{name}._target_={target}: cannot be imported ({cause}). Expected package.Class."
+        ) from error
     if not issubclass(found, Segmenter):
         raise BadInput(f"method.{name}._target_={target}: expected a subclass of methods.base.Segmenter.")
     return found
@@ -138,7 +140,11 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
         node.body = [
             item
             for item in body
-            if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str))
+            if not (
+                isinstance(item, ast.Expr)
+                and isinstance(item.value, ast.Constant)
+                and isinstance(item.value.value, str)
+            )
         ]
     return tree
 
@@ -196,7 +202,9 @@ def conditions(config: DictConfig, generative: bool, size: list[int]) -> tuple[C
         except ValueError as error:
             raise BadInput(f"suite: {error}") from error
     return tuple(
-        Condition(float(sigma), sampling, tuple(size), config.noise.rescale) for sigma in suite.sigmas for sampling in samplings
+        Condition(float(sigma), sampling, tuple(size), config.noise.rescale)
+        for sigma in suite.sigmas
+        for sampling in samplings
     )
 
 

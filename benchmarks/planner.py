@@ -72,10 +72,11 @@ class State:
 
     trained: bool
     tested: int
+    marked: bool = False
     failed: str | None = None
 
     def complete(self, trial: Trial) -> bool:
-        return trial.declined is not None or (self.trained and self.tested == len(trial.conditions))
+        return trial.declined is not None or (self.marked and self.trained and self.tested == len(trial.conditions))
 
 
 def state(store: Store, trial: Trial) -> State:
@@ -84,7 +85,7 @@ def state(store: Store, trial: Trial) -> State:
         return State(False, 0)
     failed = view.reason if view.status == "failed" and not view.done["retry"] else None
     trained = (view.path / "weights.safetensors").exists()
-    return State(trained, sum(view.has(condition.key) for condition in trial.conditions), failed)
+    return State(trained, sum(view.has(condition.key) for condition in trial.conditions), view.status == "ok", failed)
 
 
 def find_stored(config: DictConfig, store: Store) -> list[tuple[str, list[str]]]:

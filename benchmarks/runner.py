@@ -40,17 +40,19 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path}: the weights cannot be read ({error}). Delete its folder to train this trial again.") from error
+        raise BadInput(
+            f"{path}: the weights cannot be read ({error}). Delete its folder to train this trial again."
+        ) from error
 
 
 def work(config: DictConfig, store: Store, trials: list[Trial]) -> None:
     """Train and test what is missing. Trials another process is working on are left to the end, then waited for."""
     for trial in trials:
         view = store.trial(trial.key)
-        if view and plan.digest(view.config) != plan.digest(trial.config):  # only what is said about it can differ, not what it is
+        # What is said about a trial (its title, say) can have changed, not what it is: that is in the key.
+        if view and plan.digest(view.config) != plan.digest(trial.config):
             write_json(view.path / "config.json", trial.config)
-    waiting = [trial for trial in trials if not state(store, trial).complete(trial) and not state(store, trial).failed]
-    waiting += [trial for trial in trials if trial.declined and store.trial(trial.key) is None]
+    waiting = [trial for trial in trials if not _settled(store, trial)]
     executor = instantiate(config.executor)
     told = False
     while waiting:
@@ -59,7 +61,8 @@ def work(config: DictConfig, store: Store, trials: list[Trial]) -> None:
             lock = FileLock(store.runs / "trials" / f".{trial.key}.lock")
             try:
                 with lock.acquire(timeout=0):
-                    executor(run_trial, config, store, trial)
+                    if not _settled(store, trial):  # another run may have finished it in the meantime
+                        executor(run_trial, config, store, trial)
             except Timeout:
                 busy.append(trial)
         waiting = busy
@@ -72,6 +75,8 @@ def work(config: DictConfig, store: Store, trials: list[Trial]) -> None:
 
 
 def _settled(store: Store, trial: Trial) -> bool:
+    if trial.declined:
+        return store.trial(trial.key) is not None
     now = state(store, trial)
     return now.complete(trial) or now.failed is not None
 
@@ -136,7 +141,6 @@ def _train_and_test(config: DictConfig, folder: Path, trial: Trial) -> None:
     model = plan.build(trial.config)
     weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint.pt"
     settings = trial.config["training"]
-    done = {} if not weights.exists() else (TrialView.load(folder).done or {})
     if not weights.exists():
         write_json(folder / "environment.json", environment(fabric.device))
         with console.task(f"{trial.name}: training") as report:
@@ -154,13 +158,12 @@ def _train_and_test(config: DictConfig, folder: Path, trial: Trial) -> None:
         write_json(folder / "cost.json", cost)
         write_atomic(weights, lambda file: save_file({k: v.contiguous() for k, v in progress.best.items()}, file))
         checkpoint.unlink(missing_ok=True)
-        done = {"best_step": progress.best_step, "best_val_dsc": progress.best_dsc}
     model.load_state_dict(load_weights(weights))
     model.to(fabric.device)
     with console.task(f"{trial.name}: testing") as report:
         evaluate(trial, model, data, folder, fabric.device, report)
     cost = TrialView.load(folder).cost
-    _finish(folder, "ok", **(done | {k: cost[k] for k in ("best_step", "best_val_dsc")}))
+    _finish(folder, "ok", best_step=cost["best_step"], best_val_dsc=cost["best_val_dsc"])
 
 
 def prepared(config: DictConfig, trial: Trial) -> Prepared:

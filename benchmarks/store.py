@@ -1,15 +1,15 @@
 """The result store: one folder per trial, named by content, written atomically, read by reports and tracking.
 
-    runs/trials/<dataset>-<method>-s<seed>-<hash>/
-        config.json          what was trained, on what, how (the hash is taken over it)
-        environment.json     where
-        checkpoint.pt        only while training
-        weights.safetensors  the selected weights
-        history.parquet      losses, learning rate and validation scores by step
-        cost.json            parameters, training time, inference time and memory
-        records/*.parquet    one file per condition: a row per test case and class
-        samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
-        done.json            written last: ok, failed or declined, with the reason
+runs/trials/<dataset>-<method>-s<seed>-<hash>/
+    config.json          what was trained, on what, how (the hash is taken over it)
+    environment.json     where
+    checkpoint.pt        only while training
+    weights.safetensors  the selected weights
+    history.parquet      losses, learning rate and validation scores by step
+    cost.json            parameters, training time, inference time and memory
+    records/*.parquet    one file per condition: a row per test case and class
+    samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
+    done.json            written last: ok, failed or declined, with the reason
 """
 
 import json

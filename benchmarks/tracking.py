@@ -234,8 +234,10 @@ def _cause(error: BaseException) -> str:
     while inner is not None and inner not in seen:
         seen.append(inner)
         carried = [getattr(inner, "reason", None), *inner.args]
-        inner = next((e for e in carried if isinstance(e, BaseException)), None) or inner.__cause__ or (
-            None if inner.__suppress_context__ else inner.__context__
+        inner = (
+            next((e for e in carried if isinstance(e, BaseException)), None)
+            or inner.__cause__
+            or (None if inner.__suppress_context__ else inner.__context__)
         )
     words = " ".join(str(seen[-1]).split()) or type(seen[-1]).__name__
     return _without_password(words[:240])

@@ -118,7 +118,7 @@ def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int) -> tup
 
 @torch.no_grad()
 def validate(model: Segmenter, stage: str, data: Prepared, settings: dict, seed: int, device) -> dict[str, float]:
-    """Mean over validation cases of the DSC pooled over foreground classes, and of the method's ceiling if it has one."""
+    """Mean validation DSC, pooled over foreground classes, and that of the method's ceiling if it has one."""
     cases = data.split["val"]
     cases = cases[np.unique(np.linspace(0, len(cases) - 1, min(settings["val_cases"], len(cases))).astype(int))]
     scores: dict[str, list[float]] = {}
@@ -135,14 +135,21 @@ def validate(model: Segmenter, stage: str, data: Prepared, settings: dict, seed:
         for metric, probabilities in predictions.items():
             predicted = probabilities.argmax(1).cpu().numpy()
             scores.setdefault(metric, []).extend(
-                pooled_dsc(p, l, len(data.class_names)) for p, l in zip(predicted, label.cpu().numpy(), strict=True)
+                pooled_dsc(p, y, len(data.class_names)) for p, y in zip(predicted, label.cpu().numpy(), strict=True)
             )
     model.train()
     return {metric: float(np.mean(values)) for metric, values in scores.items()}
 
 
 def train(
-    model: Segmenter, data: Prepared, settings: dict, seed: int, trial: str, checkpoint: Path, fabric: Fabric, report: Report
+    model: Segmenter,
+    data: Prepared,
+    settings: dict,
+    seed: int,
+    trial: str,
+    checkpoint: Path,
+    fabric: Fabric,
+    report: Report,
 ) -> Progress:
     """Train `model` (already with its initial weights) in all its stages and leave the selected weights in it.
 
@@ -166,7 +173,9 @@ def train(
             for name, value in saved["average"].items():
                 average.average[name].copy_(value)
         optimizer = fabric.setup_optimizers(optimizer)
-        _train_stage(wrapped, model, number, optimizer, average, data, settings, seed, progress, checkpoint, fabric, report)
+        _train_stage(
+            wrapped, model, number, optimizer, average, data, settings, seed, progress, checkpoint, fabric, report
+        )
         model.load_state_dict(progress.best)
         if number + 1 < len(model.stages):
             progress.stage, progress.step, progress.stage_seconds = number + 1, 0, 0.0
@@ -174,7 +183,9 @@ def train(
     return progress
 
 
-def _train_stage(wrapped, model, number, optimizer, average, data, settings, seed, progress, checkpoint, fabric, report):
+def _train_stage(
+    wrapped, model, number, optimizer, average, data, settings, seed, progress, checkpoint, fabric, report
+):
     stage = model.stages[number]
     steps = None if settings["steps"] is None else max(1, settings["steps"] // len(model.stages))
     seconds = None if settings["seconds"] is None else settings["seconds"] / len(model.stages)
@@ -205,7 +216,9 @@ def _train_stage(wrapped, model, number, optimizer, average, data, settings, see
         losses = wrapped.loss(fabric.to_device(image), fabric.to_device(label), stage, generator_for("loss", *where))
         total = losses["total"]
         if not torch.isfinite(total):
-            raise TrialFailed(f"the loss became {total.item()} at step {step} of stage {stage}; try a lower learning rate", False)
+            raise TrialFailed(
+                f"the loss became {total.item()} at step {step} of stage {stage}; try a lower learning rate", False
+            )
         optimizer.zero_grad(set_to_none=True)
         fabric.backward(total)
         optimizer.step()
@@ -220,7 +233,9 @@ def _train_stage(wrapped, model, number, optimizer, average, data, settings, see
         progress.stage_seconds = time.perf_counter() - started
         progress.seconds = before + progress.stage_seconds
         row = {"stage": stage, "step": progress.step, "epoch": epoch, "seconds": progress.seconds}
-        means = {metric: value / count for metric, value in sums.items()} | {"learning_rate": settings["learning_rate"] * factor}
+        means = {metric: value / count for metric, value in sums.items()} | {
+            "learning_rate": settings["learning_rate"] * factor
+        }
         progress.history += [row | {"split": "train", "metric": m, "value": v} for m, v in means.items()]
         sums, count = {}, 0
         if progress.step % validate_every == 0 or last:
@@ -257,8 +272,9 @@ def load_checkpoint(path: Path, trial: str) -> dict | None:
         content = torch.load(path, map_location="cpu", weights_only=True)
         owner = content["progress"]["trial"]
     except Exception as error:  # a damaged file can make the unpickler raise anything
-        raise BadInput(f"{path}: the checkpoint cannot be read ({' '.join(str(error).split())[:120]}). {fix}") from error
+        raise BadInput(
+            f"{path}: the checkpoint cannot be read ({' '.join(str(error).split())[:120]}). {fix}"
+        ) from error
     if owner != trial:
         raise BadInput(f"{path}: the checkpoint belongs to {owner}, expected {trial}. {fix}")
     return content
-

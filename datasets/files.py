@@ -14,8 +14,17 @@ PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 NIFTI = (".nii.gz", ".nii")
 FORMATS = PICTURES + NIFTI + (".npz",)
 
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile,
-              nibabel.filebasedimages.ImageFileError, Image.DecompressionBombError)
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    zlib.error,
+    zipfile.BadZipFile,
+    nibabel.filebasedimages.ImageFileError,
+    Image.DecompressionBombError,
+)
 
 
 def ending(path: Path) -> str:

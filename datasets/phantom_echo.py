@@ -117,8 +117,11 @@ def _chambers(heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray):
     depth = (along - shift - length * ring) / (heart.atrium[0] * fill)
     sideways = across - heart.lean * (along - shift - length)
     round_ = np.sqrt(np.clip(1 - (2 * np.clip(depth, 0, 1) - 0.8) ** 2 / np.where(depth < 0.4, 1.0, 1.44), 0, 1))
-    half = np.where(depth < 0.4, heart.base * width * (1 - depth / 0.4) + heart.atrium[1] * fill * depth / 0.4,
-                    heart.atrium[1] * fill * round_)
+    half = np.where(
+        depth < 0.4,
+        heart.base * width * (1 - depth / 0.4) + heart.atrium[1] * fill * depth / 0.4,
+        heart.atrium[1] * fill * round_,
+    )
     atrium = (depth >= 0) & (depth < 1) & (np.abs(sideways) < half)
 
     septum = -(width * np.clip(taper, 0.6, 1) + heart.wall * (1 + 0.3 * contraction))

@@ -267,10 +267,9 @@ def _stain(g, haematoxylin, eosin) -> np.ndarray:
     vectors = np.stack([HAEMATOXYLIN, EOSIN]) * np.exp(g.normal(0, 0.12, (2, 3)))
     size = eosin.shape[0]
     uneven = 1 + 0.08 * noise(g, size, 2)
-    density = (
-        strength[0] * vectors[0][:, None, None] * (haematoxylin * uneven)
-        + strength[1] * vectors[1][:, None, None] * (eosin * uneven)
-    )
+    density = strength[0] * vectors[0][:, None, None] * (haematoxylin * uneven) + strength[1] * vectors[1][
+        :, None, None
+    ] * (eosin * uneven)
     blur = g.uniform(0.0015, 0.006) * size
     light = np.exp(-ndimage.gaussian_filter(density, (0, blur, blur))) * g.uniform(0.9, 0.98)
     grain = ndimage.gaussian_filter(g.standard_normal(light.shape), (0, 0.5, 0.5)) * g.uniform(0.015, 0.05)

@@ -45,6 +45,5 @@ def by_fraction(groups: Iterable[str], fractions: Mapping[str, float], seed: int
     test = min(test, len(order) - 2)
     val = min(val, len(order) - 1 - test)
     return {
-        group: "test" if place < test else "val" if place < test + val else "train"
-        for place, group in enumerate(order)
+        group: "test" if place < test else "val" if place < test + val else "train" for place, group in enumerate(order)
     }

@@ -1,4 +1,4 @@
-"""The command as a user runs it: a small suite on phantoms from nothing to its report, interrupted, repeated, broken."""
+"""The command as a user runs it: a small suite on phantoms from nothing to its report, interrupted, repeated."""
 
 import os
 import random
@@ -108,7 +108,9 @@ def test_killed_at_five_random_moments_the_records_are_those_of_an_undisturbed_r
 
 def test_two_runs_at_once_in_one_store_share_one_set_of_records(undisturbed, tmp_path):
     calls = [
-        subprocess.Popen(command(tmp_path, *SMALL), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(
+            command(tmp_path, *SMALL), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=600)[0] for process in calls]
@@ -166,5 +168,15 @@ def test_a_report_of_an_empty_store_says_what_to_run(tmp_path):
 
 def test_the_list_names_every_suite_method_and_data_set_with_a_line_each(tmp_path):
     text = bench(tmp_path, "action=list").stdout
-    for name in ("noise_robustness", "ldseg", "resunet", "glas", "camus", "phantom_glands", "phantom_echo", "folder", "quick"):
+    for name in (
+        "noise_robustness",
+        "ldseg",
+        "resunet",
+        "glas",
+        "camus",
+        "phantom_glands",
+        "phantom_echo",
+        "folder",
+        "quick",
+    ):
         assert name in text

@@ -26,8 +26,7 @@ class Attention(nn.Module):
         normed = self.norm(x)
         tokens = normed.flatten(2).transpose(1, 2)
         query, key, value = (
-            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
+            layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
         mixed = F.scaled_dot_product_attention(query, key, value)
         out = self.proj(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)

@@ -16,7 +16,10 @@ from benchmarks.errors import BadInput
         (["datasets=[]"], "datasets=.*at least one name"),
         (["methods=ldseg"], r"methods=ldseg: expected a list"),
         (["seeds=[-1]"], "seeds=.*whole numbers from 0"),
-        (["method.ldseg.latent_nrom=plain"], r"method\.ldseg\.latent_nrom: there is no such key.*'method\.ldseg\.latent_norm'"),
+        (
+            ["method.ldseg.latent_nrom=plain"],
+            r"method\.ldseg\.latent_nrom: there is no such key.*'method\.ldseg\.latent_norm'",
+        ),
         (["trainning.steps=5"], r"trainning\.steps: there is no such key.*'training\.steps'"),
         (["suite.sigmas=[0,-0.1]"], r"suite\.sigmas: -0\.1 is not a noise standard deviation"),
         (["suite.steps=[0]"], r"suite\.steps: 0 cannot be sampled; expected whole numbers from 2"),

@@ -90,7 +90,9 @@ def test_pooled_row_sums_the_counts_and_averages_the_distances(seed):
 
 
 def test_random_masks_above_cover_every_kind_of_emptiness():
-    kinds = {row["empty"] for seed in range(12) for row in score(*random_labels(seed, (7, 6, 8), 3), ["a", "b", "c"], None)}
+    kinds = {
+        row["empty"] for seed in range(12) for row in score(*random_labels(seed, (7, 6, 8), 3), ["a", "b", "c"], None)
+    }
     assert kinds == {"", "both", "label", "prediction"}
 
 
@@ -172,7 +174,9 @@ def test_one_undefined_class_leaves_the_pooled_overlap_defined_and_its_distance_
 def test_scores_are_symmetric_but_for_which_mask_is_empty():
     for seed in range(6):
         prediction, label = random_labels(seed, classes=3)
-        for there, back in zip(score(prediction, label, list("abc"), None), score(label, prediction, list("abc"), None)):
+        for there, back in zip(
+            score(prediction, label, list("abc"), None), score(label, prediction, list("abc"), None)
+        ):
             assert columns(there) == pytest.approx(columns(back), nan_ok=True)
 
 

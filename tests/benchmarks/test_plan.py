@@ -40,7 +40,13 @@ def test_the_name_changes_with_what_decides_the_weights_only(planned, override, 
 
 def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
     keys = set()
-    for override in ("noise.rescale=image", "noise.rescale=none", "suite.eta=0.5", "suite.sampler=ddpm", "suite.ensemble=2"):
+    for override in (
+        "noise.rescale=image",
+        "noise.rescale=none",
+        "suite.eta=0.5",
+        "suite.sampler=ddpm",
+        "suite.ensemble=2",
+    ):
         keys |= {c.key for c in plan.conditions(configure([override]), True, [32, 32])}
     assert len(keys) == 5 * 12 * 2
 

@@ -33,11 +33,23 @@ def records(key: str, method: str, dataset: str, generative: bool, seed: int = 0
                         scores |= {"hd95": np.nan, "assd": np.nan}
                     rows.append(
                         {
-                            "method": method, "dataset": dataset, "seed": seed, "case": case, "group": case,
-                            "class": group, "steps": steps, "sampler": "ddim" if generative else "",
-                            "eta": 0.0 if generative else np.nan, "ensemble": 1, "sigma": sigma,
-                            "image_size": "32x32", "seconds": 0.1, "nfe": max(1, steps - 1), "empty": "",
-                            "trial": key, **scores,
+                            "method": method,
+                            "dataset": dataset,
+                            "seed": seed,
+                            "case": case,
+                            "group": case,
+                            "class": group,
+                            "steps": steps,
+                            "sampler": "ddim" if generative else "",
+                            "eta": 0.0 if generative else np.nan,
+                            "ensemble": 1,
+                            "sigma": sigma,
+                            "image_size": "32x32",
+                            "seconds": 0.1,
+                            "nfe": max(1, steps - 1),
+                            "empty": "",
+                            "trial": key,
+                            **scores,
                         }  # fmt: skip
                     )
     return pd.DataFrame(rows)[RECORD_COLUMNS]

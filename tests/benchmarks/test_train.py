@@ -21,7 +21,7 @@ SETTINGS = {
 
 
 class Threshold(Segmenter):
-    """A deterministic method of two numbers with dropout, an average and two stages: all that a resume must bring back."""
+    """A deterministic method of two numbers with dropout, an average and two stages: what a resume must bring back."""
 
     stages = ("first", "second")
     ema_decay = 0.9
@@ -65,7 +65,9 @@ def run(data: Prepared, folder: Path, report=lambda *_: None, model: Threshold |
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 11])
-def test_training_stopped_anywhere_and_resumed_gives_the_weights_of_an_undisturbed_one(data, tmp_path, monkeypatch, stop):
+def test_training_stopped_anywhere_and_resumed_gives_the_weights_of_an_undisturbed_one(
+    data, tmp_path, monkeypatch, stop
+):
     undisturbed = run(data, tmp_path / "a")
     monkeypatch.setattr(training, "CHECKPOINT_EVERY_SECONDS", 0.0)
     seen = 0

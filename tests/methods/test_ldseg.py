@@ -182,7 +182,10 @@ def test_parameter_groups_are_the_four_components_once_each():
     model = build(lr_factors={"denoiser": 0.1})
     groups = model.parameter_groups("train")
     assert [(g["name"], g["lr_factor"]) for g in groups] == [
-        ("label_encoder", 1), ("label_decoder", 1), ("image_encoder", 1), ("denoiser", 0.1)
+        ("label_encoder", 1),
+        ("label_decoder", 1),
+        ("image_encoder", 1),
+        ("denoiser", 0.1),
     ]
     grouped = [id(p) for g in groups for p in g["params"]]
     assert len(grouped) == len(set(grouped)) and set(grouped) == {id(p) for p in model.parameters()}
