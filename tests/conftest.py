@@ -1,0 +1,13 @@
+def pytest_addoption(parser):
+    group = parser.getgroup("contract", "contract tests of methods and data sets (tests/contract)")
+    group.addoption(
+        "--method",
+        metavar="NAME",
+        help="test one method only: a key of conf/method/, or a class of your own as my_package.MyMethod",
+    )
+    group.addoption(
+        "--dataset",
+        metavar="NAME",
+        help="test one data set only: a key of conf/dataset/, or a class of your own as my_package.MySource, "
+        "which must be constructible without arguments",
+    )

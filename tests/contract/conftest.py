@@ -1,0 +1,76 @@
+"""What the contract tests run on: every method and data set of conf/, or the one named on the command line."""
+
+import os
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
+NO_ARGUMENTS = ("_target_", "title", "summary", "training", "image_size")
+PATHS = ("root", "images", "masks")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With one method or data set named, only its tests are wanted."""
+    named = {group for group in ("method", "dataset") if config.getoption(group)}
+    ours = collection_path.stem.removeprefix("test_")
+    return True if named and ours in {"method", "dataset", "options"} - named else None
+
+
+def pytest_generate_tests(metafunc):
+    for group, subject in (("method", method_subject), ("dataset", dataset_subject)):
+        if group in metafunc.fixturenames:
+            named = metafunc.config.getoption(group)
+            names = [named] if named else sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+            metafunc.parametrize(group, [subject(name) for name in names], ids=names, scope="module")
+
+
+def settings(group, name):
+    """Class, constructor arguments and training settings of conf/GROUP/NAME.yaml in the profile tiny."""
+    whole = OmegaConf.create(
+        {
+            "profile": OmegaConf.load(CONF / "profile" / "tiny.yaml"),
+            "paths": {"data": str(DATA)},
+            "it": OmegaConf.load(CONF / group / f"{name}.yaml"),
+        }
+    )
+    found = OmegaConf.to_container(whole.it, resolve=True)
+    arguments = {key: value for key, value in found.items() if key not in NO_ARGUMENTS}
+    return get_class(found["_target_"]), arguments, found.get("training") or {}
+
+
+def own_class(group, name):
+    """A class given by its dotted path."""
+    try:
+        return get_class(name)
+    except Exception as error:  # importing a user's module can raise anything
+        raise pytest.UsageError(
+            f"--{group} {name}: no file conf/{group}/{name}.yaml, and not importable as a class either "
+            f"({error.__cause__ or error}). Expected a key of conf/{group}/ or package.Class on the Python path."
+        ) from error
+
+
+def method_subject(name):
+    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=) and learning_rate of a method."""
+    if not (CONF / "method" / f"{name}.yaml").exists():
+        cls = own_class("method", name)
+        return SimpleNamespace(name=name, cls=cls, build=cls, learning_rate=1e-3)
+    cls, arguments, training = settings("method", name)
+    rate = training.get("learning_rate", 1e-3)
+    return SimpleNamespace(name=name, cls=cls, build=partial(cls, **arguments), learning_rate=rate)
+
+
+def dataset_subject(name):
+    """name, build() and absent (why it cannot be tested here, or None) of a data source."""
+    if not (CONF / "dataset" / f"{name}.yaml").exists():
+        return SimpleNamespace(name=name, build=own_class("dataset", name), absent=None)
+    cls, arguments, _ = settings("dataset", name)
+    missing = [key for key in PATHS if key in arguments and not (arguments[key] and Path(arguments[key]).exists())]
+    absent = f"dataset.{name}.{missing[0]} is {arguments[missing[0]]}: not there" if missing else None
+    return SimpleNamespace(name=name, build=partial(cls, **arguments), absent=absent)
