@@ -191,7 +191,9 @@ def test_only_the_generators_decide_what_is_sampled(trained):
         assert torch.equal(first, segment(trained.model, trained.image, SAMPLINGS[2], seed=7))
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: f"{s.sampler}{s.steps}-eta{s.stochasticity:g}x{s.ensemble}")
+@pytest.mark.parametrize(
+    "sampling", SAMPLINGS, ids=lambda s: f"{s.sampler}{s.steps}-eta{s.stochasticity:g}x{s.ensemble}"
+)
 def test_a_result_does_not_depend_on_its_batch(trained, sampling):
     image = trained.image
     together = segment(trained.model, image, sampling)

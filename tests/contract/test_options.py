@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = '''
+PACKAGE = """
 import torch
 from methods.base import Segmenter
 
@@ -29,7 +29,7 @@ class MyMethod(Segmenter):
 class Unnormalised(MyMethod):
     def segment(self, image, sampling, generators, callback=None, embedding=None):
         return self.head(image)
-'''
+"""
 
 
 @pytest.fixture
