@@ -118,7 +118,7 @@ def _finish(folder: Path, status: str, reason: str | None = None, **more) -> Non
 
 def flush_denormals() -> None:
     """Let the processor take numbers below 1e-38 for zero. LDSeg starts layers at 1e-10, whose squares Adam keeps:
-    without this a training step can take 20 times as long. Worker threads inherit the setting from the thread that
+    without this training steps can take three times as long. Worker threads inherit the setting from the thread that
     starts them, so this comes before any computation."""
     torch.set_flush_denormal(True)
 
