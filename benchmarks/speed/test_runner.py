@@ -1,4 +1,7 @@
-"""What the runner adds to the loop one would write by hand. pytest benchmarks/speed --benchmark-only -k runner"""
+"""What the runner adds to the loop one would write by hand. pytest benchmarks/speed --benchmark-only -k runner
+
+The two are timed by the wall clock, so the limit means something on an otherwise idle machine only.
+"""
 
 import time
 
