@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.diffusion import sampler
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
@@ -256,14 +257,6 @@ def resolve_switches(preset: str | None, given: dict[str, Any]) -> dict[str, Any
             _known(name, value, SWITCHES[name].options)
     base = {name: s.official if preset else s.default for name, s in SWITCHES.items()}
     return base | {name: value for name, value in given.items() if value is not None}
-
-
-def min_max(image: Tensor) -> Tensor:
-    """Every image of (B, C, *spatial) scaled to [0, 1] over its own channels and voxels; a constant one becomes 0."""
-    flat = image.flatten(1)
-    low, high = (bound.reshape(-1, *[1] * (image.ndim - 1)) for bound in (flat.amin(1), flat.amax(1)))
-    spread = high - low
-    return (image - low) / torch.where(spread > 0, spread, 1)
 
 
 def dice_loss(probability: Tensor, label: Tensor, mode: str = "pooled") -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.intensity import min_max
 
 # Widths from full resolution down; every level halves the grid on entry. "paper" has the widths of Zhang et al. 2018.
 WIDTHS = {
@@ -87,13 +88,3 @@ class ResUNet(Segmenter):
     ) -> Tensor:
         """Class probabilities of one forward pass; sampling, generators, callback and embedding are ignored."""
         return self(image).float().softmax(1)
-
-
-def min_max(image: Tensor) -> Tensor:
-    """Scale each image (C, *spatial) of a batch to [0, 1], jointly over its channels; a constant image becomes 0.
-
-    The same per-image scaling as LDSeg's, so that the two meet a dim or a noisy image on equal terms.
-    """
-    axes = tuple(range(1, image.ndim))
-    low, high = image.amin(axes, keepdim=True), image.amax(axes, keepdim=True)
-    return (image - low) / (high - low).clamp_min(torch.finfo(image.dtype).tiny)

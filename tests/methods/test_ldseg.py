@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 
 from methods.base import Sampling
 from methods.blocks.convolution import StridedConv, TransposedConv
+from methods.blocks.intensity import min_max
 from methods.diffusion.schedule import cosine_alpha_bar
-from methods.ldseg import COMPONENTS, SWITCHES, LDSeg, dice_loss, min_max
+from methods.ldseg import COMPONENTS, SWITCHES, LDSeg, dice_loss
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "ldseg.yaml"
 CHOICES = [(name, option) for name, switch in SWITCHES.items() for option in switch.options]

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from methods.base import Sampling
+from methods.blocks.intensity import min_max
 from methods.diffusion import sampler
 from methods.diffusion.schedule import cosine_alpha_bar, linear_alpha_bar
-from methods.ldseg import COMPONENTS, min_max
+from methods.ldseg import COMPONENTS
 from methods.released import _channel_first, _keras_order, _slots, load_ldseg
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "ldseg2d"

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from methods.base import Sampling
-from methods.resunet import ResUNet, min_max
+from methods.resunet import ResUNet
 
 
 def build(size="tiny", spatial_dims=2, in_channels=3, classes=2, image_size=(32, 32)):
@@ -57,16 +57,6 @@ def test_loss_is_cross_entropy_plus_twice_the_mean_dice_of_the_foreground_classe
     torch.testing.assert_close(losses["ce"], F.cross_entropy(logits, label))
     torch.testing.assert_close(losses["dice"], sum(dice) / 2, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(losses["total"], losses["ce"] + 2 * losses["dice"])
-
-
-def test_min_max_scales_each_image_by_itself_and_keeps_a_constant_one_finite():
-    image = torch.rand(3, 2, 8, 8) * torch.tensor([0.2, 0.9, 0.5]).reshape(3, 1, 1, 1) + 0.05
-    image[2] = 0.3
-    scaled = min_max(image)
-    assert scaled[:2].amin((1, 2, 3)).tolist() == [0, 0]
-    torch.testing.assert_close(scaled[:2].amax((1, 2, 3)), torch.ones(2))
-    assert torch.equal(scaled[2], torch.zeros(2, 8, 8))
-    torch.testing.assert_close(min_max(image[:1])[0], scaled[0])
 
 
 def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
