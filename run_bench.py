@@ -53,7 +53,6 @@ def run(config, overrides: list[str]) -> int:
     from benchmarks import console, costs, planner, runner
     from benchmarks.store import Store
 
-    runner.flush_denormals()
     store = Store(Path(config.paths.runs))
     store.open()
     trials = planner.make_plan(config)
@@ -73,10 +72,9 @@ def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, planner, runner
+    from benchmarks import console, planner
     from benchmarks.store import Store
 
-    runner.flush_denormals()
     store = Store(Path(config.paths.runs))
     trials = planner.make_plan(config)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)

@@ -116,13 +116,6 @@ def _finish(folder: Path, status: str, reason: str | None = None, **more) -> Non
     write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})
 
 
-def flush_denormals() -> None:
-    """Let the processor take numbers below 1e-38 for zero. LDSeg starts layers at 1e-10, whose squares Adam keeps:
-    without this training steps can take three times as long. Worker threads inherit the setting from the thread that
-    starts them, so this comes before any computation."""
-    torch.set_flush_denormal(True)
-
-
 def fabric_for(config: DictConfig) -> Fabric:
     try:
         fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision)
