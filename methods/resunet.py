@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
-from monai.losses import DiceLoss
 from monai.networks.nets import UNet
 from torch import Tensor
-from torch.nn import functional as F
 
-from methods.base import Callback, Sampling, Segmenter
 from methods.blocks.intensity import min_max
+from methods.deterministic import Deterministic, check_image_size, layout_of
 
 # Widths from full resolution down; every level halves the grid on entry. "paper" has the widths of Zhang et al. 2018.
 WIDTHS = {
@@ -19,7 +16,7 @@ WIDTHS = {
 }
 
 
-class ResUNet(Segmenter):
+class ResUNet(Deterministic):
     """Deep residual U-Net in the form MONAI provides.
 
     Zhang, Liu, Wang, "Road extraction by deep residual U-Net", IEEE GRSL 2018, describes the idea: residual units of
@@ -40,51 +37,19 @@ class ResUNet(Segmenter):
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
     ):
         super().__init__()
-        if size not in WIDTHS:
-            raise ValueError(f"method.size is {size!r}, expected one of {', '.join(WIDTHS)}.")
-        widths = WIDTHS[size]
-        divisor = 2 ** (len(widths) - 1)
-        if len(image_size) != spatial_dims or any(n < divisor or n % divisor for n in image_size):
-            raise ValueError(
-                f"image_size is {tuple(image_size)}, but Res-UNet of size {size!r} in {spatial_dims}D needs "
-                f"{spatial_dims} entries, each a multiple of {divisor}: round image_size to such values."
-            )
+        widths = layout_of(size, WIDTHS)
+        halvings = len(widths) - 1
+        check_image_size(image_size, spatial_dims, 2**halvings, f"Res-UNet of size {size!r}")
         self.network = UNet(
             spatial_dims=spatial_dims,
             in_channels=in_channels,
             out_channels=classes,
             channels=widths,
-            strides=(2,) * (len(widths) - 1),
+            strides=(2,) * halvings,
             num_res_units=2,
             norm="batch",
         )
-        self.dice = DiceLoss(include_background=False, batch=True)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, *spatial) of an image (B, C, *spatial)."""
         return self.network(min_max(image))
-
-    def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross entropy plus twice the Dice loss, the weighting of the LDSeg paper.
-
-        Unlike LDSeg's Dice, which is pooled over all classes, this one is soft Dice per foreground class (summed over
-        batch and voxels, then averaged over the classes), the usual choice for a plain U-Net. Nothing is drawn from
-        `generator`. Keys: total, ce, dice.
-        """
-        logits = self(image)
-        # A one-hot target takes cross entropy along a path that has a deterministic gradient on every device.
-        target = F.one_hot(label, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
-        ce = F.cross_entropy(logits, target)
-        dice = self.dice(logits.softmax(1), target)
-        return {"total": ce + 2 * dice, "ce": ce, "dice": dice}
-
-    def segment(
-        self,
-        image: Tensor,
-        sampling: Sampling,
-        generators: Sequence[torch.Generator],
-        callback: Callback | None = None,
-        embedding: Tensor | None = None,
-    ) -> Tensor:
-        """Class probabilities of one forward pass; sampling, generators, callback and embedding are ignored."""
-        return self(image).float().softmax(1)
