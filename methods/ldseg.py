@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.downsampling import NearestDownsampling
 from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.diffusion import sampler
@@ -60,6 +61,9 @@ class LDSeg(Segmenter):
     size: "paper" (1.77 M parameters), "small" (0.69 M), "tiny" (0.37 M).
     preset: "official" takes every switch as the authors' code has it; a switch given explicitly wins.
     lr_factors: component name -> factor on its learning rate, 1 where absent.
+    label_downsampling, image_downsampling: the paper's ablations ld and id, which replace the label or the image
+    encoder by nearest-neighbour downsampling without weights (`NearestDownsampling`: of the class index, of the grey
+    value); everything else still trains. Switches about a replaced encoder have no effect.
 
     Switches (None or absent: the preset's value, else the first one named here):
     decoder_input:   the decoder sees z_t - eps_hat ("difference") or the estimate of z0 ("x0") in training.
@@ -94,6 +98,8 @@ class LDSeg(Segmenter):
         size: str = "paper",
         preset: str | None = None,
         lr_factors: dict[str, float] | None = None,
+        label_downsampling: bool = False,
+        image_downsampling: bool = False,
         **switches: Any,
     ):
         super().__init__()
@@ -102,7 +108,9 @@ class LDSeg(Segmenter):
             raise ValueError(reason)
         self.switches = resolve_switches(preset, switches)
         self.classes = classes
-        self.lr_factors = {_known("lr_factors", k, COMPONENTS): float(v) for k, v in (lr_factors or {}).items()}
+        replaced = {"label_encoder": label_downsampling, "image_encoder": image_downsampling}
+        self.components = tuple(name for name in COMPONENTS if not replaced.get(name))
+        self.lr_factors = {_known("lr_factors", k, self.components): float(v) for k, v in (lr_factors or {}).items()}
         layout = LAYOUTS[_known("size", size, tuple(LAYOUTS))]
         image_size = tuple(image_size)
         if len(image_size) != spatial_dims or any(n < layout.divisor or n % layout.divisor for n in image_size):
@@ -112,13 +120,21 @@ class LDSeg(Segmenter):
             )
         chosen = self.switches
         self.latent_size = tuple(n // layout.downsampling for n in image_size)
-        label_channels = classes if chosen["label_input"] == "onehot" else 1
+        self.onehot = chosen["label_input"] == "onehot" and not label_downsampling
         padding = chosen["tf_padding"]
-        self.label_encoder = LabelEncoder(
-            spatial_dims, label_channels, layout, self.latent_size, norm=chosen["latent_norm"]
+        self.label_encoder = (
+            NearestDownsampling(self.latent_size)
+            if label_downsampling
+            else LabelEncoder(
+                spatial_dims, classes if self.onehot else 1, layout, self.latent_size, norm=chosen["latent_norm"]
+            )
         )
         self.label_decoder = LabelDecoder(spatial_dims, classes, layout, tf_padding=padding)
-        self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
+        self.image_encoder = (
+            NearestDownsampling(self.latent_size)
+            if image_downsampling
+            else ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
+        )
         self.denoiser = Denoiser(spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding)
         self.to(memory_format=MEMORY_FORMAT[spatial_dims])
 
@@ -151,21 +167,21 @@ class LDSeg(Segmenter):
         return {"total": ce + DICE_WEIGHT * dice + L2_WEIGHT * l2, "ce": ce, "dice": dice, "l2": l2}
 
     def parameter_groups(self, stage: str) -> list[dict]:
-        """One group per component: four Adam optimisers with a common loss are one Adam with four groups."""
+        """One group per trained component: Adam optimisers with a common loss are one Adam with as many groups."""
         return [
             {
                 "name": name,
                 "params": list(getattr(self, name).parameters()),
                 "lr_factor": self.lr_factors.get(name, 1.0),
             }
-            for name in COMPONENTS
+            for name in self.components
         ]
 
     def averaged(self, stage: str) -> tuple[str, ...]:
-        return COMPONENTS if self.switches["ema_scope"] == "all" else ("denoiser",)
+        return self.components if self.switches["ema_scope"] == "all" else ("denoiser",)
 
     def _label_input(self, label: Tensor) -> Tensor:
-        if self.switches["label_input"] == "onehot":
+        if self.onehot:
             return F.one_hot(label, self.classes).movedim(-1, 1).float()
         return label[:, None].float()
 
