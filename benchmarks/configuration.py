@@ -105,7 +105,7 @@ def _check(config: DictConfig) -> None:
             raise BadInput(
                 f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
             )
-    for steps in config.suite.steps:
+    for steps in config.suite.steps or []:
         if not isinstance(steps, int) or steps < 2:
             raise BadInput(
                 f"suite.steps: {steps!r} cannot be sampled; expected whole numbers from 2 "

@@ -19,7 +19,7 @@ TRAINING_VERSION = 1
 EVALUATION_VERSION = 1
 """Raised when evaluate.py or metrics.py change what is recorded for given weights."""
 
-METHOD_NOTES = ("_target_", "title", "summary", "training")
+METHOD_NOTES = ("_target_", "title", "summary", "training", "sampling")
 DATASET_NOTES = ("_target_", "image_size", "title")
 PATH_KEYS = ("root", "images", "masks", "split")
 
@@ -174,6 +174,7 @@ def training_settings(config: DictConfig, method: str, dataset: str) -> dict:
         "batch_size": profile.batch_size,
         "validations": profile.validations,
         "val_cases": profile.val_cases,
+        "validation_steps": 2,
         "learning_rate": 1e-3,
         "lr_schedule": "constant",
         "lr_final_factor": 1.0,
@@ -192,19 +193,31 @@ def training_settings(config: DictConfig, method: str, dataset: str) -> dict:
     return settings
 
 
-def conditions(config: DictConfig, generative: bool, size: list[int]) -> tuple[Condition, ...]:
+def samplings(config: DictConfig, method: str) -> list[Sampling]:
+    """How the suite samples a generative method; what the suite leaves open (null) is the method's own `sampling`, no
+    more steps and samples than the profile admits. Raises BadInput for a sampling that cannot be."""
+    suite, most = config.suite, config.profile.sampling
+    own = OmegaConf.to_container(config.method[method].get("sampling") or OmegaConf.create())
+    unknown = set(own) - {"steps", "sampler", "eta", "ensemble"}
+    if unknown:
+        raise BadInput(f"method.{method}.sampling: {sorted(unknown)} mean nothing; known: steps, sampler, eta, ensemble.")
+    for key, limit in (("steps", most.most_steps), ("ensemble", most.most_samples)):
+        if key in own and limit is not None:
+            own[key] = min(own[key], limit)
+    own |= {key: suite[key] for key in ("sampler", "eta", "ensemble") if suite[key] is not None}
+    try:
+        return [Sampling(**own | {"steps": steps}) for steps in suite.steps or [own.get("steps", Sampling.steps)]]
+    except ValueError as error:
+        raise BadInput(f"suite and method.{method}.sampling: {error}") from error
+
+
+def conditions(config: DictConfig, method: str, generative: bool, size: list[int]) -> tuple[Condition, ...]:
     """What the suite tests one trial under. Raises BadInput for a sampling that cannot be."""
     suite = config.suite
-    samplings: list[Sampling | None] = [None]
-    if generative:
-        try:
-            samplings = [Sampling(steps, suite.sampler, suite.eta, suite.ensemble) for steps in suite.steps]
-        except ValueError as error:
-            raise BadInput(f"suite: {error}") from error
     return tuple(
         Condition(float(sigma), sampling, tuple(size), config.noise.rescale)
         for sigma in suite.sigmas
-        for sampling in samplings
+        for sampling in (samplings(config, method) if generative else [None])
     )
 
 
@@ -213,7 +226,7 @@ def request(config: DictConfig, method: str, dataset: str, seed: int) -> dict:
     method_config = OmegaConf.to_container(config.method[method])
     dataset_config = OmegaConf.to_container(config.dataset[dataset])
     return {
-        "method": {"name": method, **{k: v for k, v in method_config.items() if k != "training"}},
+        "method": {"name": method, **{k: v for k, v in method_config.items() if k not in ("training", "sampling")}},
         "dataset": {
             "name": dataset,
             "image_size": image_size(config, dataset),

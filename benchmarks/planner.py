@@ -60,10 +60,11 @@ def _trial(config: DictConfig, method: str, dataset: str, seed: int, known: dict
         "request": plan.request_key(asked),
         "code": plan.code_version(kind),
     }
-    declined = kind.supports(known["spatial_dims"], len(known["class_names"]) + 1)
+    arguments = plan.arguments(asked["method"])
+    declined = kind.supports(known["spatial_dims"], len(known["class_names"]) + 1, **arguments)
     if declined is None:
         plan.build(full)
-    return Trial(full, plan.conditions(config, kind.generative, asked["dataset"]["image_size"]), declined)
+    return Trial(full, plan.conditions(config, method, kind.generative, asked["dataset"]["image_size"]), declined)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def find_stored(config: DictConfig, store: Store) -> list[tuple[str, list[str]]]
                 view = store.newest(plan.request_key(asked))
                 if view:
                     generative = plan.method_class(method, asked["method"]["_target_"]).generative
-                    tested = plan.conditions(config, generative, asked["dataset"]["image_size"])
+                    tested = plan.conditions(config, method, generative, asked["dataset"]["image_size"])
                     found.append((view.key, [condition.key for condition in tested]))
     if not found:
         raise BadInput(

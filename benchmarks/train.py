@@ -6,7 +6,7 @@ generator states and gives the same weights as an undisturbed one.
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,8 +25,6 @@ from datasets.augment import augment
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
 
-VALIDATION_SAMPLING = Sampling(steps=2, sampler="ddim")
-"""How generative methods are sampled to choose their weights: few steps, which LDSeg claims suffice."""
 CHECKPOINT_EVERY_SECONDS = 20.0
 
 Report = Callable[[int, int, str], None]
@@ -116,6 +114,15 @@ def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int) -> tup
     return torch.stack(images), torch.stack(labels)
 
 
+def training_images(data: Prepared, batch_size: int, fabric: Fabric) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training split once, in its own order and as it is: batches as `load_batch` makes them, on the device."""
+    cases = data.split["train"]
+    for start in range(0, len(cases), batch_size):
+        indices = cases[start : start + batch_size]
+        image, label = (torch.from_numpy(np.array(array[indices])) for array in (data.images, data.labels))
+        yield fabric.to_device(image), fabric.to_device(label.long())
+
+
 @torch.no_grad()
 def validate(model: Segmenter, stage: str, data: Prepared, settings: dict, seed: int, device) -> dict[str, float]:
     """Mean validation DSC, pooled over foreground classes, and that of the method's ceiling if it has one."""
@@ -131,7 +138,7 @@ def validate(model: Segmenter, stage: str, data: Prepared, settings: dict, seed:
         predictions = {} if ceiling is None else {"dsc_ceiling": ceiling}
         if stage == model.stages[-1]:
             generators = [generator_for("validation", data.name, data.ids[index], seed) for index in batch]
-            predictions["dsc"] = model.segment(image, VALIDATION_SAMPLING, generators)
+            predictions["dsc"] = model.segment(image, Sampling(settings["validation_steps"]), generators)
         for metric, probabilities in predictions.items():
             predicted = probabilities.argmax(1).cpu().numpy()
             scores.setdefault(metric, []).extend(
@@ -167,8 +174,11 @@ def train(
         if number < progress.stage:
             continue
         optimizer = model.optimizer(stage, settings["learning_rate"])
+        resumed = saved and number == saved["progress"]["stage"]
+        if not resumed:
+            model.prepare_stage(stage, training_images(data, settings["batch_size"], fabric))
         average = MovingAverage(model, stage, settings["ema_warmup"])
-        if saved and number == saved["progress"]["stage"]:
+        if resumed:
             optimizer.load_state_dict(saved["optimizer"])
             for name, value in saved["average"].items():
                 average.average[name].copy_(value)

@@ -1,12 +1,12 @@
 """The one interface every segmentation method is compared through."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-SAMPLERS = ("ddpm", "ddim")
+SAMPLERS = ("ddpm", "ddim", "dpm_solver++")
 
 Callback = Callable[[int, float, Tensor], None]
 """Called once per sampling step with (index of the step from 0, time t, latent or image x_t (B, C, *spatial))."""
@@ -17,8 +17,9 @@ class Sampling:
     """How a generative method draws its segmentation. Deterministic methods ignore it.
 
     steps:    number of grid points from T-1 down to 0, both ends included (LDSeg paper), at least 2.
-    sampler:  "ddim" (eta 0) or "ddpm" (ancestral, eta 1).
-    eta:      None for the sampler's own value, else the stochasticity of DDIM (Song et al. 2021, eq. 16), in [0, 1].
+    sampler:  "ddim" (eta 0), "ddpm" (ancestral, eta 1) or "dpm_solver++" (second order, deterministic).
+    eta:      None for the sampler's own value, else the stochasticity of DDIM (Song et al. 2021, eq. 16), in [0, 1];
+              dpm_solver++ has none.
     ensemble: number of samples whose probabilities are averaged.
     seed:     enters the seed of every case's generator, so that repeated runs with other seeds differ.
     """
@@ -39,13 +40,15 @@ class Sampling:
             raise ValueError(f"sampling.sampler is {self.sampler!r}, expected one of {', '.join(SAMPLERS)}.")
         if self.eta is not None and not 0 <= self.eta <= 1:
             raise ValueError(f"sampling.eta is {self.eta}, expected null or a number from 0 to 1.")
+        if self.eta and self.sampler == "dpm_solver++":
+            raise ValueError(f"sampling.eta is {self.eta}, but dpm_solver++ draws no noise: leave it null.")
         if self.ensemble < 1:
             raise ValueError(f"sampling.ensemble is {self.ensemble}, expected 1 or more.")
 
     @property
     def stochasticity(self) -> float:
-        """eta as used: the one given, else 0 for ddim and 1 for ddpm."""
-        return self.eta if self.eta is not None else {"ddim": 0.0, "ddpm": 1.0}[self.sampler]
+        """eta as used: the one given, else 1 for ddpm and 0 for the others."""
+        return self.eta if self.eta is not None else float(self.sampler == "ddpm")
 
 
 class Segmenter(nn.Module):
@@ -64,8 +67,11 @@ class Segmenter(nn.Module):
     ema_decay: float = 0.0
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int) -> str | None:
-        """None when the method can run on such data, else the reason why not, in words for the report."""
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+        """None when the method can run on such data, else the reason why not, in words for the report.
+
+        arguments: the constructor's further ones as configured, for methods in which a switch widens what they do.
+        """
         return None
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
@@ -98,6 +104,13 @@ class Segmenter(nn.Module):
         """What `segment` needs of the image whatever the number of steps, computed once for several samplings."""
         return None
 
+    def prepare_stage(self, stage: str, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Called once before the first step of each stage, with the weights the stage starts from in place.
+
+        batches: (image, label) as in `loss`, the whole training split once, in a fixed order and not augmented. For
+        what is measured rather than learnt, to be kept in buffers so that it is saved with the weights.
+        """
+
     def reconstruct(self, label: Tensor) -> Tensor | None:
         """Probabilities after encoding and decoding the true label: the ceiling of a latent method; else None."""
         return None
@@ -112,7 +125,7 @@ class Segmenter(nn.Module):
             {"params": group["params"], "lr": learning_rate * group.get("lr_factor", 1.0)}
             for group in self.parameter_groups(stage)
         ]
-        return torch.optim.Adam(groups, lr=learning_rate)
+        return torch.optim.Adam(groups, lr=learning_rate, fused=True)
 
     def averaged(self, stage: str) -> tuple[str, ...]:
         """Names of the direct submodules whose parameters the runner averages with `ema_decay`."""

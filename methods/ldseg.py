@@ -36,7 +36,7 @@ SWITCHES = {
     "sampler_norm": Switch(("sample", "batch", "none"), "sample", "batch"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
     "t_sampling": Switch(("sample", "batch"), "sample", "sample"),
-    "time_grid": Switch(sampler.TIME_GRIDS, "real0", "real0"),
+    "time_grid": Switch(("real0", "round1"), "real0", "real0"),
     "dice_mode": Switch(("pooled", "per_class", "foreground"), "pooled", "pooled"),
     "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
     "image_attention": Switch(("code", "two"), "code", "code"),
@@ -139,7 +139,7 @@ class LDSeg(Segmenter):
         self.to(memory_format=MEMORY_FORMAT[spatial_dims])
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
         if spatial_dims != 2:
             return f"LDSeg is implemented for 2D images; the data are {spatial_dims}D."
         return None
@@ -256,6 +256,7 @@ class LDSeg(Segmenter):
             normalise(draw()),
             sampler.time_pairs(sampling.steps, self.switches["time_grid"]),
             cosine_alpha_bar,
+            solver=sampling.sampler,
             eta=sampling.stochasticity,
             noise=draw,
             after_step=normalise,

@@ -9,7 +9,7 @@ from torch import Tensor
 TIMESTEPS = 1000
 
 AlphaBar = Callable[[Tensor], Tensor]
-"""Maps times of any shape, 0 <= t <= T, to alpha_bar(t), float64, same shape."""
+"""Maps times of any shape, up to T and not below where alpha_bar is 1, to alpha_bar(t), float64, same shape."""
 
 
 def cosine_alpha_bar(t: Tensor | float, timesteps: int = TIMESTEPS, offset: float = 0.008) -> Tensor:
@@ -34,15 +34,16 @@ def linear_alpha_bar(
 ) -> Tensor:
     """alpha_bar of a variance growing linearly over T steps (Ho et al. 2020, sec. 4), float64.
 
-    The schedule is defined at t = 0..T-1, alpha_bar(0) = 1 - beta_start; between two whole times log alpha_bar is
-    interpolated linearly, and alpha_bar(T) equals alpha_bar(T - 1). Raises ValueError for a time outside 0..T.
+    The schedule is defined at t = 0..T-1, alpha_bar(0) = 1 - beta_start, and the noise-free sample, alpha_bar = 1, is
+    at t = -1; between two whole times log alpha_bar is interpolated linearly, and alpha_bar(T) equals
+    alpha_bar(T - 1). Raises ValueError for a time outside -1..T.
     """
-    t = _checked(t, timesteps)
+    t = _checked(t, timesteps, first=-1)
     beta = torch.linspace(beta_start, beta_end, timesteps, dtype=torch.float64, device=t.device)
-    log_alpha_bar = torch.log1p(-beta).cumsum(0)
+    log_alpha_bar = torch.cat([beta.new_zeros(1), torch.log1p(-beta).cumsum(0)])  # entry i is time i - 1
     below = t.floor().long().clamp(max=timesteps - 1)
     above = (below + 1).clamp(max=timesteps - 1)
-    return torch.exp(torch.lerp(log_alpha_bar[below], log_alpha_bar[above], t - below))
+    return torch.exp(torch.lerp(log_alpha_bar[below + 1], log_alpha_bar[above + 1], t - below))
 
 
 def q_sample(x0: Tensor, alpha_bar: Tensor, noise: Tensor) -> Tensor:
@@ -61,8 +62,10 @@ def per_sample(coefficient: Tensor, like: Tensor) -> Tensor:
     return coefficient.reshape(-1, *[1] * (like.ndim - 1)) if coefficient.ndim else coefficient
 
 
-def _checked(t: Tensor | float, timesteps: int) -> Tensor:
+def _checked(t: Tensor | float, timesteps: int, first: int = 0) -> Tensor:
     t = torch.as_tensor(t, dtype=torch.float64)
-    if t.numel() and not bool(((t >= 0) & (t <= timesteps)).all()):
-        raise ValueError(f"times run from {t.min().item()} to {t.max().item()}, expected values from 0 to {timesteps}.")
+    if t.numel() and not bool(((t >= first) & (t <= timesteps)).all()):
+        raise ValueError(
+            f"times run from {t.min().item()} to {t.max().item()}, expected values from {first} to {timesteps}."
+        )
     return t

@@ -47,13 +47,13 @@ def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
         "suite.sampler=ddpm",
         "suite.ensemble=2",
     ):
-        keys |= {c.key for c in plan.conditions(configure([override]), True, [32, 32])}
+        keys |= {c.key for c in plan.conditions(configure([override]), "ldseg", True, [32, 32])}
     assert len(keys) == 5 * 12 * 2
 
 
 def test_deterministic_methods_are_tested_once_per_sigma():
-    assert len(plan.conditions(configure([]), False, [32, 32])) == 12
-    assert len(plan.conditions(configure([]), True, [32, 32])) == 24
+    assert len(plan.conditions(configure([]), "resunet", False, [32, 32])) == 12
+    assert len(plan.conditions(configure([]), "ldseg", True, [32, 32])) == 24
 
 
 def test_a_trial_is_found_without_its_data_by_what_was_asked_for(planned):
@@ -80,7 +80,7 @@ def test_a_class_that_is_no_method_is_refused(planned, target, message):
 
 def test_an_unknown_sampler_is_refused():
     with pytest.raises(BadInput, match="sampling.sampler is 'dddim', expected one of ddpm, ddim"):
-        plan.conditions(configure(["suite.sampler=dddim"]), True, [32, 32])
+        plan.conditions(configure(["suite.sampler=dddim"]), "ldseg", True, [32, 32])
 
 
 def code_hash(folder) -> str:

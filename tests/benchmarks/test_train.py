@@ -15,7 +15,7 @@ from datasets.prepare import Prepared
 from methods.base import Segmenter
 
 SETTINGS = {
-    "steps": 12, "seconds": None, "batch_size": 2, "validations": 3, "val_cases": 2, "learning_rate": 1e-2,
+    "steps": 12, "seconds": None, "batch_size": 2, "validations": 3, "val_cases": 2, "validation_steps": 2, "learning_rate": 1e-2,
     "lr_schedule": "exp", "lr_final_factor": 0.1, "ema_warmup": True, "shuffle": True,
 }  # fmt: skip
 

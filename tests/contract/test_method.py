@@ -55,7 +55,8 @@ def build(method, classes, channels, seed=0, spatial=None):
 
 
 def train(model, stage, image, label, steps, rate, seed=None):
-    """Adam steps on one batch, the same draws at every step if `seed` is given; the total losses."""
+    """Steps on one batch, the same draws at every step if `seed` is given; the total losses."""
+    model.prepare_stage(stage, [(image, label)])
     model.train()
     optimizer = model.optimizer(stage, rate)
     totals = []
@@ -283,6 +284,7 @@ def test_four_cases_are_learnt_by_heart(method, data):
     image, label = shapes(4, subject.classes, subject.channels, subject.spatial)
     best = 0.0
     for stage in model.stages:
+        model.prepare_stage(stage, [(image, label)])
         optimizer = model.optimizer(stage, method.learning_rate)
         rates = [group["lr"] for group in optimizer.param_groups]
         steps = OVERFIT_STEPS // len(model.stages)
