@@ -3,10 +3,21 @@
 from pathlib import Path
 
 from benchmarks.store import Results
-from reports import examples, figure_curves, figure_training, noise_tables, noise_words, published, style, trials, words
+from reports import (
+    examples,
+    figure_curves,
+    noise_tables,
+    noise_words,
+    published,
+    score_tables,
+    sections,
+    style,
+    trials,
+    words,
+)
 from reports.cost import cost_table
-from reports.document import Block, Code, Document, Figure, Heading, Paragraph
-from reports.noise_study import Study, study
+from reports.document import Block, Document, Figure, Heading, Paragraph
+from reports.study import Study, study
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -15,7 +26,7 @@ def build(results: Results, folder: Path) -> Document:
     it = study(results)
     looks = style.looks(list(it.names))
     document = Document(results.suite.get("title") or results.suite["name"])
-    document.add(*(Paragraph(text) for text in _opening(it)))
+    document.add(*(Paragraph(text) for text in sections.opening(it)))
     document.add(*noise_words.summary(it))
     document.add(Heading("Accuracy by noise level"))
     document.add(*(noise_tables.by_sigma(it, dataset) for dataset in it.datasets))
@@ -23,31 +34,20 @@ def build(results: Results, folder: Path) -> Document:
     measured = [dataset for dataset in it.datasets if it.curves[dataset]]
     if measured:
         at = words.listing([f"σ = {sigma:g}" for sigma in it.compared])
-        document.add(Heading(f"Per class at {at}"), *(noise_tables.by_class(it, dataset) for dataset in measured))
+        document.add(Heading(f"Per class at {at}"), *(score_tables.by_class(it, dataset) for dataset in measured))
         document.add(Heading("Robustness"), noise_tables.robustness(it))
-        compared = noise_tables.differences(it)
+        compared = score_tables.differences(it)
         document.add(*([compared] if compared else []))
         shown = [examples.figure(results, it.curves[dataset], it.names, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
-    document.add(*_training(it, looks, folder))
+    document.add(*sections.training(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
     document.add(Heading("Environment"), trials.environment_table(results))
-    document.add(*_commands(results), *noise_words.notes(it))
+    document.add(*sections.commands(results), *noise_words.notes(it))
     return document
-
-
-def _opening(it: Study) -> list[str]:
-    suite = it.results.suite
-    ok = sum(trial.status == "ok" for trial in it.results.trials)
-    profiles = sorted({str(trial.config.get("profile")) for trial in it.results.trials if trial.config.get("profile")})
-    counted = f"{words.plural(ok, 'trial')} of {len(it.results.trials)} ended well"
-    if profiles:
-        counted += f"; {words.plural(len(profiles), 'profile').split(' ', 1)[1]} `{'`, `'.join(profiles)}`"
-    counted += ". Every record used is in `records.csv`, every table in `tables/`, every figure in `figures/`."
-    return [text for text in (suite.get("question"), counted) if text]
 
 
 def _curves(it: Study, looks, folder: Path) -> list[Block]:
@@ -64,24 +64,6 @@ def _curves(it: Study, looks, folder: Path) -> list[Block]:
     return [Figure("dsc_by_sigma", f"{caption}.", alt)]
 
 
-def _training(it: Study, looks, folder: Path) -> list[Block]:
-    blocks: list[Block] = []
-    by_method = {variant.method: look for variant, look in reversed(looks.items())}
-    for dataset in it.datasets:
-        methods = {}
-        for trial in trials.of_dataset(it.results, dataset):
-            if not trial.history.empty:
-                look = by_method.get(trial.config["method"]["name"]) or style.Look("#555555", "o", style.SOLID)
-                methods.setdefault(trial.label, (look, []))[1].append(trial)
-        if methods:
-            name = f"training_{dataset}"
-            style.save(figure_training.draw(methods), folder, name)
-            caption = f"{dataset}: training loss (each method's own, so not comparable) and validation DSC by step."
-            alt = f"Training curves of {words.listing(list(methods))} on {dataset}."
-            blocks.append(Figure(name, caption, alt))
-    return [Heading("Training"), *blocks] if blocks else []
-
-
 def _published(it: Study) -> list[Block]:
     said = published.statement("noise_robustness")
     blocks: list[Block] = [Paragraph(f"On robustness to noise: {said}; there are no numbers to set beside ours.")]
@@ -89,13 +71,3 @@ def _published(it: Study) -> list[Block]:
     if without:
         blocks.append(Paragraph(f"Nothing is published on {words.listing(without)}."))
     return blocks + published.accuracy(it.results, it.curves, it.names, it.clean)
-
-
-def _commands(results: Results) -> list[Block]:
-    suite = results.suite
-    blocks: list[Block] = [Heading("Commands")]
-    for text, key in (("Run again (what is in the store is not repeated):", "command"),
-                      ("Redraw from the store, without training or data:", "redraw_command")):  # fmt: skip
-        if suite.get(key):
-            blocks += [Paragraph(text), Code(str(suite[key]), "sh")]
-    return blocks if len(blocks) > 1 else []

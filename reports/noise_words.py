@@ -7,7 +7,7 @@ from benchmarks.statistics import Estimate
 from reports import words
 from reports.cost import cost
 from reports.document import Block, Bullets, Heading, Paragraph
-from reports.noise_study import LOSS, Comparison, Study, comparisons
+from reports.study import LOSS, Comparison, Study, comparisons
 from reports.training import convergence
 from reports.trials import absences, of_dataset
 
