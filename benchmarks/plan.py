@@ -198,9 +198,9 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
     more steps and samples than the profile admits. Raises BadInput for a sampling that cannot be."""
     suite, most = config.suite, config.profile.sampling
     own = OmegaConf.to_container(config.method[method].get("sampling") or OmegaConf.create())
-    unknown = set(own) - {"steps", "sampler", "eta", "ensemble"}
+    unknown = set(own) - {"steps", "sampler", "ensemble"}
     if unknown:
-        raise BadInput(f"method.{method}.sampling: {sorted(unknown)} mean nothing; known: steps, sampler, eta, ensemble.")
+        raise BadInput(f"method.{method}.sampling: {sorted(unknown)} mean nothing; expected steps, sampler, ensemble.")
     for key, limit in (("steps", most.most_steps), ("ensemble", most.most_samples)):
         if key in own and limit is not None:
             own[key] = min(own[key], limit)

@@ -114,6 +114,30 @@ def paired_difference(first, second, groups: Sequence, resamples: int = RESAMPLE
     return mean(first - second, groups, resamples, seed)
 
 
+def ranks(values, groups: Sequence, resamples: int = RESAMPLES, seed: int = 0) -> list[tuple[int, int, int] | None]:
+    """Rank by the mean over cases (1: the highest; equal means share the better rank) of every row, and the 95 %
+    range of its rank over bootstrap samples of groups.
+
+    values: (rows, cases); a case that is undefined in one row is left out for all. Rows without an interval, below
+    MIN_GROUPS groups, have the rank as both ends. None for every row where no case is left.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    kept = np.isfinite(values).all(axis=0)
+    values, groups = values[:, kept], np.asarray(groups)[kept]
+    if not len(groups):
+        return [None] * len(values)
+    own = _ranked(values.mean(axis=1)[None])[0]
+    if len(set(groups)) < MIN_GROUPS:
+        return [(int(rank),) * 3 for rank in own]
+    low, high = interval(_ranked(resample(values, groups, resamples, seed)))
+    return [(int(rank), int(a), int(b)) for rank, a, b in zip(own, low, high)]
+
+
+def _ranked(means: np.ndarray) -> np.ndarray:
+    """(samples, rows) -> ranks of the same shape: 1 + how many rows are higher, beyond rounding."""
+    return 1 + (means[:, None, :] > means[:, :, None] + 1e-12).sum(axis=2)
+
+
 def seed_spread(values) -> tuple[float, float | None]:
     """Mean and SD over seeds of the mean over cases. values: (seeds, cases). The SD of one seed is None."""
     values = np.asarray(values, dtype=np.float64)

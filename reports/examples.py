@@ -48,6 +48,39 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
     return Figure(name, caption, f"Rows of example segmentations on {dataset} at {words.listing(columns)}.")
 
 
+def gallery(
+    results: Results, curves: list[Curve], names: dict[Variant, str], sigma: float, folder: Path
+) -> Figure | None:
+    """All stored test cases of one data set at one sigma, a column each; None where the store holds none."""
+    stored = _stored(results, curves, [sigma])
+    if not stored:
+        return None
+    cases = list(dict.fromkeys(name for samples in stored.values() for name in samples["ids"].astype(str)))
+    images: list[np.ndarray | None] = [None] * len(cases)
+    planes: dict[str, tuple] = {}
+    rows: dict[str, list[tuple | None]] = {names[curve.variant]: [None] * len(cases) for curve in curves}
+    for curve in curves:
+        samples = stored.get((curve.variant, sigma))
+        for column, case in enumerate(cases):
+            index = np.flatnonzero(samples["ids"].astype(str) == case) if samples else []
+            if not len(index):
+                continue
+            image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
+            where = planes.setdefault(case, figure_samples.plane(label))
+            images[column] = figure_samples.cut(image, where, leading=1)
+            label, prediction = figure_samples.cut(label, where), figure_samples.cut(prediction, where)
+            rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
+    dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
+    style.save(figure_samples.draw(cases, images, rows, list(curves[0].classes)), folder, name)
+    caption = (
+        f"{dataset}: {words.plural(len(cases), 'test case')}, evenly spread over the test set, and what the methods "
+        "made of them. Dark red: missed, light red: added; the number is the DSC of the case, classes pooled."
+    )
+    if any(planes.values()):
+        caption += " Of each volume the slice with the largest foreground is shown."
+    return Figure(name, caption, f"Example segmentations of {words.listing(cases)} on {dataset}, a row per method.")
+
+
 def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:
     """Samples of the first seed's trial by variant and sigma, as far as there are any."""
     found = {}

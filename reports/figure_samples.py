@@ -33,7 +33,7 @@ def draw(
     shape = next(image.shape[1:] for image in images if image is not None)
     left, right, top, gap = 1.25, 0.05, 0.28, 0.05
     width = (WIDTH - left - right - gap * (len(columns) - 1)) / len(columns)
-    width = min(width, 1.9)
+    width = min(width, 1.9 if len(rows) < 8 else 1.15)
     height = min(width * shape[0] / shape[1], 2.2 * width)
     total_width = left + right + len(columns) * width + (len(columns) - 1) * gap
     handles = _handles(classes)

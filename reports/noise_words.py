@@ -4,7 +4,7 @@ import math
 
 from benchmarks import statistics
 from benchmarks.statistics import Estimate
-from reports import words
+from reports import sections, words
 from reports.cost import cost
 from reports.document import Block, Bullets, Heading, Paragraph
 from reports.study import LOSS, Comparison, Study, comparisons
@@ -140,34 +140,13 @@ def _convergence(it: Study, dataset: str) -> list[str]:
 
 def notes(it: Study) -> list[Block]:
     """How things were measured."""
-    items = [
+    noise = [
         "σ is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
         "on the case, σ and the noise seed alone, so every method is given the same noisy image. Training images are "
         "not disturbed.",
         _rescaling(it),
-        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases "
-        f"come with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups "
-        f"(patients), and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that "
-        "of training runs: the SD over seeds, where there are several, speaks of those.",
-        _differences(it),
-        "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
-        "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
-        "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
-        "`steps` counts the sampling grid's points from T\u22121 down to 0, both included; the call at t = 0 changes "
-        "nothing, so K steps are K\u22121 network evaluations (NFE).",
-        "Training counts as not converged when the best validation DSC of its last fifth exceeds the best before by "
-        "more than 0.01.",
     ]
-    return [Heading("How it was measured"), Bullets(tuple(filter(None, items)))]
-
-
-def _differences(it: Study) -> str:
-    if not any(comparisons(it, dataset) for dataset in it.datasets):
-        return ""
-    return (
-        "Differences are taken case by case on the same cases and the same noise. A method is called better when the "
-        "interval of the difference does not contain 0."
-    )
+    return sections.notes(it, list(filter(None, noise)))
 
 
 def _rescaling(it: Study) -> str:

@@ -97,6 +97,16 @@ def accuracy(results: Results, curves: dict[str, list[Curve]], names: dict[Varia
     ]
 
 
+def dsc(results: Results, curve: Curve) -> float | None:
+    """Published pooled DSC of a method where it was measured on this very data set, else None."""
+    place = beside(results, curve.dataset)
+    if place is None or not place["same"]:
+        return None
+    table = load()["accuracy"][place["table"]]
+    values = table["methods"].get(curve.variant.method)
+    return None if values is None else dict(zip(map(tuple, table["columns"].values()), values)).get(("dsc", POOLED))
+
+
 def statement(suite: str) -> str:
     """What a publication says in words on the subject of a suite. Raises KeyError where published.yaml has nothing."""
     found = load()["statements"][suite]

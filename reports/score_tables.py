@@ -127,3 +127,9 @@ def counted(found: list[Curve]) -> str:
     groups = max((len(set(curve.groups)) for curve in found), default=0)
     text = words.plural(cases, "test case")
     return text if groups == cases else f"{text} of {words.plural(groups, 'patient')}"
+
+
+def by_score(it: Study, found: list[Curve]) -> list[Curve]:
+    """Variants tested on undisturbed images, the highest mean DSC first."""
+    tested = [curve for curve in found if curve.at(it.clean) is not None]
+    return sorted(tested, key=lambda curve: -curve.mean(it.clean).value)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from benchmarks import statistics
 from benchmarks.store import Results
 from reports import figure_training, style, trials, words
-from reports.document import Block, Code, Figure, Heading, Paragraph
-from reports.study import Study
+from reports.document import Block, Bullets, Code, Figure, Heading, Paragraph
+from reports.study import Study, comparisons
 
 
 def opening(it: Study) -> list[str]:
@@ -45,3 +46,30 @@ def commands(results: Results) -> list[Block]:
         if suite.get(key):
             blocks += [Paragraph(text), Code(str(suite[key]), "sh")]
     return blocks if len(blocks) > 1 else []
+
+
+def notes(it: Study, first: list[str]) -> list[Block]:
+    """How things were measured: what is said of every suite after what the suite itself says `first`."""
+    items = [
+        *first,
+        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases "
+        f"come with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups "
+        f"(patients), and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that "
+        "of training runs: the SD over seeds, where there are several, speaks of those.",
+    ]
+    if any(comparisons(it, dataset) for dataset in it.datasets):
+        items.append(
+            "Differences are taken case by case on the same cases and the same images. A method is called better when "
+            "the interval of the difference does not contain 0."
+        )
+    items += [
+        "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
+        "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
+        "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
+        "`steps` counts the times at which a generative method is sampled, the first being T\u22121. With the cosine "
+        "schedule of latent diffusion the last is 0, where a call would change nothing and is not made: K steps are "
+        "K\u22121 network evaluations (NFE). With the linear schedule of the pixel-space methods they are K.",
+        "Training counts as not converged when the best validation DSC of its last fifth exceeds the best before by "
+        "more than 0.01.",
+    ]
+    return [Heading("How it was measured"), Bullets(tuple(items))]

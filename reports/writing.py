@@ -52,7 +52,11 @@ def _builder(suite: str) -> Callable[[Results, Path], Document]:
         from reports.noise_robustness import build
 
         return build
-    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: noise_robustness.")
+    if suite == "accuracy":
+        from reports.accuracy import build
+
+        return build
+    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: accuracy, noise_robustness.")
 
 
 def _put(drawn: Path, folder: Path) -> None:

@@ -1,0 +1,101 @@
+"""The accuracy report in words."""
+
+from benchmarks import statistics
+from reports import score_tables, words
+from reports.curves import Curve
+from reports.document import Block, Bullets, Heading, Paragraph
+from reports.study import Study, comparisons
+from reports.training import convergence
+from reports.trials import absences, of_dataset
+
+
+def summary(it: Study) -> list[Block]:
+    """For each data set what a reader would quote."""
+    blocks: list[Block] = [Heading("Summary")]
+    for dataset in it.datasets:
+        blocks += _of_dataset(it, dataset)
+    return blocks
+
+
+def _of_dataset(it: Study, dataset: str) -> list[Block]:
+    found = [curve for curve in it.curves[dataset] if curve.at(it.clean) is not None]
+    problems = [f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)]
+    if not found:
+        return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
+    size = next(iter(it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"]))
+    seeds = words.plural(max(len(curve.seeds) for curve in found), "training seed")
+    lead = f"**{dataset}** ({score_tables.counted(found)} at {size}, {seeds}). {_leader(it, found)}"
+    items = [*_against_reference(it, dataset), *_unconverged(it, dataset), *problems]
+    groups = len(set(found[0].groups))
+    if groups < statistics.MIN_GROUPS:
+        items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
+    return [Heading(dataset, 3), Paragraph(lead), *([Bullets(tuple(items))] if items else [])]
+
+
+def _leader(it: Study, found: list[Curve]) -> str:
+    ordered = score_tables.by_score(it, found)
+    named = [f"{it.names[curve.variant]} with {words.with_interval(curve.mean(it.clean))}" for curve in ordered[:2]]
+    text = f"Highest mean DSC: {named[0]}"
+    if len(ordered) > 1:
+        text += f", followed by {named[1]}; lowest: {it.names[ordered[-1].variant]} with "
+        text += words.with_interval(ordered[-1].mean(it.clean))
+    reference = found[0]
+    if reference not in (ordered[0], ordered[-1]):
+        rank = ordered.index(reference) + 1
+        text += f". The reference {it.names[reference.variant]} is number {rank} of {len(ordered)} with "
+        text += words.with_interval(reference.mean(it.clean))
+    return text + "."
+
+
+def _against_reference(it: Study, dataset: str) -> list[str]:
+    """The other methods sorted by what the interval of their difference to the reference says."""
+    found = comparisons(it, dataset)
+    kinds: dict[str, list[str]] = {"better": [], "worse": [], "open": [], "bare": []}
+    for comparison in found:
+        estimate = comparison.at.get(it.clean)
+        if estimate is None:
+            continue
+        other = f"{it.names[comparison.other.variant]} ({words.signed(-estimate.value)})"
+        if not estimate.has_interval:
+            kinds["bare"].append(other)
+        elif estimate.high < 0:
+            kinds["better"].append(other)
+        elif estimate.low > 0:
+            kinds["worse"].append(other)
+        else:
+            kinds["open"].append(other)
+    if not found:
+        return []
+    reference = it.names[found[0].reference.variant]
+    said = {
+        "better": f"Better than {reference}, the interval of the difference above 0",
+        "worse": f"Worse than {reference}, the interval below 0",
+        "open": f"No difference to {reference} shown, the interval contains 0",
+        "bare": f"Difference to {reference}, too few cases for an interval",
+    }
+    return [f"{said[kind]}: {words.listing(names)}." for kind, names in kinds.items() if names]
+
+
+def _unconverged(it: Study, dataset: str) -> list[str]:
+    """One sentence on the trials whose scores are those of the budget, and one on those of which that is unknown."""
+    trials = of_dataset(it.results, dataset)
+    several = len({trial.config.get("seed", 0) for trial in trials}) > 1
+    rising, unknown = [], []
+    for trial in trials:
+        found = convergence(trial.history)
+        if trial.status != "ok" or found is None or found.reached:
+            continue
+        name = f"{trial.label}, seed {trial.config.get('seed', 0)}" if several else trial.label
+        if found.rise is None:
+            unknown.append(name)
+        else:
+            rising.append(f"{name} ({words.signed(found.rise)})")
+    sentences = []
+    if rising:
+        sentences.append(
+            "Had not converged, with what the validation DSC still rose by in the last fifth of training: "
+            f"{words.listing(rising)}. These scores are those of this budget, not of the method's limit."
+        )
+    if unknown:
+        sentences.append(f"Too few validations to tell whether training had converged: {words.listing(unknown)}.")
+    return sentences
