@@ -83,6 +83,35 @@ def test_an_unknown_sampler_is_refused():
         plan.conditions(configure(["suite.sampler=dddim"]), "ldseg", True, [32, 32])
 
 
+ACCURACY = ["suite=accuracy", "profile=tiny"]
+
+
+def test_a_suite_that_leaves_sampling_open_takes_the_methods_own_within_the_limits_of_the_profile():
+    (own,) = plan.samplings(configure(["suite=accuracy", "profile=paper"]), "lsegdiff")
+    assert (own.steps, own.sampler, own.ensemble) == (10, "ddim", 1)
+    (limited,) = plan.samplings(configure(ACCURACY), "lsegdiff")
+    assert limited.steps == configure(ACCURACY).profile.sampling.most_steps == 3
+    (asked,) = plan.samplings(configure([*ACCURACY, "suite.steps=[7]", "suite.sampler=dpm_solver++"]), "lsegdiff")
+    assert (asked.steps, asked.sampler) == (7, "dpm_solver++")
+
+
+def test_a_method_that_says_nothing_of_sampling_takes_two_steps():
+    (own,) = plan.samplings(configure(ACCURACY), "resunet")
+    assert (own.steps, own.sampler, own.ensemble) == (2, "ddim", 1)
+
+
+def test_how_a_method_is_sampled_does_not_decide_its_weights(planned):
+    config = configure(ACCURACY)
+    asked = plan.request_key(plan.request(config, "lsegdiff", "phantom_glands", 0))
+    config.method.lsegdiff.sampling.steps = 4
+    assert plan.request_key(plan.request(config, "lsegdiff", "phantom_glands", 0)) == asked
+
+
+def test_a_word_that_means_nothing_for_sampling_is_refused():
+    with pytest.raises(BadInput, match=r"method\.lsegdiff\.sampling: \['step'\] mean nothing"):
+        plan.samplings(configure([*ACCURACY, "+method.lsegdiff.sampling.step=3"]), "lsegdiff")
+
+
 def code_hash(folder) -> str:
     """The code version of the method in `folder`, taken in a fresh process as a user's would be."""
     program = "import own.net; from benchmarks.plan import code_version; print(code_version(own.net.Net))"

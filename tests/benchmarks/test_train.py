@@ -15,8 +15,8 @@ from datasets.prepare import Prepared
 from methods.base import Segmenter
 
 SETTINGS = {
-    "steps": 12, "seconds": None, "batch_size": 2, "validations": 3, "val_cases": 2, "validation_steps": 2, "learning_rate": 1e-2,
-    "lr_schedule": "exp", "lr_final_factor": 0.1, "ema_warmup": True, "shuffle": True,
+    "steps": 12, "seconds": None, "batch_size": 2, "validations": 3, "val_cases": 2, "validation_steps": 2,
+    "learning_rate": 1e-2, "lr_schedule": "exp", "lr_final_factor": 0.1, "ema_warmup": True, "shuffle": True,
 }  # fmt: skip
 
 
@@ -32,6 +32,13 @@ class Threshold(Segmenter):
         self.dropout = torch.nn.Dropout(0.3)
         self.poison_at = None
         self.calls = 0
+        self.prepared = []
+        self.register_buffer("brightness", torch.zeros(()))
+
+    def prepare_stage(self, stage, batches):
+        images = torch.cat([image for image, _ in batches])
+        self.prepared.append((stage, images))
+        self.brightness = images.mean()
 
     def loss(self, image, label, stage, generator):
         self.calls += 1
@@ -145,3 +152,26 @@ def test_the_moving_average_follows_its_formula_and_leaves_the_weights_alone():
     with average.applied():
         torch.testing.assert_close(model.convolution.weight.detach(), 0.9 * start + 0.1 * new)
     assert torch.equal(model.convolution.weight.detach(), new)
+
+
+def test_every_stage_begins_with_the_whole_training_split_as_it_is(data, tmp_path):
+    model = Threshold()
+    run(data, tmp_path, model=model)
+    assert [stage for stage, _ in model.prepared] == ["first", "second"]
+    for _, images in model.prepared:
+        np.testing.assert_array_equal(images.numpy(), data.images[data.split["train"]])
+
+
+def test_what_was_measured_before_a_stage_comes_back_from_the_checkpoint(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY_SECONDS", 0.0)
+
+    def stop(done, total, message):
+        if message.startswith("second") and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path, report=stop)
+    resumed = Threshold()
+    run(data, tmp_path, model=resumed)
+    assert resumed.prepared == []
+    assert resumed.brightness.item() == pytest.approx(data.images[data.split["train"]].mean(), rel=1e-5)
