@@ -1,0 +1,187 @@
+"""SDF-DDPM: segmentation by diffusion of the signed distance to the boundary, conditioned on the image."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.intensity import min_max
+from methods.blocks.sdf_network import SDFNetwork
+from methods.blocks.signed_distance import probabilities, signed_distances
+from methods.diffusion import sampler, ve
+from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, per_sample, q_sample
+
+PROCESSES = ("vp", "ve")
+# The variance-exploding process works on distances in [-0.2, 0.2] and calls a voxel foreground up to 3 SIGMA_MIN.
+VE_SCALE = 5.0
+VE_THRESHOLD = 3 * ve.SIGMA_MIN * VE_SCALE
+VE_FIRST_TIME = 1e-5
+
+
+class Size(NamedTuple):
+    """Width of the finest level, its multiples from fine to coarse, channels per attention head, truncation.
+
+    For 2D; width and truncation are halved in 3D.
+    """
+
+    base: int
+    multipliers: tuple[int, ...]
+    head: int
+    truncation: float
+
+
+SIZES = {
+    "tiny": Size(16, (1, 2, 4), 32, 8.0),
+    "small": Size(16, (1, 2, 4, 8), 8, 8.0),
+    "paper": Size(128, (1, 2, 4, 4), 32, 15.0),
+}
+
+
+class SDFDDPM(Segmenter):
+    """Diffusion of truncated signed distances, after Bogensperger et al. (arXiv:2303.05966) and their code.
+
+    A label becomes the signed distance to its boundary, clipped at +-`truncation` voxels and scaled to [-1, 1]
+    (`signed_distances`). A network estimates the noise in it from the noisy distance, the image and the time; a
+    segmentation is where a sampled distance is <= 0. Distances of an ensemble are averaged before that.
+
+    spatial_dims: 2 or 3; in_channels: of the image; classes: background included; image_size: one entry per axis, each
+    a multiple of 4 (size "tiny") or 8 ("small", "paper").
+    size: "paper" (63.7 M parameters in 2D), "small" (2.0 M), "tiny" (0.6 M).
+    process: "vp", noise estimation on the linear schedule, sampled by any sampler; or "ve", score matching with the
+    predictor-corrector sampler of the paper, which takes `steps` and `ensemble` of a `Sampling` and has no use for
+    its sampler and eta.
+    truncation: voxels at which distances are clipped; None: 15 ("paper") or 8 in 2D, half of it in 3D.
+    per_class_sdf: one distance per foreground class. The published method segments one class; more need this.
+
+    Raises ValueError for an unknown size or process, a truncation that is not positive, more than two classes without
+    per_class_sdf and an image size that cannot be halved often enough.
+    """
+
+    generative = True
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        classes: int,
+        image_size: Sequence[int],
+        size: str = "small",
+        process: str = "vp",
+        truncation: float | None = None,
+        per_class_sdf: bool = False,
+    ):
+        super().__init__()
+        reason = self.supports(spatial_dims, classes, per_class_sdf)
+        if reason:
+            raise ValueError(reason)
+        if size not in SIZES:
+            raise ValueError(f"method.size is {size!r}, expected one of {', '.join(SIZES)}.")
+        if process not in PROCESSES:
+            raise ValueError(f"method.process is {process!r}, expected one of {', '.join(PROCESSES)}.")
+        layout, reduction = SIZES[size], spatial_dims - 1
+        usual = layout.truncation / reduction
+        self.truncation = usual if truncation is None else float(truncation)
+        if not self.truncation > 0:
+            raise ValueError(
+                f"method.truncation is {truncation}, expected a number of voxels above 0, or null for {usual:g}."
+            )
+        image_size = tuple(image_size)
+        divisor = 2 ** (len(layout.multipliers) - 1)
+        if len(image_size) != spatial_dims or any(n < divisor or n % divisor for n in image_size):
+            raise ValueError(
+                f"image_size is {image_size}, but SDF-DDPM of size {size!r} in {spatial_dims}D needs "
+                f"{spatial_dims} entries, each a multiple of {divisor}: round image_size to such values."
+            )
+        self.classes, self.process = classes, process
+        self.network = SDFNetwork(
+            spatial_dims, classes - 1, in_channels, layout.base // reduction, layout.multipliers, layout.head
+        )
+
+    @classmethod
+    def supports(cls, spatial_dims: int, classes: int, per_class_sdf: bool = False, **_) -> str | None:
+        if classes > 2 and not per_class_sdf:
+            return (
+                f"SDF-DDPM is published for one foreground class; the data have {classes - 1}. "
+                "method.per_class_sdf=true gives each class a signed distance of its own."
+            )
+        return None
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean squared error of the noise ("vp") or weighted score matching ("ve"); key total. See `Segmenter`."""
+        x0 = signed_distances(label, self.classes, self.truncation).to(image)
+        features = self._features(image)
+        noise = torch.randn(x0.shape, generator=generator).to(x0)
+        if self.process == "vp":
+            t = torch.randint(0, TIMESTEPS, (len(x0),), generator=generator).to(x0.device)
+            return {"total": F.mse_loss(self.network(q_sample(x0, linear_alpha_bar(t), noise), features, t), noise)}
+        t = VE_FIRST_TIME + (1 - VE_FIRST_TIME) * torch.rand(len(x0), generator=generator, dtype=torch.float64)
+        level = ve.sigma(t).to(x0.device)
+        x_t = x0 / VE_SCALE + per_sample(level, x0) * noise
+        return {"total": ve.score_loss(self.network(x_t, features, level), noise, level)}
+
+    def _features(self, image: Tensor) -> Tensor:
+        return self.network.image_stem(2 * min_max(image) - 1)
+
+    # ---- inference --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """Features (B, 10, *spatial) of an image (B, C, *spatial), the same at all times of all samples."""
+        return self._features(image)
+
+    @torch.no_grad()
+    def segment(
+        self,
+        image: Tensor,
+        sampling: Sampling,
+        generators: Sequence[torch.Generator],
+        callback: Callback | None = None,
+        embedding: Tensor | None = None,
+    ) -> Tensor:
+        """Class probabilities of the mean signed distance of `sampling.ensemble` samples. See `Segmenter`.
+
+        argmax is the class of least mean distance where that is not above the threshold, else the background (see
+        `probabilities`). The callback sees the first sample only: at every time of the grid from T-1 to the noise-free
+        -1 ("vp"), or at `steps` times from 1 to 0 ("ve").
+        """
+        features = self.embed(image) if embedding is None else embedding
+        total = 0.0
+        for _ in range(sampling.ensemble):
+            total = total + self._sample(features, sampling, generators, callback)
+            callback = None
+        return probabilities(total / sampling.ensemble, 0.0 if self.process == "vp" else VE_THRESHOLD)
+
+    def network_evaluations(self, sampling: Sampling) -> int:
+        own = sampling.steps if self.process == "vp" else ve.evaluations(sampling.steps)
+        return sampling.ensemble * own
+
+    def _sample(
+        self, features: Tensor, sampling: Sampling, generators: Sequence[torch.Generator], callback: Callback | None
+    ) -> Tensor:
+        """One field of signed distances per image and foreground class (B, classes - 1, *spatial), float64."""
+
+        def draw() -> Tensor:
+            return sampler.draw_normal((self.classes - 1, *features.shape[2:]), generators, features.device)
+
+        def predict(x: Tensor, t: float) -> Tensor:
+            times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
+            return self.network(x.to(features.dtype), features, times)
+
+        if self.process == "ve":
+            return VE_SCALE * ve.sample(predict, sampling.steps, draw, callback)
+        return sampler.sample(
+            predict,
+            draw(),
+            sampler.time_pairs(sampling.steps, "clean"),
+            linear_alpha_bar,
+            solver=sampling.sampler,
+            eta=sampling.stochasticity,
+            noise=draw,
+            bound=sampler.clip(1.0),
+            callback=callback,
+        )
