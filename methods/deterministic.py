@@ -5,10 +5,11 @@ from typing import TypeVar
 
 import torch
 from monai.losses import DiceLoss
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.convolution import CONV, CONV_TRANSPOSE
 
 DICE_WEIGHT = 2.0
 
@@ -68,3 +69,11 @@ def check_image_size(image_size: Sequence[int], spatial_dims: int, divisor: int,
             f"image_size is {tuple(image_size)}, but {network} in {spatial_dims}D needs "
             f"{spatial_dims} entries, each a multiple of {divisor}: round image_size to such values."
         )
+
+
+def he_initialise(module: nn.Module) -> None:
+    """Weights of one convolution from N(0, 2 / fan-in) (He et al. 2015), zero bias; for `nn.Module.apply`."""
+    if isinstance(module, (*CONV.values(), *CONV_TRANSPOSE.values())):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,92 @@
+import pytest
+import torch
+from torch import nn
+
+from methods.base import Sampling
+from methods.unet import UNet
+
+
+def build(size="tiny", spatial_dims=2, in_channels=3, classes=2, image_size=(32, 32)):
+    torch.manual_seed(0)
+    return UNet(spatial_dims=spatial_dims, in_channels=in_channels, classes=classes, image_size=image_size, size=size)
+
+
+def trainable(method):
+    return sum(p.numel() for p in method.parameters() if p.requires_grad)
+
+
+def test_the_paper_size_has_the_published_parameters_once_biases_are_counted_as_such():
+    """The published network has a bias where this one has the two parameters of batch normalisation."""
+    method = build("paper", in_channels=1)
+    normalised = sum(layer.num_features for layer in method.modules() if isinstance(layer, nn.BatchNorm2d))
+    assert trainable(method) - normalised == 31_030_658
+
+
+@pytest.mark.parametrize(("size", "count"), [("tiny", 121_186), ("small", 1_942_594), ("paper", 31_037_698)])
+def test_parameter_counts(size, count):
+    assert trainable(build(size)) == count
+
+
+def test_it_has_23_convolutional_layers():
+    layers = [m for m in build("paper").modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
+    assert len(layers) == 23
+    assert sorted({layer.kernel_size for layer in layers}) == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_every_up_convolution_halves_the_channels_and_joins_the_encoder_level_of_its_size():
+    method = build("small").eval()
+    seen = []
+    for up in method.up:
+        up.register_forward_hook(lambda m, inputs, out: seen.append((*(tuple(x.shape) for x in inputs), out.shape)))
+    with torch.no_grad():
+        method(torch.rand(1, 3, 32, 64))
+    for (below, skip, out), up in zip(seen, method.up, strict=True):
+        assert skip == out and [2 * n for n in below[2:]] == list(out[2:]) and below[1] == 2 * out[1]
+        convolution = next(m for m in up.modules() if isinstance(m, nn.ConvTranspose2d))
+        assert (convolution.in_channels, convolution.out_channels) == (below[1], out[1])
+    assert [skip[1] for _, skip, _ in seen] == [128, 64, 32, 16]
+
+
+def test_the_two_deepest_levels_are_dropped_out_in_training_only():
+    method = build("small")
+    inputs = []
+    method.dropout.register_forward_hook(lambda m, x, out: inputs.append((x[0].shape[1], (out == 0).float().mean())))
+    method(torch.rand(2, 3, 64, 64))
+    assert [channels for channels, _ in inputs] == [128, 256] and all(share > 0.5 for _, share in inputs)
+    method.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(method(torch.ones(1, 3, 64, 64)), method(torch.ones(1, 3, 64, 64)))
+
+
+@pytest.mark.parametrize(("in_channels", "classes"), [(1, 4), (3, 2)])
+@pytest.mark.parametrize("image_size", [(32, 32), (64, 96)])
+def test_images_of_any_admitted_shape_are_segmented(in_channels, classes, image_size):
+    method = build("small", in_channels=in_channels, classes=classes, image_size=image_size).eval()
+    with torch.no_grad():
+        probabilities = method.segment(torch.rand(2, in_channels, *image_size), Sampling(), [])
+    assert probabilities.shape == (2, classes, *image_size)
+
+
+def test_three_dimensional_images_are_segmented():
+    method = build(spatial_dims=3, in_channels=1, classes=3, image_size=(16, 16, 24)).eval()
+    with torch.no_grad():
+        assert method.segment(torch.rand(2, 1, 16, 16, 24), Sampling(), []).shape == (2, 3, 16, 16, 24)
+
+
+@pytest.mark.parametrize(("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("tiny", (32, 32, 32))])
+def test_an_image_size_that_cannot_be_halved_is_refused(size, image_size):
+    with pytest.raises(ValueError, match=r"image_size is \(.*U-Net of size.*multiple of"):
+        build(size, image_size=image_size)
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
+        build("huge")
+
+
+def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
+    method = build().eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        bright, dim = (method.segment(x, Sampling(), []) for x in (image, 0.4 * image + 0.1))
+    torch.testing.assert_close(bright, dim, atol=1e-4, rtol=0)
