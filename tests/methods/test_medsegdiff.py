@@ -1,0 +1,609 @@
+"""MedSegDiff: sizes, its layers against direct formulas, masks and classes, sampling and fusion of samples."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from omegaconf import OmegaConf
+
+from methods.base import Sampling
+from methods.blocks.embedding import sinusoid
+from methods.blocks.ff_parser import ChannelNorm, FFParser, Fusion
+from methods.blocks.medsegdiff_network import LinearAttention, MedSegDiffNetwork, SoftmaxAttention, halving
+from methods.blocks.staple import staple
+from methods.diffusion.schedule import linear_alpha_bar
+from methods.medsegdiff import OPTIONS, MedSegDiff, normalise
+
+CONF = Path(__file__).parents[2] / "conf" / "method" / "medsegdiff.yaml"
+SAMPLINGS = [
+    Sampling(),
+    Sampling(steps=3, sampler="ddpm", ensemble=2),
+    Sampling(steps=4, sampler="dpm_solver++"),
+    Sampling(steps=3, eta=0.5),
+]
+
+
+def build(image_size=(32, 32), classes=2, size="tiny", **settings) -> MedSegDiff:
+    torch.manual_seed(0)
+    return MedSegDiff(spatial_dims=2, in_channels=3, classes=classes, image_size=image_size, size=size, **settings)
+
+
+def shaken(module: torch.nn.Module, spread=0.1):
+    """As after some training: no weight at its neutral start; in evaluation mode."""
+    random = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += spread * torch.randn(parameter.shape, generator=random, dtype=parameter.dtype)
+    return module.eval()
+
+
+def batch(count=3, image_size=(32, 32), classes=2, seed=5):
+    random = torch.Generator().manual_seed(seed)
+    image = torch.rand(count, 3, *image_size, generator=random)
+    return image, torch.randint(0, classes, (count, *image_size), generator=random)
+
+
+def generators(count=3, first=0):
+    return [torch.Generator().manual_seed(first + i) for i in range(count)]
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# ---- network -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "masks", "channels", "image_size", "base", "multipliers", "options"),
+    [
+        (130_470_017, 1, 3, (256, 256), 128, (1, 1, 2, 2, 4, 4), {}),
+        (51_374_657, 1, 3, (128, 128), 64, (1, 2, 4, 8), {}),
+        (51_333_697, 1, 3, (128, 128), 64, (1, 2, 4, 8), {"ff_weights": "real_full"}),
+        (1_082_705, 1, 3, (64, 64), 16, (1, 2, 4), {}),
+        (951_675, 3, 1, (32, 32, 32), 8, (1, 2, 4), {"stem_kernel": 3}),
+    ],
+    ids=["paper", "reimplementation", "reimplementation-real", "tiny-2d", "tiny-3d"],
+)
+def test_known_numbers_of_weights(parameters, masks, channels, image_size, base, multipliers, options):
+    with torch.device("meta"):
+        network = MedSegDiffNetwork(masks, channels, image_size, base, multipliers, **options)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("size", "image_size", "parameters"),
+    [("paper", (256, 256), 130_470_017), ("tiny", (64, 64), 1_082_705), ("small", (128, 128), 1_000_393)],
+)
+def test_numbers_of_weights_by_size(size, image_size, parameters):
+    with torch.device("meta"):
+        model = build(image_size, size=size)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize("spatial", [(16, 24), (8, 16, 8)])
+@pytest.mark.parametrize("ff_weights", ["complex", "real_full"])
+def test_network_keeps_the_shape_of_the_mask(spatial, ff_weights):
+    network = MedSegDiffNetwork(2, 1, spatial, 8, (1, 2), head_channels=4, ff_weights=ff_weights)
+    x, image, t = torch.randn(2, 2, *spatial), torch.rand(2, 1, *spatial), torch.tensor([0.0, 998.5])
+    assert network(x, image, t).shape == x.shape
+
+
+def test_estimate_depends_on_mask_image_and_time():
+    network = shaken(build().network)
+    x, image, t = torch.randn(1, 1, 32, 32), torch.rand(1, 3, 32, 32), torch.tensor([500.0])
+    first = network(x, image, t)
+    for other in (network(x.flip(2), image, t), network(x, image.flip(2), t), network(x, image, t - 400)):
+        assert (first - other).abs().max() > 1e-3
+
+
+def test_image_stream_is_steered_by_the_mask_on_every_level():
+    network = build().network
+    x, image, t = torch.randn(1, 1, 32, 32), torch.rand(1, 3, 32, 32), torch.tensor([500.0])
+    seen = []
+    for fused in network.fused:
+        fused.register_forward_hook(lambda _, __, out: seen.append(out))
+    network(x, image, t), network(-x, image, t)
+    for one, other in zip(seen[: len(seen) // 2], seen[len(seen) // 2 :], strict=True):
+        assert (one - other).abs().max() > 1e-3
+
+
+def test_time_features_are_bounded_by_one_and_tell_times_apart():
+    features = sinusoid(torch.arange(-1, 1001).double() / 1.0, 16)
+    assert features.abs().max() <= 1
+    assert torch.pdist(features).min() > 1e-3
+
+
+def test_attention_compares_all_pairs_up_to_512_voxels():
+    network = MedSegDiffNetwork(1, 1, (64, 32), 8, (1, 2, 4))
+    assert [type(level["attention"]) for level in network.mask_levels] == [
+        LinearAttention,
+        SoftmaxAttention,
+        SoftmaxAttention,
+    ]
+
+
+@pytest.mark.parametrize("spatial", [(4, 3), (2, 3, 2)])
+@pytest.mark.parametrize("memory_format", ["first", "last"])
+@pytest.mark.parametrize("kind", [LinearAttention, SoftmaxAttention])
+def test_attention_equals_its_formula(kind, spatial, memory_format):
+    heads, d, channels = 2, 3, 5
+    layer = shaken(kind(channels, heads, d).double(), 0.5)
+    x = normal(2, channels, *spatial)
+    if memory_format == "last":
+        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    expected = torch.empty(2, channels, math.prod(spatial), dtype=torch.float64)
+    for b in range(2):
+        tokens = layer.norm(x)[b].flatten(1).T  # (N, C)
+        query, key, value = (tokens @ w.T for w in layer.qkv.weight.chunk(3))
+        mixed = []
+        for h in range(heads):
+            q, k, v = (part[:, h * d : (h + 1) * d] for part in (query, key, value))
+            if kind is SoftmaxAttention:
+                mixed.append((q @ k.T / d**0.5).softmax(1) @ v)
+            else:
+                mixed.append(q.softmax(1) / d**0.5 @ (k.softmax(0).T @ v))
+        out = torch.cat(mixed, 1) @ layer.proj.weight.T + layer.proj.bias
+        if kind is LinearAttention:
+            out = layer.out_norm(out.T[None])[0].T
+        expected[b] = x[b].flatten(1) + out.T
+    torch.testing.assert_close(layer(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
+
+
+def test_halving_is_space_to_depth_and_a_linear_map():
+    layer = halving(2, 3, 5).double()
+    x = normal(2, 3, 8, 6)
+    expected = F.conv2d(F.pixel_unshuffle(x, 2), layer.weight.reshape(5, 12, 1, 1), layer.bias)
+    torch.testing.assert_close(layer(x), expected, atol=1e-13, rtol=1e-13)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_channel_norm_standardises_the_channels_of_each_voxel(bias):
+    layer = shaken(ChannelNorm(6, bias).double())
+    x = normal(2, 6, 3, 4)
+    normed = (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    expected = normed * layer.scale[:, None, None] + (layer.shift[:, None, None] if bias else 0)
+    torch.testing.assert_close(layer(x), expected)
+    assert len(list(layer.parameters())) == 1 + bias
+
+
+# ---- FF-Parser and fusion ------------------------------------------------------------------------------------------
+
+GRIDS = [(6, 4), (5, 7), (4, 5), (3, 4, 6), (3, 2, 5)]
+
+
+def fourier(size):
+    """(N, N) matrix of exp(-2 pi i k n / size) over all frequencies k and voxels n of a grid, row by row."""
+    matrix = np.ones((1, 1))
+    for n in size:
+        matrix = np.kron(matrix, np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(n)) / n))
+    return torch.from_numpy(matrix)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+@pytest.mark.parametrize("weights", ["complex", "real_full"])
+def test_parser_is_the_identity_before_training(size, weights):
+    x = normal(2, 3, *size)
+    torch.testing.assert_close(FFParser(3, size, weights).double()(x), x, atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+@pytest.mark.parametrize("weights", ["complex", "real_full"])
+def test_parser_with_nothing_but_the_zero_frequency_gives_channel_means(size, weights):
+    parser, x = FFParser(3, size, weights).double(), normal(2, 3, *size)
+    with torch.no_grad():
+        parser.real.zero_()
+        parser.real[(slice(None), *[0] * len(size))] = 1
+    mean = x.mean(tuple(range(2, x.ndim)), keepdim=True)
+    torch.testing.assert_close(parser(x), mean.expand_as(x), atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+def test_parser_equals_the_sum_over_the_half_spectrum(size):
+    """Every frequency off the mirror planes of the last axis stands for its conjugate, too."""
+    parser, x, n = shaken(FFParser(2, size).double(), 1.0), normal(1, 2, *size), math.prod(size)
+    half, last = size[-1] // 2 + 1, size[-1]
+    weight = torch.full((half,), 2.0, dtype=torch.float64)
+    weight[0] = 1
+    if last % 2 == 0:
+        weight[-1] = 1
+    kept = torch.arange(n).reshape(size)[..., :half].flatten()
+    matrix = fourier(size)[kept]  # (frequencies, voxels)
+    a = torch.complex(parser.real, parser.imaginary).flatten(1) * weight.repeat(len(kept) // half)
+    spectrum = torch.einsum("kn,bcn->bck", matrix, x.flatten(2).to(matrix))
+    expected = torch.einsum("ck,bck,kn->bcn", a, spectrum, matrix.conj()).real / n
+    torch.testing.assert_close(parser(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+def test_real_parser_equals_the_sum_over_the_whole_spectrum(size):
+    parser, x = shaken(FFParser(2, size, "real_full").double(), 1.0), normal(1, 2, *size)
+    matrix = fourier(size)
+    spectrum = torch.einsum("kn,bcn->bck", matrix, x.flatten(2).to(matrix))
+    a = parser.real.flatten(1).to(matrix)
+    expected = torch.einsum("ck,bck,kn->bcn", a, spectrum, matrix.conj()).real / math.prod(size)
+    torch.testing.assert_close(parser(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
+
+
+def test_parser_transforms_half_precision_in_single():
+    parser, x = FFParser(1, (32, 32)), 300 * torch.ones(1, 1, 32, 32, dtype=torch.float16)
+    y = parser(x)  # the sum over the image, 300 * 32 in an orthonormal transform, times A would overflow soon
+    assert y.dtype == torch.float16
+    torch.testing.assert_close(y, x)
+    parser.real.data *= 100
+    torch.testing.assert_close(parser(x), 100 * x)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (2, 3, 4)])
+def test_fusion_equals_the_naive_formula(size):
+    fusion = shaken(Fusion(5, size).double(), 0.5)
+    mask, image = normal(2, 5, *size, seed=1), normal(2, 5, *size, seed=2)
+    parsed, expected = fusion.parser(mask), torch.empty_like(image)
+    for b in range(2):
+        for voxel in np.ndindex(*size):
+            place = (b, slice(None), *voxel)
+            normed = []
+            for m, norm in ((image[place], fusion.norm_image), (parsed[place], fusion.norm_mask)):
+                standard = (m - m.mean()) / ((m - m.mean()).square().mean() + 1e-5).sqrt()
+                normed.append(norm.scale * standard + norm.shift)
+            expected[place] = normed[0] * normed[1] * image[place]
+    torch.testing.assert_close(fusion(mask, image), expected, atol=1e-12, rtol=1e-12)
+
+
+def test_fusion_of_an_empty_image_stream_is_zero():
+    fusion = shaken(Fusion(5, (4, 6)))
+    assert not fusion(torch.randn(2, 5, 4, 6), torch.zeros(2, 5, 4, 6)).any()
+
+
+# ---- masks and classes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("classes", "encoding", "channels"),
+    [(2, "onehot", 1), (2, "fg_channels", 1), (4, "onehot", 4), (4, "fg_channels", 3)],
+)
+def test_labels_survive_encoding_and_decoding(classes, encoding, channels):
+    model = build(classes=classes, class_encoding=encoding)
+    _, label = batch(classes=classes)
+    mask = model.encode(label)
+    assert mask.shape == (3, channels, 32, 32) and mask.dtype == torch.float32
+    assert set(mask.unique().tolist()) == {-1.0, 1.0}
+    torch.testing.assert_close(model.decode(mask), F.one_hot(label, classes).movedim(-1, 1).float())
+
+
+def test_mask_of_two_classes_is_the_foreground():
+    mask = build().encode(torch.tensor([[[0, 1], [1, 0]]]))
+    assert mask.tolist() == [[[[-1, 1], [1, -1]]]]
+
+
+def test_binary_probability_is_half_of_one_plus_the_mask():
+    mask = torch.linspace(-1, 1, 9).reshape(1, 1, 3, 3)
+    p = (mask + 1) / 2
+    torch.testing.assert_close(build().decode(mask), torch.cat([1 - p, p], 1))
+
+
+def test_onehot_masks_are_decoded_to_their_largest_channel():
+    mask = torch.rand(2, 4, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    decoded = build(classes=4).decode(mask)
+    assert torch.equal(decoded.argmax(1), mask.argmax(1))
+    torch.testing.assert_close(decoded.sum(1), torch.ones(2, 16, 16))
+    torch.testing.assert_close(decoded, (mask + 1) / (mask + 1).sum(1, keepdim=True))
+
+
+def test_foreground_channels_win_above_one_half_only():
+    mask = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    best, channel = mask.max(1)
+    decoded = build(classes=4, class_encoding="fg_channels").decode(mask)
+    assert torch.equal(decoded.argmax(1), torch.where(best > 0, channel + 1, 0))
+    torch.testing.assert_close(decoded.sum(1), torch.ones(2, 16, 16))
+
+
+def test_a_voxel_that_no_class_claims_is_shared_equally():
+    decoded = build(classes=4).decode(torch.full((1, 4, 2, 2), -1.0))
+    assert torch.equal(decoded, torch.full((1, 4, 2, 2), 0.25)) and not decoded.argmax(1).any()
+    assert torch.equal(normalise(torch.zeros(1, 2, 1)), torch.full((1, 2, 1), 0.5))
+
+
+@pytest.mark.parametrize("fusion", OPTIONS["fusion"])
+@pytest.mark.parametrize(("classes", "encoding"), [(2, "onehot"), (4, "onehot"), (4, "fg_channels")])
+def test_an_ensemble_of_identical_samples_is_one_sample(fusion, classes, encoding):
+    model = build(classes=classes, class_encoding=encoding, fusion=fusion)
+    mask = model.encode(batch(classes=classes)[1]).double() * 0.8
+    one, three = model.fuse([mask]), model.fuse([mask] * 3)
+    assert one.dtype == torch.float32
+    torch.testing.assert_close(three, one)
+    assert torch.equal(one.argmax(1), model.decode(mask).argmax(1))
+
+
+def test_mean_fusion_averages_the_masks_before_normalising():
+    model = build(classes=3)
+    masks = [torch.rand(1, 3, 8, 8, generator=g, dtype=torch.float64) * 2 - 1 for g in generators(4)]
+    fused = model.fuse(masks)
+    assert torch.equal(fused.argmax(1), (sum(masks) / 4).argmax(1))
+
+
+@pytest.mark.parametrize("encoding", OPTIONS["class_encoding"])
+def test_staple_fusion_ignores_a_sample_that_is_always_wrong(encoding):
+    """Four samples with a few errors each, in other places, and one that is noise."""
+    model = build(classes=3, class_encoding=encoding, fusion="staple")
+    random = torch.Generator().manual_seed(0)
+    label = torch.zeros(1, 32, 32, dtype=torch.long)
+    label[:, 4:20, 4:20], label[:, 20:, 16:] = 1, 2
+
+    def rater(errors):
+        wrong = torch.rand(label.shape, generator=random) < errors
+        other = torch.randint(0, 3, label.shape, generator=random)
+        return model.encode(torch.where(wrong, other, label)).double()
+
+    fused = model.fuse([rater(0.1), rater(0.1), rater(0.1), rater(1.0), rater(1.0)])
+    torch.testing.assert_close(fused.sum(1), torch.ones(1, 32, 32))
+    assert (fused.argmax(1) != label).float().mean() < 0.03
+
+
+# ---- STAPLE --------------------------------------------------------------------------------------------------------
+
+
+def votes_of(sensitivity, specificity, count=40_000, share=0.3):
+    random = torch.Generator().manual_seed(0)
+    truth = torch.rand(count, generator=random) < share
+    chance = torch.where(truth, torch.tensor(sensitivity)[:, None], 1 - torch.tensor(specificity)[:, None])
+    return truth, torch.rand(chance.shape, generator=random) < chance
+
+
+def test_staple_finds_the_raters_sensitivity_and_specificity():
+    sensitivity, specificity = (0.95, 0.9, 0.8, 0.7, 0.6), (0.9, 0.97, 0.99, 0.8, 0.95)
+    truth, votes = votes_of(sensitivity, specificity)
+    result = staple(votes)
+    torch.testing.assert_close(result.sensitivity, torch.tensor(sensitivity).double(), atol=0.02, rtol=0)
+    torch.testing.assert_close(result.specificity, torch.tensor(specificity).double(), atol=0.02, rtol=0)
+    errors, majority = ((p > 0.5) != truth for p in (result.probability, votes.double().mean(0)))
+    assert errors.sum() < 0.9 * majority.sum()
+    # Its probabilities mean what they say.
+    unsure = (result.probability > 0.1) & (result.probability < 0.9)
+    assert truth[unsure].double().mean() == pytest.approx(result.probability[unsure].mean().item(), abs=0.03)
+
+
+def test_staple_is_a_fixed_point_of_its_equations():
+    _, votes = votes_of((0.9, 0.8, 0.7), (0.8, 0.9, 0.95))
+    w, p, q = staple(votes, iterations=2000)
+    d = votes.double()
+    prior = d.mean()
+    a = prior * torch.where(votes, p[:, None], 1 - p[:, None]).prod(0)
+    b = (1 - prior) * torch.where(votes, 1 - q[:, None], q[:, None]).prod(0)
+    torch.testing.assert_close(w, a / (a + b), atol=1e-4, rtol=0)
+    torch.testing.assert_close(p, (d @ w) / w.sum(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(q, ((1 - d) @ (1 - w)) / (1 - w).sum(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_staple_of_unanimous_votes_is_the_vote(value):
+    result = staple(torch.full((3, 7), value))
+    assert result.probability.tolist() == [float(value)] * 7
+    assert torch.isfinite(result.sensitivity).all() and torch.isfinite(result.specificity).all()
+
+
+@pytest.mark.parametrize("raters", [1, 2, 40])
+def test_staple_of_equal_raters_is_what_they_say(raters):
+    vote = torch.tensor([True, False, False, True, False])
+    assert torch.equal(staple(vote.repeat(raters, 1)).probability, vote.double())
+
+
+def test_staple_of_a_lone_voxel_is_finite():
+    votes = torch.zeros(5, 10_000, dtype=torch.bool)
+    votes[2, 17] = True
+    assert all(torch.isfinite(part).all() for part in staple(votes))
+
+
+# ---- training ------------------------------------------------------------------------------------------------------
+
+
+def test_loss_is_the_squared_error_of_the_noise():
+    model, (image, label) = build(), batch()
+    seen = {}
+
+    class Spy(torch.nn.Module):
+        def forward(self, x, image, t):
+            seen.update(x=x, image=image, t=t)
+            return torch.zeros_like(x)
+
+    model.network = Spy()
+    total = model.loss(image, label, "train", torch.Generator().manual_seed(7))["total"]
+    a = linear_alpha_bar(seen["t"])[:, None, None, None]
+    noise = (seen["x"] - a.sqrt() * model.encode(label)) / (1 - a).sqrt()
+    torch.testing.assert_close(total.double(), noise.square().mean(), atol=1e-4, rtol=0)
+    assert len(set(seen["t"].tolist())) == 3 and (noise[0] - noise[1]).abs().max() > 1
+    assert seen["image"].amin((1, 2, 3)).tolist() == [-1] * 3 and seen["image"].amax((1, 2, 3)).tolist() == [1] * 3
+
+
+def test_times_of_training_cover_the_schedule():
+    model, times = build(), []
+
+    class Spy(torch.nn.Module):
+        def forward(self, x, image, t):
+            times.append(t)
+            return x
+
+    model.network = Spy()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        model.loss(*batch(500, (1, 1)), "train", generator)
+    assert (torch.cat(times).min(), torch.cat(times).max()) == (0, 999)
+
+
+def test_same_generator_same_loss_other_generator_other_loss():
+    model, data = build(), batch()
+    first, again, other = (
+        model.loss(*data, "train", torch.Generator().manual_seed(seed))["total"] for seed in (7, 7, 8)
+    )
+    assert first == again and first != other
+
+
+def test_weights_do_not_decay():
+    optimizer = build().optimizer("train", 1e-3)
+    assert all(group["weight_decay"] == 0 and group["lr"] == 1e-3 for group in optimizer.param_groups)
+    assert build().averaged("train") == ("network",) and MedSegDiff.ema_decay == 0.9999
+
+
+# ---- sampling ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return shaken(build())
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("settings", [{}, {"threshold": "dynamic", "fusion": "staple"}])
+def test_result_does_not_depend_on_the_batch(sampling, settings):
+    """In double precision, because dividing by sqrt(alpha_bar) at t = T-1 enlarges rounding errors 157 times."""
+    model, image = shaken(build(classes=3, **settings)).double(), batch()[0].double()
+    together = model.segment(image, sampling, generators())
+    alone = model.segment(image[2:], sampling, generators(1, first=2))
+    torch.testing.assert_close(together.sum(1), torch.ones(3, 32, 32))
+    torch.testing.assert_close(together[2:], alone, atol=1e-6, rtol=0)
+    assert (together[0] - together[1]).abs().max() > 1e-3
+
+
+def test_segmentation_depends_on_image_and_seed(trained):
+    image, _ = batch()
+    first = trained.segment(image, Sampling(), generators())
+    assert not torch.equal(first, trained.segment(image.flip(0), Sampling(), generators()))
+    assert not torch.equal(first, trained.segment(image, Sampling(), generators(first=50)))
+
+
+def test_image_contrast_is_irrelevant(trained):
+    image, _ = batch()
+    results = [trained.segment(x, Sampling(), generators()) for x in (image, 0.3 * image + 0.1)]
+    torch.testing.assert_close(*results, atol=1e-3, rtol=0)
+
+
+def test_ensemble_is_the_mean_of_samples_drawn_one_after_the_other(trained):
+    image, _ = batch()
+    own = generators()
+    singles = [trained.segment(image, Sampling(steps=3), own) for _ in range(3)]
+    mean = trained.segment(image, Sampling(steps=3, ensemble=3), generators())
+    torch.testing.assert_close(mean, sum(singles) / 3)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_network_evaluations_are_those_made(sampling):
+    model = build().eval()
+    calls = []
+    model.network.register_forward_hook(lambda *_: calls.append(1))
+    model.segment(batch()[0], sampling, generators())
+    assert len(calls) == model.network_evaluations(sampling) == sampling.steps * sampling.ensemble
+
+
+def test_the_callback_sees_the_first_sample_at_every_time(trained):
+    visited = []
+    sampling = Sampling(steps=4, ensemble=2)
+    trained.segment(batch()[0], sampling, generators(), lambda k, t, x: visited.append((k, t, x.shape, x.abs().max())))
+    assert [(k, t) for k, t, *_ in visited] == [(0, 999), (1, 749), (2, 499), (3, 249), (4, -1)]
+    assert all(shape == (3, 1, 32, 32) for *_, shape, _ in visited)
+    assert visited[-1][-1] <= 1
+
+
+@pytest.mark.parametrize("threshold", OPTIONS["threshold"])
+@pytest.mark.parametrize("sampling", [*SAMPLINGS, Sampling(steps=50), Sampling(steps=20, sampler="dpm_solver++")])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_perfect_network_recovers_the_label(classes, sampling, threshold):
+    model, (image, label) = build(classes=classes, threshold=threshold), batch(classes=classes)
+    x0 = model.encode(label).double()
+
+    class Oracle(torch.nn.Module):
+        def forward(self, x, image, t):
+            a = linear_alpha_bar(t)[:, None, None, None]
+            return (x.double() - a.sqrt() * x0) / (1 - a).sqrt()
+
+    model.network = Oracle()
+    visited = []
+    # In single precision the network's input is rounded, and at t = T-1 dividing by sqrt(alpha_bar) enlarges that.
+    segmentation = model.segment(image.double(), sampling, generators(), lambda *step: visited.append(step[2]))
+    torch.testing.assert_close(visited[-1], x0, atol=1e-10, rtol=0)
+    assert torch.equal(segmentation.argmax(1), label)
+
+
+# ---- settings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image_size", [(32, 32), (64, 96), (40, 32)])
+def test_shapes(image_size):
+    model = build(image_size, classes=4, size="small").eval()
+    probability = model.segment(batch(2, image_size)[0], Sampling(), generators(2))
+    assert probability.shape == (2, 4, *image_size) and probability.dtype == torch.float32
+    torch.testing.assert_close(probability.sum(1), torch.ones(2, *image_size))
+
+
+@pytest.mark.parametrize(
+    ("size", "image_size", "multiple"), [("tiny", (32, 42), 4), ("small", (32, 36), 8), ("paper", (96, 48), 32)]
+)
+def test_image_sizes_that_cannot_be_halved_are_refused(size, image_size, multiple):
+    with pytest.raises(ValueError, match=rf"image_size is .*multiple of {multiple}"):
+        build(image_size, size=size)
+
+
+def test_an_image_of_another_size_is_refused_by_name(trained):
+    image, label = batch(image_size=(32, 64))
+    words = r"size \(32, 64\).*built for image_size \(32, 32\)"
+    with pytest.raises(ValueError, match=words):
+        trained.loss(image, label, "train", torch.Generator())
+    with pytest.raises(ValueError, match=words):
+        trained.segment(image, Sampling(), generators())
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_unknown_options_are_refused_by_name(key):
+    with pytest.raises(ValueError, match=rf"method\.{key} is 'nonsense', expected one of {', '.join(OPTIONS[key])}"):
+        build(**{key: "nonsense"})
+
+
+def test_three_dimensions_are_declined_with_a_reason():
+    assert MedSegDiff.supports(2, 4) is None
+    assert "3D" in MedSegDiff.supports(3, 2)
+    with pytest.raises(ValueError, match="3D"):
+        MedSegDiff(3, 1, 2, (32, 32, 32), size="tiny")
+
+
+def test_configuration_names_every_option_with_its_default():
+    config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
+    for key in ("_target_", "title", "summary", "training", "sampling"):
+        config.pop(key)
+    assert set(config) == set(OPTIONS)
+    assert {k: v for k, v in config.items() if k != "size"} == {k: v[0] for k, v in OPTIONS.items() if k != "size"}
+
+
+@pytest.mark.long
+def test_learns_to_read_the_segmentation_off_the_image():
+    """Bright discs on a dark ground, new ones at every step; with the image of another case the result is wrong."""
+    steps = 300
+    model = build(size="small")
+    optimizer = model.optimizer("train", 2e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / steps) ** 0.9)
+    for step in range(steps):
+        optimizer.zero_grad()
+        model.loss(*discs(8, seed=step), "train", torch.Generator().manual_seed(step))["total"].backward()
+        optimizer.step()
+        schedule.step()
+    model.eval()
+    image, label = discs(16, seed=10_000)
+    own, other = (
+        dsc(model.segment(x, Sampling(steps=10), generators(16)).argmax(1), label) for x in (image, image.roll(1, 0))
+    )
+    assert own > 0.7 and other < own - 0.25
+
+
+def dsc(predicted, label):
+    return (2 * (predicted * label).sum((1, 2)) / (predicted + label).sum((1, 2))).mean().item()
+
+
+def discs(count, seed):
+    random = torch.Generator().manual_seed(seed)
+    grid = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"))
+    centre = 8 + 16 * torch.rand(count, 2, 1, 1, generator=random)
+    radius = 4 + 5 * torch.rand(count, 1, 1, generator=random)
+    label = ((grid - centre).square().sum(1) < radius**2).long()
+    noise = 0.2 * torch.rand(count, 3, 32, 32, generator=random)
+    return 0.2 + 0.5 * label[:, None] + noise, label
