@@ -15,6 +15,7 @@ from methods.diffusion import sampler, ve
 from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, per_sample, q_sample
 
 PROCESSES = ("vp", "ve")
+PREDICTIONS = ("eps", "x0")
 # The variance-exploding process works on distances in [-0.2, 0.2] and calls a voxel foreground up to 3 SIGMA_MIN.
 VE_SCALE = 5.0
 VE_THRESHOLD = 3 * ve.SIGMA_MIN * VE_SCALE
@@ -22,21 +23,23 @@ VE_FIRST_TIME = 1e-5
 
 
 class Size(NamedTuple):
-    """Width of the finest level, its multiples from fine to coarse, channels per attention head, truncation.
+    """Network and defaults of a size in 2D; width and truncation are halved in 3D.
 
-    For 2D; width and truncation are halved in 3D.
+    Width of the finest level, its multiples from fine to coarse, channels per attention head; then as in `SDFDDPM`.
     """
 
     base: int
     multipliers: tuple[int, ...]
     head: int
     truncation: float
+    prediction: str
+    threshold: float
 
 
 SIZES = {
-    "tiny": Size(16, (1, 2, 4), 32, 8.0),
-    "small": Size(16, (1, 2, 4, 8), 8, 8.0),
-    "paper": Size(128, (1, 2, 4, 4), 32, 15.0),
+    "tiny": Size(16, (1, 2, 4), 32, 8.0, "x0", 0.5),
+    "small": Size(16, (1, 2, 4, 8), 8, 8.0, "x0", 0.5),
+    "paper": Size(128, (1, 2, 4, 4), 32, 15.0, "eps", 0.0),
 }
 
 
@@ -44,20 +47,25 @@ class SDFDDPM(Segmenter):
     """Diffusion of truncated signed distances, after Bogensperger et al. (arXiv:2303.05966) and their code.
 
     A label becomes the signed distance to its boundary, clipped at +-`truncation` voxels and scaled to [-1, 1]
-    (`signed_distances`). A network estimates the noise in it from the noisy distance, the image and the time; a
-    segmentation is where a sampled distance is <= 0. Distances of an ensemble are averaged before that.
+    (`signed_distances`). A network reads off the noisy distance, the image and the time what noise there is; a
+    segmentation is where a sampled distance is at most `threshold`. Distances of an ensemble are averaged before that.
 
     spatial_dims: 2 or 3; in_channels: of the image; classes: background included; image_size: one entry per axis, each
     a multiple of 4 (size "tiny") or 8 ("small", "paper").
     size: "paper" (63.7 M parameters in 2D), "small" (2.0 M), "tiny" (0.6 M).
-    process: "vp", noise estimation on the linear schedule, sampled by any sampler; or "ve", score matching with the
-    predictor-corrector sampler of the paper, which takes `steps` and `ensemble` of a `Sampling` and has no use for
-    its sampler and eta.
+    process: "vp", on the linear schedule, sampled by any sampler; or "ve", score matching with the predictor-corrector
+    sampler of the paper, which takes `steps` and `ensemble` of a `Sampling` and has no use for its sampler and eta.
+    prediction: what the network returns in "vp", compared by its mean squared error: the noise ("eps", as published;
+    None in size "paper") or the clean distance ("x0"; None elsewhere). Both give the same estimates once converged,
+    but where noise prevails "eps" must be exact to sqrt(alpha_bar), 0.006 at the end, before it says anything about
+    the segmentation, and short runs do not get there.
     truncation: voxels at which distances are clipped; None: 15 ("paper") or 8 in 2D, half of it in 3D.
+    threshold: voxels; the boundary is at 0 and its neighbours outside at 1. None: as published, 0 ("paper") and three
+    times the least noise level ("ve"), or half a voxel elsewhere, which forgives errors in both directions alike.
     per_class_sdf: one distance per foreground class. The published method segments one class; more need this.
 
-    Raises ValueError for an unknown size or process, a truncation that is not positive, more than two classes without
-    per_class_sdf and an image size that cannot be halved often enough.
+    Raises ValueError for an unknown size, process or prediction, a truncation that is not positive, a threshold outside
+    [0, 1), more than two classes without per_class_sdf and an image size that cannot be halved often enough.
     """
 
     generative = True
@@ -70,23 +78,33 @@ class SDFDDPM(Segmenter):
         image_size: Sequence[int],
         size: str = "small",
         process: str = "vp",
+        prediction: str | None = None,
         truncation: float | None = None,
+        threshold: float | None = None,
         per_class_sdf: bool = False,
     ):
         super().__init__()
         reason = self.supports(spatial_dims, classes, per_class_sdf)
         if reason:
             raise ValueError(reason)
-        if size not in SIZES:
-            raise ValueError(f"method.size is {size!r}, expected one of {', '.join(SIZES)}.")
-        if process not in PROCESSES:
-            raise ValueError(f"method.process is {process!r}, expected one of {', '.join(PROCESSES)}.")
+        for key, value, options in (
+            ("size", size, tuple(SIZES)),
+            ("process", process, PROCESSES),
+            ("prediction", prediction, (*PREDICTIONS, None)),
+        ):
+            if value not in options:
+                raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(map(str, options))}.")
         layout, reduction = SIZES[size], spatial_dims - 1
         usual = layout.truncation / reduction
         self.truncation = usual if truncation is None else float(truncation)
         if not self.truncation > 0:
             raise ValueError(
                 f"method.truncation is {truncation}, expected a number of voxels above 0, or null for {usual:g}."
+            )
+        if threshold is not None and not 0 <= threshold < 1:
+            raise ValueError(
+                f"method.threshold is {threshold}, expected voxels from 0 (the boundary) to below 1 (the first voxel "
+                "outside), or null for the size's own."
             )
         image_size = tuple(image_size)
         divisor = 2 ** (len(layout.multipliers) - 1)
@@ -96,6 +114,9 @@ class SDFDDPM(Segmenter):
                 f"{spatial_dims} entries, each a multiple of {divisor}: round image_size to such values."
             )
         self.classes, self.process = classes, process
+        self.prediction = prediction or layout.prediction
+        voxels = layout.threshold if threshold is None else threshold
+        self.threshold = VE_THRESHOLD if process == "ve" and threshold is None else voxels / self.truncation
         self.network = SDFNetwork(
             spatial_dims, classes - 1, in_channels, layout.base // reduction, layout.multipliers, layout.head
         )
@@ -112,13 +133,14 @@ class SDFDDPM(Segmenter):
     # ---- training ---------------------------------------------------------------------------------------------------
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """Mean squared error of the noise ("vp") or weighted score matching ("ve"); key total. See `Segmenter`."""
+        """Mean squared error of the prediction ("vp") or weighted score matching ("ve"); key total. See `Segmenter`."""
         x0 = signed_distances(label, self.classes, self.truncation).to(image)
         features = self._features(image)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         if self.process == "vp":
             t = torch.randint(0, TIMESTEPS, (len(x0),), generator=generator).to(x0.device)
-            return {"total": F.mse_loss(self.network(q_sample(x0, linear_alpha_bar(t), noise), features, t), noise)}
+            found = self.network(q_sample(x0, linear_alpha_bar(t), noise), features, t)
+            return {"total": F.mse_loss(found, noise if self.prediction == "eps" else x0)}
         t = VE_FIRST_TIME + (1 - VE_FIRST_TIME) * torch.rand(len(x0), generator=generator, dtype=torch.float64)
         level = ve.sigma(t).to(x0.device)
         x_t = x0 / VE_SCALE + per_sample(level, x0) * noise
@@ -154,7 +176,7 @@ class SDFDDPM(Segmenter):
         for _ in range(sampling.ensemble):
             total = total + self._sample(features, sampling, generators, callback)
             callback = None
-        return probabilities(total / sampling.ensemble, 0.0 if self.process == "vp" else VE_THRESHOLD)
+        return probabilities(total / sampling.ensemble, self.threshold)
 
     def network_evaluations(self, sampling: Sampling) -> int:
         own = sampling.steps if self.process == "vp" else ve.evaluations(sampling.steps)
@@ -170,7 +192,11 @@ class SDFDDPM(Segmenter):
 
         def predict(x: Tensor, t: float) -> Tensor:
             times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
-            return self.network(x.to(features.dtype), features, times)
+            found = self.network(x.to(features.dtype), features, times)
+            if self.process == "ve" or self.prediction == "eps":
+                return found
+            a = linear_alpha_bar(t).to(x)
+            return (x - a.sqrt() * found) / (1 - a).sqrt()
 
         if self.process == "ve":
             return VE_SCALE * ve.sample(predict, sampling.steps, draw, callback)
