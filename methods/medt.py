@@ -82,7 +82,7 @@ class MedT(Deterministic):
         self.head = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, classes, 1))
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
         if spatial_dims != 2:
             return f"MedT is implemented for 2D images; the data are {spatial_dims}D."
         return None

@@ -88,7 +88,7 @@ class SwinUNet(Deterministic):
         self.apply(initialise)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
         if spatial_dims != 2:
             return f"Swin-UNet is implemented for 2D images; the data are {spatial_dims}D."
         return None

@@ -57,13 +57,13 @@ def own_class(group, name):
 
 
 def method_subject(name):
-    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=) and learning_rate of a method."""
+    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=), further arguments and learning_rate."""
     if not (CONF / "method" / f"{name}.yaml").exists():
         cls = own_class("method", name)
-        return SimpleNamespace(name=name, cls=cls, build=cls, learning_rate=1e-3)
+        return SimpleNamespace(name=name, cls=cls, build=cls, arguments={}, learning_rate=1e-3)
     cls, arguments, training = settings("method", name)
     rate = training.get("learning_rate", 1e-3)
-    return SimpleNamespace(name=name, cls=cls, build=partial(cls, **arguments), learning_rate=rate)
+    return SimpleNamespace(name=name, cls=cls, build=partial(cls, **arguments), arguments=arguments, learning_rate=rate)
 
 
 def dataset_subject(name):

@@ -102,7 +102,8 @@ def test_it_is_a_segmenter_with_named_stages(method):
 def test_supports_gives_none_or_the_reason(method):
     for spatial_dims in (2, 3):
         for classes in (2, 3, 10):
-            reason = method.cls.supports(spatial_dims, classes)
+            # The runner passes the constructor's other arguments along.
+            reason = method.cls.supports(spatial_dims, classes, **method.arguments)
             assert reason is None or (isinstance(reason, str) and len(reason) > 10)
 
 
