@@ -89,6 +89,23 @@ def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_pat
     assert {path.name: path.read_bytes() for path in runs.glob("trials/*/weights.safetensors")} == weights
 
 
+def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
+    runs = tmp_path / "runs"
+    tiny = ["suite=accuracy", "profile=tiny", "tracking=none", "device=cpu", "training.steps=4"]
+    result = bench(runs, *tiny, "datasets=[phantom_glands,phantom_echo]")
+    assert result.returncode == 0, result.stdout + result.stderr
+    folder = runs / "reports/accuracy"
+    glands, echo = (pd.read_csv(folder / f"tables/accuracy_phantom_{name}.csv") for name in ("glands", "echo"))
+    assert len(glands) == len(echo) == 14
+    assert glands.dsc.notna().all() and glands.note.isna().all()
+    declined = echo[echo.note.notna()]
+    assert declined.method.tolist() == ["SDF-DDPM"] and "per_class_sdf" in declined.note.iloc[0]
+    assert echo.dsc.notna().sum() == 13
+    done = echo[echo.note.isna()]
+    for column in ("parameters", "training_seconds", "nfe", "seconds_median", "peak_memory_mib"):
+        assert (done[column] > 0).all(), column
+
+
 def test_killed_at_five_random_moments_the_records_are_those_of_an_undisturbed_run(undisturbed, tmp_path):
     started = time.monotonic()
     assert bench(tmp_path / "whole", *SMALL).returncode == 0
