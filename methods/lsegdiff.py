@@ -1,0 +1,242 @@
+"""LSegDiff: diffusion in the latent space of a mask autoencoder that is trained beforehand."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.base import Callback, Sampling, Segmenter
+from methods.blocks import morphology
+from methods.blocks.intensity import min_max
+from methods.blocks.latent import LAYOUTS, Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.normalisation import measured_statistics
+from methods.diffusion import sampler
+from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
+from methods.ldseg import DICE_WEIGHT, MEMORY_FORMAT, dice_loss
+
+PARTS = {"autoencoder": ("label_encoder", "label_decoder"), "denoiser": ("image_encoder", "denoiser")}
+"""Components trained in each stage."""
+KL_WEIGHT = 1e-6
+OBJECTIVES = ("x0", "eps")
+POSTPROCESSING = ("morph", "none")
+
+
+class LSegDiff(Segmenter):
+    """Latent diffusion segmenter after "LSegDiff" (SOICT 2023), with the networks of LDSeg.
+
+    Stage "autoencoder" trains a variational autoencoder of label maps (cross entropy + 2 Dice + 1e-6 KL). Stage
+    "denoiser" leaves it alone and trains an image encoder and a denoiser on its latents (mean squared error of the
+    estimated noise). A segmentation is sampled from noise, decoded and cleaned by morphological operations. The
+    paper's abstract gives these steps; everything else about them is ours. Label encoder and decoder, image encoder
+    and denoiser are those of LDSeg but for a label encoder that ends in a mean and a log variance per latent voxel
+    without layer norm, so that the two methods differ in how they are trained.
+
+    spatial_dims: 2; in_channels: of the image; classes: background included; image_size: one entry per axis, each a
+    multiple of 64 (size "paper") or 16 ("small", "tiny").
+    size: "paper" (1.76 M parameters), "small" (0.69 M), "tiny" (0.37 M).
+    objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"). Near t = T, where the image has to
+    tell what the segmentation is, an error of eps_hat is one of x0_hat 640 times as large, which short trainings do
+    not get small enough; the squared errors of the two differ by the signal-to-noise ratio alone.
+    postprocess: "morph" (`morphology.clean`, part of the published method) or "none"; weights do not depend on it.
+
+    Latents are scaled to mean 0 and standard deviation 1 over the training set as it is when the second stage begins
+    (`prepare_stage`), kept as the buffers `latent_mean` and `latent_std`.
+    Raises ValueError for an unknown size, objective or postprocess, for data it does not support and for an image
+    size that cannot be halved often enough.
+    """
+
+    stages = tuple(PARTS)
+    generative = True
+    ema_decay = 0.999
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        classes: int,
+        image_size: Sequence[int],
+        size: str = "paper",
+        objective: str = "x0",
+        postprocess: str = "morph",
+    ):
+        super().__init__()
+        reason = self.supports(spatial_dims, classes)
+        if reason:
+            raise ValueError(reason)
+        for key, value, options in (
+            ("size", size, LAYOUTS),
+            ("objective", objective, OBJECTIVES),
+            ("postprocess", postprocess, POSTPROCESSING),
+        ):
+            if value not in options:
+                raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(options)}.")
+        layout = LAYOUTS[size]
+        if len(image_size) != spatial_dims or any(n < layout.divisor or n % layout.divisor for n in image_size):
+            raise ValueError(
+                f"image_size is {tuple(image_size)}, but LSegDiff of size {size!r} in {spatial_dims}D needs "
+                f"{spatial_dims} entries, each a multiple of {layout.divisor}: round image_size to such values."
+            )
+        self.objective, self.postprocess = objective, postprocess
+        self.latent_size = tuple(n // layout.downsampling for n in image_size)
+        self.label_encoder = LabelEncoder(spatial_dims, 1, layout, self.latent_size, latent_channels=2, norm=None)
+        self.label_decoder = LabelDecoder(spatial_dims, classes, layout)
+        self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout)
+        self.denoiser = Denoiser(spatial_dims, layout)
+        self.register_buffer("latent_mean", torch.zeros(()))
+        self.register_buffer("latent_std", torch.ones(()))
+        self.register_buffer("latent_bound", torch.tensor(torch.inf))
+        self.to(memory_format=MEMORY_FORMAT[spatial_dims])
+
+    @classmethod
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+        if spatial_dims != 2:
+            return f"LSegDiff is implemented for 2D images; the data are {spatial_dims}D."
+        return None
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def prepare_stage(self, stage: str, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Before stage "denoiser", measure over the training set what stays fixed from then on.
+
+        First the statistics of the autoencoder's batch normalisations, without dropout and without noise on the
+        latents: those that accumulated in training were taken with both, which shifts the variances (Li et al. 2019,
+        "Understanding the disharmony between dropout and batch normalization by variance shift"). Then the mean, the
+        standard deviation (both summed in float64) and the largest magnitude of the latents.
+        """
+        if stage != "denoiser":
+            return
+        labels = [label.byte() for _, label in batches]
+        autoencoder = nn.ModuleList([self.label_encoder, self.label_decoder])
+        with measured_statistics(autoencoder):
+            for label in labels:
+                self.label_decoder(self.encode(label)[0])
+        moments, low, high = torch.zeros(3, dtype=torch.float64), torch.inf, -torch.inf
+        for label in labels:
+            mu = self.encode(label)[0].double()
+            moments += torch.stack([mu.new_tensor(mu.numel()), mu.sum(), mu.square().sum()]).cpu()
+            low, high = min(low, mu.min().item()), max(high, mu.max().item())
+        count, total, squares = moments
+        mean = total / count
+        self.latent_mean.copy_(mean)
+        # Equal latents everywhere would be scaled by their rounding error.
+        self.latent_std.copy_((squares / count - mean**2).clamp(min=1e-12).sqrt())
+        self.latent_bound.copy_(self.scale(torch.tensor([low, high]).to(self.latent_mean)).abs().max())
+
+    def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
+        """Stage "autoencoder": total, ce, dice, kl; stage "denoiser": total alone. See `Segmenter`."""
+        return self._autoencoder_loss(label, generator) if stage == "autoencoder" else self._l2(image, label, generator)
+
+    def _autoencoder_loss(self, label: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        mu, log_var = self.encode(label)
+        noise = torch.randn(mu.shape, generator=generator).to(mu.device)
+        logits = self.label_decoder(mu + (0.5 * log_var).exp() * noise)
+        log_probability = F.log_softmax(logits.float(), dim=1)
+        ce = F.nll_loss(log_probability, label)
+        dice = dice_loss(log_probability.exp(), label)
+        kl = kl_divergence(mu, log_var)
+        return {"total": ce + DICE_WEIGHT * dice + KL_WEIGHT * kl, "ce": ce, "dice": dice, "kl": kl}
+
+    def _l2(self, image: Tensor, label: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Squared error of what the denoiser estimates, at random times, with the autoencoder as it is."""
+        self.label_encoder.eval()  # neither running statistics nor dropout
+        with torch.no_grad():
+            z0 = self.scale(self.encode(label)[0])
+        t = torch.randint(0, TIMESTEPS, (len(z0),), generator=generator).to(z0.device)
+        noise = torch.randn(z0.shape, generator=generator).to(z0.device)
+        z_t = q_sample(z0, cosine_alpha_bar(t), noise)
+        estimate = self.denoiser(z_t, self.image_encoder(min_max(image)), t)
+        return {"total": F.mse_loss(estimate, noise if self.objective == "eps" else z0)}
+
+    def parameter_groups(self, stage: str) -> list[dict]:
+        return [{"name": name, "params": list(getattr(self, name).parameters())} for name in PARTS[stage]]
+
+    def averaged(self, stage: str) -> tuple[str, ...]:
+        return PARTS[stage] if stage == "denoiser" else ()
+
+    # ---- latents ----------------------------------------------------------------------------------------------------
+
+    def encode(self, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance, each (B, 1, *latent), of the latents of a label (B, *spatial)."""
+        mu, log_var = self.label_encoder(label[:, None].float()).chunk(2, dim=1)
+        return mu, log_var
+
+    def scale(self, mu: Tensor) -> Tensor:
+        """Latents as the denoiser sees them: mean 0, standard deviation 1 over the training set."""
+        return (mu - self.latent_mean) / self.latent_std
+
+    def unscale(self, z: Tensor) -> Tensor:
+        """Latents as the autoencoder has them: the inverse of `scale`."""
+        return z * self.latent_std + self.latent_mean
+
+    @torch.no_grad()
+    def decode(self, mu: Tensor) -> Tensor:
+        """Class probabilities (B, classes, *spatial) float32 of unscaled latents (B, 1, *latent), any floating type."""
+        return self.label_decoder(mu.float()).float().softmax(dim=1)
+
+    # ---- inference --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def reconstruct(self, label: Tensor) -> Tensor:
+        """Class probabilities after encoding and decoding a label (B, *spatial), without any post-processing."""
+        return self.decode(self.encode(label)[0])
+
+    @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """Image embedding z_i (B, 1, *latent) of an image (B, C, *spatial)."""
+        return self.image_encoder(min_max(image))
+
+    @torch.no_grad()
+    def segment(
+        self,
+        image: Tensor,
+        sampling: Sampling,
+        generators: Sequence[torch.Generator],
+        callback: Callback | None = None,
+        embedding: Tensor | None = None,
+    ) -> Tensor:
+        """Mean class probabilities of `sampling.ensemble` samples, post-processed. See `Segmenter`.
+
+        The callback sees the scaled latents of the first sample only, at every time of the grid from T-1 to 0.
+        """
+        z_i = self.embed(image) if embedding is None else embedding
+        total = 0.0
+        for _ in range(sampling.ensemble):
+            total = total + self.decode(self.unscale(self._sample(z_i, sampling, generators, callback)))
+            callback = None
+        mean = total / sampling.ensemble
+        return morphology.clean(mean) if self.postprocess == "morph" else mean
+
+    def _sample(
+        self, z_i: Tensor, sampling: Sampling, generators: Sequence[torch.Generator], callback: Callback | None
+    ) -> Tensor:
+        """One scaled latent per image, float64."""
+
+        def draw() -> Tensor:
+            return sampler.draw_normal((1, *self.latent_size), generators, z_i.device)
+
+        def predict(z: Tensor, t: float) -> Tensor:
+            times = torch.full((len(z),), t, dtype=torch.float64, device=z.device)
+            estimate = self.denoiser(z.to(z_i.dtype), z_i, times)
+            if self.objective == "eps":
+                return estimate
+            alpha_bar = cosine_alpha_bar(t)
+            return (z - per_sample(alpha_bar.sqrt(), z) * estimate) / per_sample((1 - alpha_bar).sqrt(), z)
+
+        return sampler.sample(
+            predict,
+            draw(),
+            sampler.time_pairs(sampling.steps),
+            cosine_alpha_bar,
+            solver=sampling.sampler,
+            eta=sampling.stochasticity,
+            noise=draw,
+            bound=sampler.clip(self.latent_bound.item()),
+            callback=callback,
+        )
+
+
+def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL divergence of N(mu, exp(log_var)) from N(0, 1), mean over all entries (Kingma & Welling 2014, appendix B)."""
+    return 0.5 * (mu.square() + log_var.exp() - 1 - log_var).mean()
