@@ -14,7 +14,7 @@ GATE_START = 0.1
 class AxialAttention(nn.Module):
     """Multi-head self-attention along the last axis, every row by itself: (B, C, R, L) -> same.
 
-    With r the embeddings of the offset between query i and key j, eq. 4 of Valanarasu et al. is
+    With r the embeddings of the offset between query i and key j and G the gates, the layer of Valanarasu et al. is
     y_i = sum_j softmax_j(q_i k_j + G_Q q_i r^q_ij + G_K k_j r^k_ij) (G_V1 v_j + G_V2 r^v_ij). Scores are not divided
     by the square root of the width; instead each of their three terms and both terms of the result are batch-normalised
     over samples, rows and places, as in the authors' code. The gates multiply what is normalised: a gate before the

@@ -43,7 +43,7 @@ def normalised(norm, x):
 
 
 def by_loops(layer, x):
-    """Eq. 4 of the paper with the normalisations of the code, place by place, for one row (C, L)."""
+    """The sums of the paper with the normalisations of the code, place by place, for one row (C, L)."""
     channels, length = x.shape
     heads, width = layer.heads, channels // layer.heads
     qkv = normalised(layer.qkv_norm, (layer.qkv.weight[:, :, 0, 0] @ x).T).reshape(length, heads, 2 * width)
@@ -71,7 +71,7 @@ def by_loops(layer, x):
 
 
 @torch.no_grad()
-def test_gated_axial_attention_is_equation_4_row_by_row():
+def test_gated_axial_attention_is_the_sum_of_the_paper_row_by_row():
     for channels, heads, length in ((8, 2, 5), (4, 2, 2), (12, 3, 4)):
         layer = attention(channels, heads, length)
         x = torch.randn(2, channels, 3, length, dtype=torch.float64)
