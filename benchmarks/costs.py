@@ -15,7 +15,9 @@ def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None
         mine = [
             t
             for t in trials
-            if t.config["dataset"]["name"] == dataset and store.folder(t.key).joinpath("cost.json").exists()
+            if t.config["dataset"]["name"] == dataset
+            and not t.declined  # trained outside the suite: there is no network to time
+            and store.folder(t.key).joinpath("cost.json").exists()
         ]
         mine = list({t.config["method"]["name"]: t for t in mine}.values())
         if not mine:

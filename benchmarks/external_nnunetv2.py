@@ -130,8 +130,14 @@ def _train_and_test(package: Package, trial: Trial, data: Prepared, folder: Path
     here = environment(torch.device("cpu")) | {key: summary[key] for key in ("python", "torch", "threads", METHOD)}
     write_json(folder / "environment.json", here | ({} if package.device == "cpu" else {"device": summary["device"]}))
     write_json(folder / f"{METHOD}.json", summary)
+    predictor = Predictor(package, data)
     with console.task(f"{trial.name}: testing") as report:
-        evaluate(trial, Predictor(package, data), data, folder, torch.device("cpu"), report)
+        evaluate(trial, predictor, data, folder, torch.device("cpu"), report)
+    # Times are left out: those of the package's processes, starts included, stand beside no other method's.
+    call = {"steps": None, "sampler": None, "nfe": predictor.evaluations}
+    steps = summary["epochs"] * summary["iterations"]
+    cost = {"parameters": summary["parameters"], "training_steps": steps, "inference": [call]}
+    write_json(folder / "cost.json", cost)
 
 
 def device_of(config: DictConfig) -> str:

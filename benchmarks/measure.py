@@ -35,6 +35,22 @@ def training_step(model: Segmenter, shape: tuple[int, ...], classes: int) -> flo
 
 
 @torch.inference_mode()
+def segmentation(model: Segmenter, shape: tuple[int, ...], samplings: list[Sampling | None]) -> float:
+    """Seconds, roughly and rather too many, of segmenting an image of `shape` (1, C, *S) on the CPU in all these ways.
+
+    The shortest way is timed once after a warm-up and scaled by the number of network evaluations.
+    """
+    image = torch.rand(shape, generator=generator_for("timing"))
+    shortest = Sampling(2)
+    call = _call(model.eval(), shortest, image)
+    call()
+    started = time.perf_counter()
+    call()
+    each = (time.perf_counter() - started) / model.network_evaluations(shortest)
+    return each * sum(model.network_evaluations(sampling or shortest) for sampling in samplings)
+
+
+@torch.inference_mode()
 def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch.Tensor, repeats: int) -> list[dict]:
     """Cost of segmenting one image, per contestant (a model and how it is sampled; None for deterministic ones).
 

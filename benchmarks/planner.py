@@ -113,23 +113,26 @@ def find_stored(config: DictConfig, store: Store) -> list[tuple[str, list[str]]]
 
 def outlook(store: Store, trial: Trial) -> tuple[str, str, float]:
     """What is left to do for a trial, in words, and a guess of its seconds."""
-    if trial.declined:
-        return f"declined: {trial.declined}", "-", 0.0
     now = state(store, trial)
+    if trial.declined and not now.marked:
+        return f"declined: {trial.declined}", "-", 0.0
     if now.failed:
         return f"failed: {now.failed}", "-", 0.0
     settings, total = trial.config["training"], len(trial.conditions)
     seconds = 0.0
     training = "there already"
-    if not now.trained:
+    if not now.trained and not trial.declined:
         if settings["seconds"]:
             training, seconds = f"{settings['seconds']} s", float(settings["seconds"])
         else:
             training, seconds = f"{settings['steps']} steps", settings["steps"] * _step_seconds(store, trial)
-    if now.tested < total:
-        # Testing is bounded by its forward passes: about a third of a training step per image of a batch.
-        images = trial.config["dataset"]["cases"]["test"] * (total - now.tested)
-        seconds += images * _step_seconds(store, trial) / settings["batch_size"] / 2
+    if now.tested < total and not trial.declined:
+        view = store.trial(trial.key)
+        missing = [condition for condition in trial.conditions if view is None or not view.has(condition.key)]
+        dataset = trial.config["dataset"]
+        shape = (1, dataset["channels"], *dataset["image_size"])
+        samplings = [condition.sampling for condition in missing]
+        seconds += dataset["cases"]["test"] * measure.segmentation(plan.build(trial.config), shape, samplings)
     return training, f"{now.tested} of {total} there" if now.tested else f"{total} conditions", seconds
 
 

@@ -46,7 +46,8 @@ if command == "nnUNetv2_plan_and_preprocess":
 elif command == "nnUNetv2_train":
     assert Path(os.environ["nnUNet_preprocessed"], name, "splits_final.json").exists()
     results.mkdir(parents=True)
-    values = dict.fromkeys(("nnunetv2", "torch", "python", "device"), "stand-in") | dict(threads=1, patch_size=[32, 48])
+    values = dict.fromkeys(("nnunetv2", "torch", "python", "device"), "stand-in")
+    values |= dict(threads=1, patch_size=[32, 48], parameters=1_000)
     values |= {{key: int(os.environ["DIFFSEG_" + key.upper()]) for key in ("epochs", "iterations")}}
     (results / "summary.json").write_text(__import__("json").dumps(values))
 else:
@@ -297,6 +298,7 @@ def test_the_package_itself_plans_as_we_do_and_leaves_records(tmp_path, monkeypa
     [records] = [pd.read_parquet(path) for path in (view.path / "records").iterdir()]
     assert len(records) == 3 * 2 and records.dsc.between(0, 1).all() and (records.nfe == 4).all()
     summary = json.loads((view.path / "nnunetv2.json").read_text())
+    assert view.cost["parameters"] == summary["parameters"] and view.cost["inference"][0]["nfe"] == 4
     assert (summary["epochs"], summary["iterations"], summary["patch_size"]) == (1, 4, [32, 32])
     assert tuple(map(tuple, summary["strides"])) == topology((32, 32)).strides
     ours = NNUNet(2, 3, 2, (32, 32), "paper")

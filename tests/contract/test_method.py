@@ -262,8 +262,8 @@ def test_network_evaluations_are_counted(method):
     if model.generative:
         assert model.network_evaluations(Sampling(steps=50)) > model.network_evaluations(Sampling(steps=10))
         assert model.network_evaluations(Sampling(ensemble=3)) == 3 * model.network_evaluations(Sampling())
-    else:
-        assert set(counts) == {1}
+    else:  # more than one where mirror images are averaged, whatever the sampling
+        assert len(set(counts)) == 1
 
 
 def test_an_awkward_image_size_works_or_is_refused_by_name(method):
