@@ -1,6 +1,7 @@
 """MedSegDiff: sizes, its layers against direct formulas, masks and classes, sampling and fusion of samples."""
 
 import math
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -400,22 +401,32 @@ def test_staple_of_a_lone_voxel_is_finite():
 # ---- training ------------------------------------------------------------------------------------------------------
 
 
-def test_loss_is_the_squared_error_of_the_noise():
-    model, (image, label) = build(), batch()
+@pytest.mark.parametrize("prediction", ["eps", "x0"])
+def test_loss_is_the_squared_error_of_the_prediction(prediction):
+    model, (image, label) = build(prediction=prediction), batch()
     seen = {}
 
     class Spy(torch.nn.Module):
         def forward(self, x, image, t):
             seen.update(x=x, image=image, t=t)
-            return torch.zeros_like(x)
+            return torch.full_like(x, 0.5)
 
     model.network = Spy()
     total = model.loss(image, label, "train", torch.Generator().manual_seed(7))["total"]
-    a = linear_alpha_bar(seen["t"])[:, None, None, None]
-    noise = (seen["x"] - a.sqrt() * model.encode(label)) / (1 - a).sqrt()
-    torch.testing.assert_close(total.double(), noise.square().mean(), atol=1e-4, rtol=0)
+    x0, a = model.encode(label), linear_alpha_bar(seen["t"])[:, None, None, None]
+    noise = (seen["x"] - a.sqrt() * x0) / (1 - a).sqrt()
+    assert noise.std() == pytest.approx(1, abs=0.05)
+    expected = ((noise if prediction == "eps" else x0.double()) - 0.5).square().mean()
+    torch.testing.assert_close(total.double(), expected, atol=1e-4, rtol=0)
     assert len(set(seen["t"].tolist())) == 3 and (noise[0] - noise[1]).abs().max() > 1
     assert seen["image"].amin((1, 2, 3)).tolist() == [-1] * 3 and seen["image"].amax((1, 2, 3)).tolist() == [1] * 3
+
+
+def test_the_noise_is_predicted_in_the_published_size_and_the_mask_in_smaller_ones():
+    with torch.device("meta"):
+        assert build((64, 64), size="paper").prediction == "eps"
+        assert build((64, 64), size="paper", prediction="x0").prediction == "x0"
+    assert [build(size=size).prediction for size in ("tiny", "small")] == ["x0", "x0"]
 
 
 def test_times_of_training_cover_the_schedule():
@@ -456,7 +467,7 @@ def trained():
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("settings", [{}, {"threshold": "dynamic", "fusion": "staple"}])
+@pytest.mark.parametrize("settings", [{"prediction": "eps"}, {}, {"threshold": "dynamic", "fusion": "staple"}])
 def test_result_does_not_depend_on_the_batch(sampling, settings):
     """In double precision, because dividing by sqrt(alpha_bar) at t = T-1 enlarges rounding errors 157 times."""
     model, image = shaken(build(classes=3, **settings)).double(), batch()[0].double()
@@ -508,15 +519,16 @@ def test_the_callback_sees_the_first_sample_at_every_time(trained):
 
 @pytest.mark.parametrize("threshold", OPTIONS["threshold"])
 @pytest.mark.parametrize("sampling", [*SAMPLINGS, Sampling(steps=50), Sampling(steps=20, sampler="dpm_solver++")])
-@pytest.mark.parametrize("classes", [2, 4])
-def test_perfect_network_recovers_the_label(classes, sampling, threshold):
-    model, (image, label) = build(classes=classes, threshold=threshold), batch(classes=classes)
+@pytest.mark.parametrize(("classes", "prediction"), [(2, "eps"), (4, "eps"), (4, "x0")])
+def test_perfect_network_recovers_the_label(classes, prediction, sampling, threshold):
+    model = build(classes=classes, prediction=prediction, threshold=threshold)
+    image, label = batch(classes=classes)
     x0 = model.encode(label).double()
 
     class Oracle(torch.nn.Module):
         def forward(self, x, image, t):
             a = linear_alpha_bar(t)[:, None, None, None]
-            return (x.double() - a.sqrt() * x0) / (1 - a).sqrt()
+            return (x - a.sqrt() * x0) / (1 - a).sqrt() if prediction == "eps" else x0
 
     model.network = Oracle()
     visited = []
@@ -556,7 +568,9 @@ def test_an_image_of_another_size_is_refused_by_name(trained):
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_unknown_options_are_refused_by_name(key):
-    with pytest.raises(ValueError, match=rf"method\.{key} is 'nonsense', expected one of {', '.join(OPTIONS[key])}"):
+    with pytest.raises(
+        ValueError, match=rf"method\.{key} is 'nonsense', expected one of {', '.join(map(str, OPTIONS[key]))}"
+    ):
         build(**{key: "nonsense"})
 
 
@@ -572,7 +586,8 @@ def test_configuration_names_every_option_with_its_default():
     for key in ("_target_", "title", "summary", "training", "sampling"):
         config.pop(key)
     assert set(config) == set(OPTIONS)
-    assert {k: v for k, v in config.items() if k != "size"} == {k: v[0] for k, v in OPTIONS.items() if k != "size"}
+    defaults = {name: p.default for name, p in signature(MedSegDiff).parameters.items() if name in OPTIONS}
+    assert config == defaults | {"size": "${profile.size}"}
 
 
 @pytest.mark.long
