@@ -58,13 +58,13 @@ def against_cost(
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
     shown = list(dict.fromkeys(variant for points in panels.values() for variant, _, _ in points))
-    legend_columns = 4
+    legend_columns = 4 if max(len(names[variant]) for variant in shown) < 22 else 3
     legend = 0.22 * math.ceil(len(shown) / legend_columns) + 0.15
     height = 2.9 * rows + legend
-    figure = Figure(figsize=(WIDTH if columns > 1 else 5.2, height))
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.6 / figure.get_figwidth(), right=1 - 0.15 / figure.get_figwidth(), top=1 - 0.3 / height,
+        left=0.7 / WIDTH, right=1 - 0.15 / WIDTH, top=1 - 0.3 / height,
         bottom=(legend + 0.45) / height, wspace=0.28, hspace=0.42,
     )  # fmt: skip
     for ax, (dataset, points) in zip(axes.flat, panels.items()):

@@ -31,11 +31,13 @@ def draw(
     (label (h, w), prediction (h, w), text printed into the picture), or None.
     """
     shape = next(image.shape[1:] for image in images if image is not None)
-    left, right, top, gap = 1.25, 0.05, 0.28, 0.05
+    left, right, gap = 1.25, 0.05, 0.05
     width = (WIDTH - left - right - gap * (len(columns) - 1)) / len(columns)
     width = min(width, 1.9 if len(rows) < 8 else 1.15)
     height = min(width * shape[0] / shape[1], 2.2 * width)
     total_width = left + right + len(columns) * width + (len(columns) - 1) * gap
+    titles = [_wrapped(column, int(11 * width)) for column in columns]
+    top = 0.13 + 0.15 * max(1 + title.count("\n") for title in titles)
     handles = _handles(classes)
     legend_columns = max(1, min(4, int(total_width / 1.75)))
     legend = 0.25 + 0.17 * math.ceil(len(handles) / legend_columns)
@@ -50,7 +52,7 @@ def draw(
             ax = figure.add_axes([value / by for value, by in zip(where, scale)])
             ax.set_axis_off()
             if row == 0:
-                ax.set_title(columns[column], fontsize=9, pad=3)
+                ax.set_title(titles[column], fontsize=9, pad=3)
             if cell is None:
                 ax.text(0.5, 0.5, "not stored", ha="center", va="center", fontsize=8, color="#777777")
             elif row == 0:
@@ -138,8 +140,8 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return np.moveaxis(channels, 0, -1) / 255.0
 
 
-def _wrapped(name: str) -> str:
-    """A name on several lines, so that it fits beside the pictures; what stands in brackets begins a new one."""
+def _wrapped(name: str, width: int = 16) -> str:
+    """A name in lines of at most `width` letters, if it has places to break; what stands in brackets begins a line."""
     parts = name.replace(" (", "\n(").splitlines()
-    lines = [line for part in parts for line in textwrap.wrap(part.replace("_", "_ "), width=16)]
+    lines = [line for part in parts for line in textwrap.wrap(part.replace("_", "_ "), width=width)]
     return "\n".join(lines).replace("_ ", "_")
