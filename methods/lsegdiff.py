@@ -26,8 +26,8 @@ class LSegDiff(Segmenter):
     """Latent diffusion segmenter after "LSegDiff" (SOICT 2023), with the networks of LDSeg.
 
     Stage "autoencoder" trains a variational autoencoder of label maps (cross entropy + 2 Dice + 1e-6 KL). Stage
-    "denoiser" leaves it alone and trains an image encoder and a denoiser on its latents (mean squared error of the
-    estimated noise). A segmentation is sampled from noise, decoded and cleaned by morphological operations. The
+    "denoiser" leaves it alone and trains an image encoder and a denoiser on its latents (mean squared error
+    of the estimate). A segmentation is sampled from noise, decoded and cleaned by morphological operations. The
     paper's abstract gives these steps; everything else about them is ours. Label encoder and decoder, image encoder
     and denoiser are those of LDSeg but for a label encoder that ends in a mean and a log variance per latent voxel
     without layer norm, so that the two methods differ in how they are trained.
@@ -35,13 +35,14 @@ class LSegDiff(Segmenter):
     spatial_dims: 2; in_channels: of the image; classes: background included; image_size: one entry per axis, each a
     multiple of 64 (size "paper") or 16 ("small", "tiny").
     size: "paper" (1.76 M parameters), "small" (0.69 M), "tiny" (0.37 M).
-    objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"). Near t = T, where the image has to
-    tell what the segmentation is, an error of eps_hat is one of x0_hat 640 times as large, which short trainings do
-    not get small enough; the squared errors of the two differ by the signal-to-noise ratio alone.
+    objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"); the squared errors differ by the
+    signal-to-noise ratio alone. Near t = T, where only the image tells what the segmentation is, an error of eps_hat
+    is one of x0_hat 640 times as large: with "eps" four cases were not learnt by heart in the 400 steps that "x0" needs.
     postprocess: "morph" (`morphology.clean`, part of the published method) or "none"; weights do not depend on it.
 
-    Latents are scaled to mean 0 and standard deviation 1 over the training set as it is when the second stage begins
-    (`prepare_stage`), kept as the buffers `latent_mean` and `latent_std`.
+    When the second stage begins, `prepare_stage` measures over the training set the running statistics of the
+    autoencoder, the mean and standard deviation by which latents are scaled, and their largest magnitude, which bounds
+    the estimates of x0 while sampling. All are buffers: `latent_mean`, `latent_std`, `latent_bound`.
     Raises ValueError for an unknown size, objective or postprocess, for data it does not support and for an image
     size that cannot be halved often enough.
     """
