@@ -37,7 +37,7 @@ class LSegDiff(Segmenter):
     size: "paper" (1.76 M parameters), "small" (0.69 M), "tiny" (0.37 M).
     objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"); the squared errors differ by the
     signal-to-noise ratio alone. Near t = T, where only the image tells what the segmentation is, an error of eps_hat
-    is one of x0_hat 640 times as large: with "eps" four cases were not learnt by heart in the 400 steps that "x0" needs.
+    is one of x0_hat 640 times as large: "eps" did not learn four cases by heart in the 400 steps that "x0" needs.
     postprocess: "morph" (`morphology.clean`, part of the published method) or "none"; weights do not depend on it.
 
     When the second stage begins, `prepare_stage` measures over the training set the running statistics of the
