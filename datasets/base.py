@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 SPLITS = ("train", "val", "test")
+FITS = ("resize", "pad")
 
 
 class DataError(ValueError):
@@ -19,7 +20,9 @@ class Case:
     """One image with its label, at its own size.
 
     image: float32 (C, *spatial) in [0, 1]; label: int64 (*spatial), 0 = background; spacing: mm per voxel along each
-    spatial axis, or None where unknown; group: what must not be split between training and test (the patient).
+    spatial axis, or None where unknown; group: what must not be split between training and test (the patient). A volume
+    is (C, X, Y, Z) in the order in which its file stores the voxels. A frame of a video has the video's name and, as
+    time, its number in the video; both are None for an image on its own.
     """
 
     id: str
@@ -27,6 +30,8 @@ class Case:
     image: np.ndarray
     label: np.ndarray
     spacing: tuple[float, ...] | None = None
+    video: str | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Entry:
     group: str
     split: str
     files: tuple[Path, ...] = ()
+    video: str | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Source:
     title:       one line for `action=list`.
     class_names: names of the foreground classes; label value k + 1 is class_names[k].
     limit:       most cases to use of each split, {split: number}; a split not named, or None, is used whole.
+    fit:         how cases meet the image size of the methods. "resize": resampled to it, whatever their size. "pad"
+                 (volumes only): each keeps its own grid and is padded or cropped to the image size for training.
     version:     raised when `read` returns something else for the same files and settings; part of the fingerprint.
     """
 
@@ -87,6 +96,7 @@ class Source:
     class_names: Sequence[str]
     augmentation: Augmentation = Augmentation()
     limit: Mapping[str, int | None] | None = None
+    fit: str = "resize"
     version: int = 1
 
     def __init__(
@@ -94,17 +104,33 @@ class Source:
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
+        fit: str = "resize",
     ):
+        """Raises DataError on settings that do not fit the number of spatial axes, where that is known already."""
+        if name is not None:
+            self.name = name
         self.limit = dict(limit) if limit else None
         self.augmentation = Augmentation.of(augmentation)
+        self.fit = fit
+        if fit not in FITS:
+            raise DataError(f"dataset.{self.name}.fit is {fit!r}, expected one of {', '.join(FITS)}.")
+        # A source whose number of axes is found in its files has a property here, and is checked with its entries.
+        if isinstance(getattr(type(self), "spatial_dims", None), int):
+            self.check_axes()
+
+    def check_axes(self) -> None:
+        """Raises DataError where a setting needs other spatial axes than the images have."""
         wrong = [axis for axis in self.augmentation.flips if not 0 <= axis < self.spatial_dims]
         if wrong:
             raise DataError(
                 f"augmentation.flips has {wrong}, expected axes from 0 to {self.spatial_dims - 1} "
                 f"(the images have {self.spatial_dims} spatial axes)."
             )
-        if name is not None:
-            self.name = name
+        if self.fit == "pad" and self.spatial_dims != 3:
+            raise DataError(
+                f"dataset.{self.name}.fit is 'pad', which is for volumes only, and the images have "
+                f"{self.spatial_dims} spatial axes. Expected dataset.{self.name}.fit=resize."
+            )
 
     def entries(self) -> list[Entry]:
         """Every case, sorted by id. Raises DataError (missing folder, image without mask, ...) naming the file."""

@@ -37,6 +37,8 @@ def fingerprint(source: Source, cache: Path | None = None, entries: list[Entry] 
             for entry in sorted(entries, key=lambda entry: entry.id)
         ],
     }
+    if source.fit != "resize":  # left out otherwise, so that trials on resized data keep their names
+        description["fit"] = source.fit
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,9 +1,9 @@
 """Whether a data set can be trusted, asked before any work is spent on it."""
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from datasets.fingerprint import fingerprint
 
 MOST = 10
 """Problems named in one error."""
+AXES = {2: "rows x columns", 3: "X x Y x Z"}
 
 Progress = Callable[[int, int], None]
 """Called with (cases done, cases in all)."""
@@ -36,8 +37,10 @@ def check(source: Source, cache: Path | None = None, progress: Progress | None =
 
 
 def check_entries(source: Source) -> list[Entry]:
-    """The entries in use, after the checks that need no file to be opened: ids, splits and patients."""
+    """The entries in use, after the checks that need no image to be read: axes, ids, splits and patients."""
     everything = source.entries()
+    if everything:
+        source.check_axes()
     problems = []
     if not everything:
         raise DataError(f"data set {source.name!r} has no cases, expected train, val and test. Check its paths.")
@@ -85,8 +88,9 @@ def checked(
         case, faults = _read(source, entry)
         return entry, faults, None if faults else keep(case), not faults and bool(case.label.any())
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for done, (entry, faults, kept, marked) in enumerate(pool.map(visit, entries), 1):
+    workers = min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        for done, (entry, faults, kept, marked) in enumerate(_ahead(pool, visit, entries, 2 * workers), 1):
             problems += faults
             if marked:
                 foreground.add(entry.split)
@@ -105,6 +109,17 @@ def checked(
     _refuse(source, problems)
 
 
+def _ahead(pool: ThreadPoolExecutor, visit: Callable, entries: Sequence[Entry], most: int) -> Iterator:
+    """visit(entry) of every entry in order, with `most` of them under way or waiting: volumes are large."""
+    waiting: deque[Future] = deque()
+    for entry in entries:
+        waiting.append(pool.submit(visit, entry))
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
 def _read(source: Source, entry: Entry) -> tuple[Case | None, list[str]]:
     """The case and what is wrong with it."""
     try:
@@ -120,7 +135,7 @@ def _read(source: Source, entry: Entry) -> tuple[Case | None, list[str]]:
     elif case.image.shape[1:] != case.label.shape:
         problems.append(
             f"{name}: the image has the size {_size(case.image.shape[1:])} and the mask {_size(case.label.shape)}, "
-            "expected the same (rows x columns). Export the mask again at the size of its image."
+            f"expected the same ({AXES[source.spatial_dims]}). Export the mask again at the size of its image."
         )
     if not np.isfinite(case.image).all():
         count = int(np.count_nonzero(~np.isfinite(case.image)))

@@ -60,16 +60,17 @@ class Phantom(Source):
         for split, count in self.cases.items():
             for number in range(count):
                 group = f"{split}_{number:03d}"
-                names = [group] if self.frames == 1 else [f"{group}_frame{frame}" for frame in range(self.frames)]
-                found += [Entry(name, group, split) for name in names]
+                if self.frames == 1:
+                    found.append(Entry(group, group, split))
+                for frame in range(self.frames if self.frames > 1 else 0):
+                    found.append(Entry(f"{group}_frame{frame}", group, split, video=group, time=float(frame)))
         return sorted(found, key=lambda entry: entry.id)
 
     def read(self, entry: Entry) -> Case:
-        frame = int(entry.id.rpartition("frame")[2]) if self.frames > 1 else 0
         # The colon keeps the two streams apart where a subject has one frame and the two names are the same.
         subject, own = self._generator(entry.group), self._generator(entry.id + ":")
-        image, label, spacing = self.draw(subject, own, frame / self.frames)
-        return Case(entry.id, entry.group, image, label, spacing)
+        image, label, spacing = self.draw(subject, own, (entry.time or 0) / self.frames)
+        return Case(entry.id, entry.group, image, label, spacing, entry.video, entry.time)
 
     def _generator(self, name: str) -> np.random.Generator:
         digest = hashlib.sha256(f"{type(self).__name__}:{self.seed}:{name}".encode()).digest()

@@ -6,7 +6,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +15,16 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from datasets.base import SPLITS, Augmentation, Case, DataError, Entry, Source
+from datasets.base import SPLITS, Case, DataError, Entry, Source
 from datasets.fingerprint import fingerprint
 from datasets.integrity import Progress, check_entries, checked, remember
+from datasets.prepared import Prepared, Ragged
 
-FORMAT = 1
-"""Raised when resizing or the layout below changes, so that older prepared folders are left alone."""
+FORMAT = {2: 1, 3: 2}
+"""By spatial axes: raised when resizing or the layout below changes, so that older prepared folders are left alone."""
+DTYPES = {"images": np.float32, "labels": np.uint8, "own_labels": np.uint8}
 STALE = 24 * 3600.0
 """Seconds after which a half-written folder is taken for the remains of a process that was killed."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All cases of a data set at one size.
-
-    images: float32 (N, C, *image_size) in [0, 1] and labels: uint8 (N, *image_size), both read-only maps of files;
-    ids, groups, spacing: N each, spacing in mm on this grid or None; split: {train, val, test} -> indices into N.
-    """
-
-    name: str
-    class_names: list[str]
-    image_size: tuple[int, ...]
-    fingerprint: str
-    ids: list[str]
-    groups: list[str]
-    split: dict[str, np.ndarray]
-    images: np.ndarray
-    labels: np.ndarray
-    spacing: list[tuple[float, ...] | None]
-    augmentation: Augmentation
 
 
 def prepare(source: Source, image_size: Sequence[int], cache: Path, progress: Progress | None = None) -> Prepared:
@@ -51,23 +33,41 @@ def prepare(source: Source, image_size: Sequence[int], cache: Path, progress: Pr
     image_size: one number per spatial axis. cache: folder for prepared arrays; two processes may prepare the same data
     at once. progress: called with (cases done, cases in all). Raises DataError naming files, see datasets.integrity.
     """
-    size, cache = tuple(int(length) for length in image_size), Path(cache)
-    if len(size) != source.spatial_dims or min(size) < 1:
-        raise DataError(
-            f"image_size is {list(size)}, expected {source.spatial_dims} numbers above 0 for data set {source.name!r}."
-        )
+    size, cache = check_size(source, image_size), Path(cache)
     entries = check_entries(source)
     key = fingerprint(source, cache, entries)
-    folder = cache / f"{source.name}-{'x'.join(map(str, size))}-v{FORMAT}-{key[:16]}"
+    grid = "own" if source.fit == "pad" else "x".join(map(str, size))
+    folder = cache / f"{source.name}-{grid}-v{FORMAT[source.spatial_dims]}-{key[:16]}"
     if not folder.is_dir():
         _write(source, entries, size, folder, progress)
         remember(cache, key)
     return _open(source, entries, size, key, folder)
 
 
+def check_size(source: Source, image_size: Sequence[int]) -> tuple[int, ...]:
+    """The image size as a tuple. Raises DataError unless it has a number above 0 for each spatial axis of the data."""
+    size = tuple(int(length) for length in image_size)
+    if len(size) != source.spatial_dims or min(size) < 1:
+        example = {2: "[64,64]", 3: "[64,64,64]"}[source.spatial_dims]
+        raise DataError(
+            f"dataset.{source.name}.image_size is {list(size)} and the images have {source.spatial_dims} spatial axes, "
+            f"expected {source.spatial_dims} numbers above 0: set dataset.{source.name}.image_size={example}."
+        )
+    return size
+
+
 def _open(source: Source, entries: list[Entry], size: tuple[int, ...], key: str, folder: Path) -> Prepared:
-    spacing = json.loads((folder / "cases.json").read_text())["spacing"]
+    stored = json.loads((folder / "cases.json").read_text())
     splits = np.array([entry.split for entry in entries])
+    ragged = {
+        name: Ragged(np.memmap(folder / f"{name}.bin", DTYPES[name], "r"), stored[f"{name}_shapes"])
+        for name in DTYPES
+        if f"{name}_shapes" in stored
+    }
+    arrays = {
+        name: ragged[name] if name in ragged else np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in ("images", "labels")
+    }
     return Prepared(
         name=source.name,
         class_names=list(source.class_names),
@@ -76,11 +76,18 @@ def _open(source: Source, entries: list[Entry], size: tuple[int, ...], key: str,
         ids=[entry.id for entry in entries],
         groups=[entry.group for entry in entries],
         split={split: np.flatnonzero(splits == split) for split in SPLITS},
-        images=np.load(folder / "images.npy", mmap_mode="r"),
-        labels=np.load(folder / "labels.npy", mmap_mode="r"),
-        spacing=[tuple(lengths) if lengths else None for lengths in spacing],
+        **arrays,
+        spacing=_tuples(stored["spacing"]),
         augmentation=source.augmentation,
+        fit=source.fit,
+        own=(ragged["own_labels"], _tuples(stored["own_spacing"])) if "own_labels" in ragged else None,
+        videos=[entry.video for entry in entries],
+        times=[entry.time for entry in entries],
     )
+
+
+def _tuples(spacing: list[list[float] | None]) -> list[tuple[float, ...] | None]:
+    return [tuple(lengths) if lengths else None for lengths in spacing]
 
 
 def _write(
@@ -93,16 +100,7 @@ def _write(
             shutil.rmtree(remains, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:
-        spacing = []
-        # Plain writes instead of a writable memory map: a full disk is then an error and not a killed process.
-        with (temporary / "images.npy").open("wb") as images, (temporary / "labels.npy").open("wb") as labels:
-            _header(images, np.float32, (len(entries), source.channels, *size))
-            _header(labels, np.uint8, (len(entries), *size))
-            for case in checked(source, entries, progress, keep=lambda case: resized(case, size)):
-                images.write(np.ascontiguousarray(case.image, np.float32).data)
-                labels.write(np.ascontiguousarray(case.label, np.uint8).data)
-                spacing.append(case.spacing)
-        (temporary / "cases.json").write_text(json.dumps({"ids": [entry.id for entry in entries], "spacing": spacing}))
+        _write_arrays(source, entries, size, temporary, progress)
         try:
             os.replace(temporary, folder)
         except OSError:
@@ -111,6 +109,38 @@ def _write(
             # Another process has finished the same folder in the meantime; the two are equal.
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_arrays(
+    source: Source, entries: list[Entry], size: tuple[int, ...], folder: Path, progress: Progress | None
+) -> None:
+    """Arrays of one size as .npy files with all cases, others flat as .bin; cases.json has shapes and spacings."""
+    uniform = {"images": (len(entries), source.channels, *size), "labels": (len(entries), *size)}
+    ragged = {2: [], 3: ["own_labels"]}[source.spatial_dims]
+    if source.fit == "pad":
+        uniform, ragged = {}, ["images", "labels"]
+    notes: dict[str, list] = {"ids": [entry.id for entry in entries], "spacing": []}
+    notes |= {f"{name}_shapes": [] for name in ragged} | ({"own_spacing": []} if "own_labels" in ragged else {})
+
+    def keep(case: Case) -> dict:
+        shown = case if source.fit == "pad" else resized(case, size)
+        own = {"own_labels": case.label.astype(np.uint8), "own_spacing": case.spacing}
+        return own | {"images": shown.image, "labels": shown.label.astype(np.uint8), "spacing": shown.spacing}
+
+    with ExitStack() as stack:
+        # Plain writes instead of a writable memory map: a full disk is then an error and not a killed process.
+        names = {name: f"{name}.npy" for name in uniform} | {name: f"{name}.bin" for name in ragged}
+        files = {name: stack.enter_context((folder / names[name]).open("wb")) for name in names}
+        for name, shape in uniform.items():
+            _header(files[name], DTYPES[name], shape)
+        for kept in checked(source, entries, progress, keep):
+            for name, file in files.items():
+                file.write(np.ascontiguousarray(kept[name], DTYPES[name]).data)
+            for name in ragged:
+                notes[f"{name}_shapes"].append(kept[name].shape)
+            for name in {"spacing", "own_spacing"} & set(notes):
+                notes[name].append(kept[name])
+    (folder / "cases.json").write_text(json.dumps(notes))
 
 
 def _header(file, dtype, shape: tuple[int, ...]) -> None:
@@ -138,7 +168,7 @@ def resized(case: Case, size: tuple[int, ...]) -> Case:
         label = torch.from_numpy(case.label.astype(np.uint8))[None, None]
         label = functional.interpolate(label, size, mode="nearest-exact")[0, 0].numpy()
     # Interpolation may leave [0, 1] by a rounding error.
-    return Case(case.id, case.group, np.clip(image, 0, 1), label, spacing)
+    return replace(case, image=np.clip(image, 0, 1), label=label, spacing=spacing)
 
 
 def _plane(plane: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
