@@ -50,17 +50,18 @@ def main(overrides: list[str]) -> int:
 
 def run(config, overrides: list[str]) -> int:
     """Train and test what is missing, then measure, report and track."""
-    from benchmarks import console, costs, planner, runner
+    from benchmarks import console, costs, overview, planner, runner
     from benchmarks.store import Store
 
     store = Store(Path(config.paths.runs))
     store.open()
     trials = planner.make_plan(config)
     runner.check_store(store, trials)
-    runner.fabric_for(config)
+    trials = planner.admit(config, store, trials, runner.fabric_for(config).device)
     runner.work(config, store, trials)
     costs.measure_costs(config, store, trials)
     results = store.results(describe(config, overrides), [(t.key, [c.key for c in t.conditions]) for t in trials])
+    results.overviews = [] if config.suite.methods else overview.collect(config, store)
     folder = write_report(store, results)
     note = track(results, folder, config)
     if note:
@@ -72,11 +73,11 @@ def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, planner
+    from benchmarks import console, planner, runner
     from benchmarks.store import Store
 
     store = Store(Path(config.paths.runs))
-    trials = planner.make_plan(config)
+    trials = planner.admit(config, store, planner.make_plan(config), runner.fabric_for(config).device)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
     total = 0.0
     for trial in trials:
@@ -125,10 +126,14 @@ def show_list(config, overrides: list[str]) -> int:
 
 def stored(config, overrides: list[str]):
     """The store and the results that it holds for this command, found without the data."""
-    from benchmarks import planner
+    from benchmarks import overview, planner
     from benchmarks.store import Store
 
     store = Store(Path(config.paths.runs))
+    if not config.suite.methods:
+        results = store.results(describe(config, overrides), [])
+        results.overviews = overview.find(config, store)
+        return store, results
     return store, store.results(describe(config, overrides), planner.find_stored(config, store))
 
 

@@ -90,6 +90,10 @@ def _check(config: DictConfig) -> None:
             raise unknown("track", config.track, names("suite"))
     for key in ("methods", "datasets"):
         chosen = config[key] if config[key] is not None else config.suite[key]
+        if key == "methods" and not config.suite.methods:
+            if chosen:
+                raise BadInput(f"methods={chosen}: suite={config.suite.name} compares no methods; leave methods out.")
+            continue
         if not OmegaConf.is_list(chosen) or not chosen:
             raise BadInput(
                 f"{key}={chosen}: expected a list with at least one name, e.g. {key}=[{names(key[:-1])[0]}]."
@@ -115,5 +119,10 @@ def _check(config: DictConfig) -> None:
         value = config.training[key]
         if value is not None and (not isinstance(value, (int, float)) or value <= 0):
             raise BadInput(f"training.{key}={value}: expected a number above 0.")
+    parts = config.training.accumulate
+    if parts is not None and (not isinstance(parts, int) or parts < 1):
+        raise BadInput(f"training.accumulate={parts}: expected a whole number from 1, the parts of a batch.")
+    if config.training.checkpointing not in (None, True, False):
+        raise BadInput(f"training.checkpointing={config.training.checkpointing}: expected true or false.")
     if config.noise.rescale not in ("image", "array", "none"):
         raise unknown("noise.rescale", config.noise.rescale, ("image", "array", "none"))

@@ -28,7 +28,7 @@ def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None
             continue
         fabric = fabric_for(config)
         data = prepared(config, mine[0])
-        image = torch.from_numpy(data.images[data.split["test"][:1]].copy()).to(fabric.device)
+        image = torch.from_numpy(data.batch(data.split["test"][:1])[0]).to(fabric.device)
         contestants, owners = [], []
         for trial in mine:
             model = plan.build(trial.config)

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from monai.inferers import sliding_window_inference
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.metrics import score
 from benchmarks.noise import add_noise
+from benchmarks.pictures import Picture, picture, stacked
 from benchmarks.plan import Condition, Trial
 from benchmarks.seeding import generator_for
 from benchmarks.store import RECORD_COLUMNS, TrialView, write_atomic, write_frame
+from benchmarks.temporal import Before
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
 
@@ -63,43 +67,80 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
     kept = set(cases[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE_CASES, len(cases))).astype(int))].tolist())
     noisy = _noisy_images(data, cases, group[0])
     rows: dict[str, list[dict]] = {c.key: [] for c in group}
-    pictures: dict[str, list[tuple]] = {c.key: [] for c in group}
-    for start in range(0, len(cases), BATCH):
-        indices = cases[start : start + BATCH]
+    pictures: dict[str, list[Picture]] = {c.key: [] for c in group}
+    before = {c.key: Before() for c in group}
+    for indices in _batches(data, cases):
         arrays = [noisy(index) for index in indices]
         image = torch.from_numpy(np.stack(arrays)).to(device)
-        embedding, embedding_seconds = _timed(device, lambda image=image: model.embed(image))
-        for condition in group:
-            probabilities, seconds = _timed(
-                device, lambda c=condition, i=image, e=embedding, n=indices: _segment(trial, model, data, c, i, e, n)
-            )
-            seconds = (seconds + embedding_seconds) / len(indices)
-            for array, index, prediction in zip(arrays, indices, probabilities.argmax(1).cpu().numpy(), strict=True):
-                label = np.asarray(data.labels[index])
-                rows[condition.key] += _rows(trial, condition, data, index, prediction, label, seconds, model)
+        for condition, probabilities, seconds in _segmented(trial, model, data, group, image, indices):
+            for array, index, probability in zip(arrays, indices, probabilities, strict=True):
+                label, spacing = data.truth(index)
+                prediction = on_grid(probability, label.shape).argmax(0).cpu().numpy()
+                scores = score(prediction, label, list(data.class_names), spacing)
+                temporal = before[condition.key].rows(data, index, prediction, label)
+                common = _common(trial, condition, data, index, seconds, model)
+                rows[condition.key] += [common | row | time for row, time in zip(scores, temporal, strict=True)]
                 if int(index) in kept:
-                    picture = (np.clip(array, 0, 1) * 255).round().astype(np.uint8)
-                    pictures[condition.key].append(
-                        (data.ids[index], picture, label.astype(np.uint8), prediction.astype(np.uint8))
-                    )
+                    pictures[condition.key].append(picture(data.ids[index], array, label, prediction))
     for condition in group:
-        ids, images, labels, predictions = zip(*pictures[condition.key], strict=True)
-        steps = condition.sampling.steps if condition.sampling else 0
-        samples = {
-            "ids": np.array(ids), "image": np.stack(images), "label": np.stack(labels),
-            "prediction": np.stack(predictions), "steps": steps, "sigma": condition.sigma,
-        }  # fmt: skip
+        samples = stacked(pictures[condition.key])
+        samples["steps"] = condition.sampling.steps if condition.sampling else 0
+        samples["sigma"] = condition.sigma
         yield condition, rows[condition.key], samples
 
 
-def _segment(trial, model, data, condition: Condition, image: Tensor, embedding: Tensor | None, indices) -> Tensor:
-    sampling = condition.sampling or ANY
-    # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
-    generators = [
-        generator_for("sampling", data.name, data.ids[i], trial.config["seed"], sampling.seed) for i in indices
-    ]
+def _batches(data: Prepared, cases: np.ndarray) -> Iterator[np.ndarray]:
+    """Test cases to segment together: several pictures, or one volume; frames of a video in the order of time."""
+    if any(data.videos[index] is not None for index in cases):
+        cases = np.array(sorted(cases, key=lambda i: (data.videos[i] or "", data.times[i] or 0, data.ids[i])))
+    batch = BATCH if len(data.image_size) == 2 else 1
+    for start in range(0, len(cases), batch):
+        yield cases[start : start + batch]
+
+
+def _segmented(trial, model, data, group, image: Tensor, indices) -> Iterator[tuple[Condition, Tensor, float]]:
+    """Probabilities of a batch under every condition, and seconds per image."""
+    device = image.device
+    if tuple(image.shape[2:]) != tuple(data.image_size) and not model.any_size:
+        for condition in group:
+            yield condition, *_timed(device, lambda c=condition: _by_window(trial, model, data, c, image, indices))
+        return
+    embedding, embedding_seconds = _timed(device, lambda: model.embed(image))
     known = {} if embedding is None else {"embedding": embedding}
-    return model.segment(image, sampling, generators, **known)
+    for condition in group:
+        probabilities, seconds = _timed(
+            device,
+            lambda c=condition: model.segment(image, c.sampling or ANY, _generators(trial, data, c, indices), **known),
+        )
+        yield condition, probabilities, (seconds + embedding_seconds) / len(indices)
+
+
+def _by_window(trial, model, data, condition: Condition, image: Tensor, indices) -> Tensor:
+    """Probabilities (1, K, *S) of a volume (1, C, *S) of another size than the model's: padded where it is smaller,
+    windows that overlap by half and are weighted by a Gaussian where it is larger (Isensee et al. 2021)."""
+    generators = _generators(trial, data, condition, indices)
+    return sliding_window_inference(
+        image,
+        tuple(data.image_size),
+        1,
+        lambda window: model.segment(window, condition.sampling or ANY, generators),
+        overlap=0.5,
+        mode="gaussian",
+    )
+
+
+def on_grid(probability: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Class probabilities (K, *S), interpolated linearly to (K, *shape) where that is another grid."""
+    if tuple(probability.shape[1:]) == tuple(shape):
+        return probability
+    how = "bilinear" if len(shape) == 2 else "trilinear"
+    return functional.interpolate(probability[None], tuple(shape), mode=how, align_corners=False)[0]
+
+
+def _generators(trial, data, condition: Condition, indices) -> list[torch.Generator]:
+    # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
+    seed = (condition.sampling or ANY).seed
+    return [generator_for("sampling", data.name, data.ids[i], trial.config["seed"], seed) for i in indices]
 
 
 def _noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
@@ -130,15 +171,17 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _rows(trial, condition, data, index, prediction, label, seconds, model) -> list[dict]:
+def _common(trial, condition, data, index, seconds, model) -> dict:
     sampling, config = condition.sampling, trial.config
-    common = {
+    return {
         "trial": trial.key,
         "method": config["method"]["name"],
         "dataset": data.name,
         "seed": config["seed"],
         "case": data.ids[index],
         "group": data.groups[index],
+        "video": data.videos[index],
+        "time": data.times[index],
         "steps": sampling.steps if sampling else 0,
         "sampler": sampling.sampler if sampling else "",
         "eta": sampling.stochasticity if sampling else 0.0,
@@ -148,5 +191,3 @@ def _rows(trial, condition, data, index, prediction, label, seconds, model) -> l
         "seconds": seconds,
         "nfe": model.network_evaluations(sampling or ANY),
     }
-    scores = score(prediction, label, list(data.class_names), data.spacing[index])
-    return [common | scored for scored in scores]

@@ -51,6 +51,16 @@ def pooled_dsc(prediction: np.ndarray, label: np.ndarray, classes: int) -> float
     return _overlap(*_pooled_counts(prediction, label))["dsc"]
 
 
+def class_dsc(prediction: np.ndarray, label: np.ndarray, classes: int) -> list[float]:
+    """DSC of each of the `classes` foreground classes, then that of the row "all". See `score`."""
+    _check(prediction, label, classes, None)
+    found = []
+    for value in range(1, classes + 1):
+        p, y = prediction == value, label == value
+        found.append(_overlap(np.count_nonzero(p & y), np.count_nonzero(p) + np.count_nonzero(y))["dsc"])
+    return [*found, _overlap(*_pooled_counts(prediction, label))["dsc"]]
+
+
 def _pooled_counts(prediction: np.ndarray, label: np.ndarray) -> tuple[int, int]:
     """Sums over the foreground classes of |P n L| and of |P| + |L|."""
     foreground = label > 0

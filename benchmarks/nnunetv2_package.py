@@ -59,7 +59,7 @@ def export(data: Prepared, raw: Path) -> None:
     (raw / "splits_final.json").write_text(json.dumps([split]))
     content = {
         # A name the package has no rule for: every channel is z-scored.
-        "channel_names": {str(channel): f"channel{channel}" for channel in range(data.images.shape[1])},
+        "channel_names": {str(channel): f"channel{channel}" for channel in range(len(data.images[0]))},
         "labels": {"background": 0} | {name: k for k, name in enumerate(data.class_names, start=1)},
         "numTraining": len(fitted),
         "file_ending": ENDING,
@@ -194,6 +194,8 @@ def processes() -> str:
 
 class Predictor(Segmenter):
     """The trained package behind the interface of the methods, for `evaluate`. Every call starts its processes anew."""
+
+    any_size = True  # the package has windows of its own
 
     def __init__(self, package: Package, data: Prepared):
         super().__init__()

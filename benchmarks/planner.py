@@ -1,16 +1,17 @@
 """What a command asks for, checked against its data, and how much of it the store holds already."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks import measure, plan
+from benchmarks import measure, memory, plan
 from benchmarks.errors import BadInput
 from benchmarks.plan import Trial
 from benchmarks.store import Store, TrialView
-from datasets.base import DataError, Source
+from datasets.base import DataError, Entry, Source
 from datasets.fingerprint import fingerprint
 from datasets.integrity import check
 
@@ -24,18 +25,23 @@ def source(config: DictConfig, name: str) -> Source:
         raise BadInput(f"dataset.{name}: {error.__cause__ or error}") from error
 
 
+def checked_entries(origin: Source, config: DictConfig) -> list[Entry]:
+    """The cases in use, once the data set has passed its checks. Raises BadInput naming the files that did not."""
+    try:
+        return check(origin, Path(config.paths.cache))
+    except DataError as error:
+        everywhere = " paths.data=DIR, or the environment variable DIFFSEG_DATA, moves all data sets at once."
+        raise BadInput(f"dataset.{origin.name}: {error}{everywhere if '.root' in str(error) else ''}") from error
+
+
 def make_plan(config: DictConfig) -> list[Trial]:
     """Every trial of the suite, its data checked and its method built once. Raises BadInput before any long work."""
     cache = Path(config.paths.cache)
     trials = []
     for dataset in plan.chosen(config, "datasets"):
         origin = source(config, dataset)
-        try:
-            entries = check(origin, cache)
-            content = fingerprint(origin, cache)
-        except DataError as error:
-            everywhere = " paths.data=DIR, or the environment variable DIFFSEG_DATA, moves all data sets at once."
-            raise BadInput(f"dataset.{dataset}: {error}{everywhere if '.root' in str(error) else ''}") from error
+        entries = checked_entries(origin, config)
+        content = fingerprint(origin, cache)
         known = {
             "distance_unit": "px" if origin.read(entries[0]).spacing is None else "mm",
             "title": origin.title,
@@ -44,6 +50,7 @@ def make_plan(config: DictConfig) -> list[Trial]:
             "class_names": list(origin.class_names),
             "fingerprint": content,
             "augmentation": vars(origin.augmentation),
+            "fit": origin.fit,
             "cases": {split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
         }
         for method in plan.chosen(config, "methods"):
@@ -65,6 +72,17 @@ def _trial(config: DictConfig, method: str, dataset: str, seed: int, known: dict
     if declined is None:
         plan.build(full)
     return Trial(full, plan.conditions(config, method, kind.generative, asked["dataset"]["image_size"]), declined)
+
+
+def admit(config: DictConfig, store: Store, trials: list[Trial], device: torch.device) -> list[Trial]:
+    """The trials, with those declined that are still to be trained and will not fit into the memory of `device`."""
+    cache = Path(config.paths.cache)
+    return [
+        trial
+        if trial.declined or state(store, trial).trained
+        else replace(trial, declined=memory.reason_against(trial.config, cache, device))
+        for trial in trials
+    ]
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,17 @@ def run_trial(config: DictConfig, store: Store, trial: Trial) -> None:
     except TrialFailed as error:
         _fail(folder, trial, str(error), error.retry)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        _fail(folder, trial, f"out of memory: {_first_line(error)}; try a smaller training.batch_size or image size")
+        _fail(folder, trial, _out_of_memory(error))
     except Exception as error:  # whatever ends one trial must not end the suite
-        reason = "out of memory: " if "DefaultCPUAllocator: can't allocate memory" in str(error) else ""
-        _fail(folder, trial, f"{reason}{type(error).__name__}: {_first_line(error)}")
+        refused = "DefaultCPUAllocator: can't allocate memory" in str(error)
+        _fail(folder, trial, _out_of_memory(error) if refused else f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _out_of_memory(error: BaseException) -> str:
+    return (
+        f"out of memory: {_first_line(error) or type(error).__name__}; try training.accumulate=2 or more, "
+        "training.checkpointing=true, or a smaller image size"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +23,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import BadInput
+from benchmarks.pictures import unstacked
 
 RECORD_COLUMNS = [
     "method", "dataset", "seed", "case", "group", "class", "steps", "sampler", "sigma", "image_size",
     "dsc", "iou", "hd95", "assd", "seconds", "nfe", "eta", "ensemble", "empty", "trial",
+    "video", "time", "temporal_dsc", "temporal_dsc_label",
 ]  # fmt: skip
 RECORD_ORDER = ["dataset", "method", "seed", "sampler", "steps", "ensemble", "image_size", "sigma", "case", "class"]
 
@@ -118,23 +120,26 @@ class TrialView:
         path = self.path / "records" / f"{condition}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
-    def samples(self, steps: int, sigma: float) -> dict[str, np.ndarray] | None:
-        """Example cases at a condition: ids (n,), image uint8 (n, C, *S) as the method saw it, label and prediction
-        uint8 (n, *S); None where none are stored. `steps` is 0 for deterministic methods."""
+    def samples(self, steps: int, sigma: float) -> dict[str, Sequence[np.ndarray]] | None:
+        """Example cases at a condition: ids (n,), and n arrays of each part: image uint8 (C, h, w) as the method saw it,
+        label and prediction uint8 (h, w), of a volume one slice; None where none are stored. `steps` is 0 for
+        deterministic methods."""
         for path in sorted((self.path / "samples").glob("*.npz")):
             with np.load(path) as content:
                 if int(content["steps"]) == steps and abs(float(content["sigma"]) - sigma) < 1e-9:
-                    return {name: content[name] for name in ("ids", "image", "label", "prediction")}
+                    return unstacked(content)
         return None
 
 
 @dataclass
 class Results:
-    """Everything a report may use: the resolved suite, its trials, and their records in a fixed order."""
+    """Everything a report may use: the resolved suite, its trials, and their records in a fixed order; of a suite that
+    shows data instead of comparing methods, their overviews (benchmarks.overview)."""
 
     suite: dict
     trials: list[TrialView]
     records: pd.DataFrame
+    overviews: list = field(default_factory=list)
 
 
 class Store:
@@ -182,5 +187,5 @@ class Store:
             views.append(view)
             frames += [frame for frame in map(view.records, conditions) if frame is not None]
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
-        records = records.sort_values(RECORD_ORDER, kind="stable", ignore_index=True)[RECORD_COLUMNS]
+        records = records.reindex(columns=RECORD_COLUMNS).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return Results(suite, views, records)

@@ -17,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from benchmarks.checkpointing import checkpoint_gradients
 from benchmarks.errors import BadInput, TrialFailed
 from benchmarks.metrics import pooled_dsc
 from benchmarks.seeding import generator_for, seed_for
@@ -107,8 +108,10 @@ def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int) -> tup
     """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step."""
     images, labels = [], []
     for place, index in enumerate(indices):
-        random = np.random.default_rng(seed_for("augment", data.name, data.ids[index], seed, step, place))
-        image, label = augment(np.array(data.images[index]), np.array(data.labels[index]), data.augmentation, random)
+        which = (data.name, data.ids[index], seed, step, place)
+        image, label = data.training_case(index, np.random.default_rng(seed_for("crop", *which)))
+        random = np.random.default_rng(seed_for("augment", *which))
+        image, label = augment(np.array(image), np.array(label), data.augmentation, random)
         images.append(torch.from_numpy(np.ascontiguousarray(image)))
         labels.append(torch.from_numpy(np.ascontiguousarray(label)).long())
     return torch.stack(images), torch.stack(labels)
@@ -119,7 +122,7 @@ def training_images(data: Prepared, batch_size: int, fabric: Fabric) -> Iterator
     cases = data.split["train"]
     for start in range(0, len(cases), batch_size):
         indices = cases[start : start + batch_size]
-        image, label = (torch.from_numpy(np.array(array[indices])) for array in (data.images, data.labels))
+        image, label = map(torch.from_numpy, data.batch(indices))
         yield fabric.to_device(image), fabric.to_device(label.long())
 
 
@@ -132,8 +135,8 @@ def validate(model: Segmenter, stage: str, data: Prepared, settings: dict, seed:
     model.eval()
     for start in range(0, len(cases), settings["batch_size"]):
         batch = cases[start : start + settings["batch_size"]]
-        image = torch.from_numpy(np.array(data.images[batch])).to(device)
-        label = torch.from_numpy(np.array(data.labels[batch])).long().to(device)
+        image, label = map(torch.from_numpy, data.batch(batch))
+        image, label = image.to(device), label.long().to(device)
         ceiling = model.reconstruct(label)
         predictions = {} if ceiling is None else {"dsc_ceiling": ceiling}
         if stage == model.stages[-1]:
@@ -168,6 +171,8 @@ def train(
     if saved:
         progress = Progress(**saved["progress"])
         model.load_state_dict(saved["model"])
+    if settings.get("checkpointing"):
+        checkpoint_gradients(model)
     wrapped = fabric.setup_module(model)
     wrapped.mark_forward_method("loss")
     for number, stage in enumerate(model.stages):
@@ -223,20 +228,14 @@ def _train_stage(
         image, label = load_batch(data, indices, seed, step)
         where = (model.__class__.__name__, data.name, seed, stage, step)
         torch.manual_seed(seed_for("dropout", *where))
-        losses = wrapped.loss(fabric.to_device(image), fabric.to_device(label), stage, generator_for("loss", *where))
-        total = losses["total"]
-        if not torch.isfinite(total):
-            raise TrialFailed(
-                f"the loss became {total.item()} at step {step} of stage {stage}; try a lower learning rate", False
-            )
         optimizer.zero_grad(set_to_none=True)
-        fabric.backward(total)
+        losses = _backward(wrapped, fabric, image, label, stage, where, settings.get("accumulate", 1))
         optimizer.step()
         average.update(step)
         progress.step += 1
         count += 1
         for metric, value in losses.items():
-            sums[metric] = sums.get(metric, 0.0) + value.item()
+            sums[metric] = sums.get(metric, 0.0) + value
         last = progress.step == steps if steps else (time.perf_counter() - started) >= seconds
         if progress.step % log_every and not last:
             continue
@@ -261,6 +260,26 @@ def _train_stage(
         if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and not last:
             _save_checkpoint(checkpoint, progress, model, optimizer, average)
             saved_at = time.perf_counter()
+
+
+def _backward(wrapped, fabric, image: Tensor, label: Tensor, stage: str, where: tuple, parts: int) -> dict[str, float]:
+    """Losses of a batch, its gradients left in the parameters; taken through the network in `parts` one after another,
+    each weighted by its share of the images. Raises TrialFailed for a loss that is not finite."""
+    means: dict[str, float] = {}
+    for number, (x, y) in enumerate(zip(image.chunk(parts), label.chunk(parts), strict=True)):
+        generator = generator_for("loss", *where, *([number] if number else []))
+        losses = wrapped.loss(fabric.to_device(x), fabric.to_device(y), stage, generator)
+        share = len(x) / len(image)
+        if not torch.isfinite(losses["total"]):
+            raise TrialFailed(
+                f"the loss became {losses['total'].item()} at step {where[-1]} of stage {stage}; "
+                "try a lower learning rate",
+                False,
+            )
+        fabric.backward(losses["total"] if share == 1 else losses["total"] * share)
+        for metric, value in losses.items():
+            means[metric] = means.get(metric, 0.0) + share * value.item()
+    return means
 
 
 def _save_checkpoint(path: Path, progress: Progress, model, optimizer, average: MovingAverage) -> None:

@@ -60,11 +60,13 @@ class Segmenter(nn.Module):
     stages:     names of the training stages, in order.
     generative: True when `segment` samples, so that steps, sampler and seeds mean something.
     ema_decay:  decay of the exponential moving average kept by the runner; 0 keeps none.
+    any_size:   True when `segment` takes images of any size and does the padding or windowing itself.
     """
 
     stages: tuple[str, ...] = ("train",)
     generative: bool = False
     ema_decay: float = 0.0
+    any_size: bool = False
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:

@@ -24,7 +24,6 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
     case = _typical_case(curves, stored)
     images: list[np.ndarray | None] = [None] * len(sigmas)
     rows: dict[str, list[tuple | None]] = {names[curve.variant]: [None] * len(sigmas) for curve in curves}
-    where = None
     for curve in curves:
         for column, sigma in enumerate(sigmas):
             samples = stored.get((curve.variant, sigma))
@@ -32,14 +31,12 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
             if not len(index):
                 continue
             image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
-            where = figure_samples.plane(label) if where is None else where
-            images[column] = figure_samples.cut(image, where, leading=1)
-            label, prediction = figure_samples.cut(label, where), figure_samples.cut(prediction, where)
+            images[column] = image
             rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
     dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
     columns = [f"σ = {sigma:g}" for sigma in sigmas]
     style.save(figure_samples.draw(columns, images, rows, list(curves[0].classes)), folder, name)
-    plane = f", slice {where[1]} along axis {where[0]}" if where else ""
+    plane = ", the slice with the largest foreground" if _volumes(results, dataset) else ""
     caption = (
         f"{dataset}, test case `{case}`{plane}: what the methods were given and what they made of it. Of the stored "
         f"examples it is the one whose DSC without noise is the middle one for {names[next(iter(stored))[0]]}. "
@@ -57,7 +54,6 @@ def gallery(
         return None
     cases = list(dict.fromkeys(name for samples in stored.values() for name in samples["ids"].astype(str)))
     images: list[np.ndarray | None] = [None] * len(cases)
-    planes: dict[str, tuple] = {}
     rows: dict[str, list[tuple | None]] = {names[curve.variant]: [None] * len(cases) for curve in curves}
     for curve in curves:
         samples = stored.get((curve.variant, sigma))
@@ -66,9 +62,7 @@ def gallery(
             if not len(index):
                 continue
             image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
-            where = planes.setdefault(case, figure_samples.plane(label))
-            images[column] = figure_samples.cut(image, where, leading=1)
-            label, prediction = figure_samples.cut(label, where), figure_samples.cut(prediction, where)
+            images[column] = image
             rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
     dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
     style.save(figure_samples.draw(cases, images, rows, list(curves[0].classes)), folder, name)
@@ -76,9 +70,13 @@ def gallery(
         f"{dataset}: {words.plural(len(cases), 'test case')}, evenly spread over the test set, and what the methods "
         "made of them. Dark red: missed, light red: added; the number is the DSC of the case, classes pooled."
     )
-    if any(planes.values()):
+    if _volumes(results, dataset):
         caption += " Of each volume the slice with the largest foreground is shown."
     return Figure(name, caption, f"Example segmentations of {words.listing(cases)} on {dataset}, a row per method.")
+
+
+def _volumes(results: Results, dataset: str) -> bool:
+    return any(trial.config["dataset"]["spatial_dims"] == 3 for trial in of_dataset(results, dataset))
 
 
 def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:

@@ -30,7 +30,8 @@ def draw(
     columns: titles, one per sigma; images: (C, h, w) uint8, or None where nothing is stored; rows: name -> per column
     (label (h, w), prediction (h, w), text printed into the picture), or None.
     """
-    shape = next(image.shape[1:] for image in images if image is not None)
+    # Slices of volumes differ in size; each keeps its proportions within a cell as tall and wide as the largest needs.
+    shape = np.max([image.shape[1:] for image in images if image is not None], axis=0)
     left, right, gap = 1.25, 0.05, 0.05
     width = (WIDTH - left - right - gap * (len(columns) - 1)) / len(columns)
     width = min(width, 1.9 if len(rows) < 8 else 1.15)
@@ -56,7 +57,7 @@ def draw(
             if cell is None:
                 ax.text(0.5, 0.5, "not stored", ha="center", va="center", fontsize=8, color="#777777")
             elif row == 0:
-                ax.imshow(_rgb(cell), interpolation="nearest", aspect="auto")
+                ax.imshow(_rgb(cell), interpolation="nearest", aspect="equal")
             else:
                 _prediction(ax, images[column], *cell)
     figure.legend(
@@ -87,28 +88,10 @@ def overlay(image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> np.
     return picture
 
 
-def plane(volume_label: np.ndarray) -> tuple:
-    """Index of the 2D slice that shows most of a label: () for 2D, else (axis, position) of a 3D label."""
-    if volume_label.ndim == 2:
-        return ()
-    best = None
-    for axis in range(3):
-        areas = (volume_label > 0).sum(axis=tuple(other for other in range(3) if other != axis))
-        position = int(areas.argmax()) if areas.any() else volume_label.shape[axis] // 2
-        if best is None or areas.max() > best[0]:
-            best = (areas.max(), axis, position)
-    return best[1:]
-
-
-def cut(array: np.ndarray, where: tuple, leading: int = 0) -> np.ndarray:
-    """The slice `where` (from `plane`) of an array with `leading` axes before the spatial ones."""
-    return array if not where else np.take(array, where[1], axis=where[0] + leading)
-
-
 def _prediction(ax, image, label, prediction, text) -> None:
     if image is None:
         image = np.full((1, *label.shape), 128, dtype=np.uint8)
-    ax.imshow(overlay(image, label, prediction), interpolation="nearest", aspect="auto")
+    ax.imshow(overlay(image, label, prediction), interpolation="nearest", aspect="equal")
     for k in np.unique(label):
         if k > 0 and (label != k).any():
             ax.contour(label == k, levels=[0.5], colors=OUTLINE, linewidths=0.7)

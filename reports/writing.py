@@ -56,7 +56,12 @@ def _builder(suite: str) -> Callable[[Results, Path], Document]:
         from reports.accuracy import build
 
         return build
-    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: accuracy, noise_robustness.")
+    if suite == "data_overview":
+        from reports.data_overview import build
+
+        return build
+    known = "accuracy, data_overview, noise_robustness"
+    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: {known}.")
 
 
 def _put(drawn: Path, folder: Path) -> None:

@@ -46,7 +46,7 @@ def failing_once(monkeypatch, name: str, error: Exception) -> None:
         (MemoryError(), "out of memory"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9e9 bytes"),
-            "out of memory: RuntimeError",
+            "out of memory: DefaultCPUAllocator",
         ),
         (OSError("images.npy: truncated"), r"OSError: images.npy: truncated"),
     ],

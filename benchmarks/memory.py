@@ -1,0 +1,131 @@
+"""Whether a training fits into memory, estimated before it starts from a small part of it."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import torch
+
+from benchmarks import measure, plan
+from benchmarks.checkpointing import checkpoint_gradients
+from benchmarks.errors import BadInput
+from benchmarks.seeding import generator_for
+from benchmarks.store import read_json, write_json
+from methods.base import Segmenter
+
+ASKED_FROM = 2**20
+"""Voxels of a training batch below which nothing is estimated: such trainings take a few GiB at most."""
+GIB = 2**30
+
+
+def reason_against(config: dict, cache: Path, device: torch.device) -> str | None:
+    """Why a trial (its config) will not fit into the memory of `device`, in words for the report; None if it will.
+
+    The estimate is kept in `cache`, since it takes a training step of a small image. Trainings on small images are not
+    asked. Raises BadInput naming a kept estimate that cannot be read.
+    """
+    if _voxels(config["dataset"]["image_size"]) * config["training"]["batch_size"] < ASKED_FROM:
+        return None
+    asked = [config["method"], config["dataset"]["image_size"], config["dataset"]["channels"],
+             len(config["dataset"]["class_names"]), config["training"], config["code"], device.type]  # fmt: skip
+    path = cache / "memory" / f"{plan.digest(asked)}.json"
+    kept = read_json(path)
+    if kept is None:
+        kept = {"bytes": training_bytes(config, device)}
+        write_json(path, kept)
+    return shortage(kept["bytes"], available(device))
+
+
+def shortage(needed: float, there: float) -> str | None:
+    """The row's text where `needed` bytes are more than `there`, else None."""
+    if needed <= there:
+        return None
+    return f"out of memory: needs about {needed / GIB:.3g} GiB, {there / GIB:.3g} GiB available"
+
+
+def available(device: torch.device) -> int:
+    """Bytes that may still be allocated on `device`; on a CPU also within the limit of a container (cgroup v2)."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
+        return min(free, int(limit) - int(used))
+    except (OSError, ValueError):  # no such files, or "max": no limit
+        return free
+
+
+def training_bytes(config: dict, device: torch.device) -> float:
+    """Peak memory of training a trial, in bytes: activations of the smallest image that the method takes, scaled by the
+    number of voxels, and what every parameter needs at full size.
+
+    Of each parameter there are the weight, its gradient, the optimiser's state, the moving average and the best
+    weights so far. Activations of attention over all voxels grow faster than this; the methods here attend on coarse
+    grids or in windows.
+    """
+    full = plan.build(config)
+    settings, size = config["training"], config["dataset"]["image_size"]
+    parameters = sum(p.numel() * p.element_size() for p in full.parameters())
+    fixed = sum(t.numel() * t.element_size() for t in full.state_dict().values())
+    averaged = parameters if full.ema_decay else 0
+    del full
+    images = -(-settings["batch_size"] // settings.get("accumulate", 1))
+    for small in _smaller(size):
+        try:
+            model = plan.build(with_size(config, small)).to(device)
+        except BadInput:
+            continue
+        if settings.get("checkpointing"):
+            checkpoint_gradients(model)
+        activations, states = _step(model, config, small, device)
+        activations *= images * _voxels(size) / _voxels(small)
+        best = fixed if device.type == "cpu" else 0
+        return fixed + parameters * (1 + states) + averaged + best + activations
+    raise AssertionError("the full size itself is the last that is tried")
+
+
+def _smaller(size: list[int]) -> Iterator[list[int]]:
+    """Images of the same proportions, the smallest first, the full size last."""
+    for divisor in (16, 8, 4, 2):
+        if all(side % divisor == 0 and side // divisor >= 8 for side in size):
+            yield [side // divisor for side in size]
+    yield list(size)
+
+
+def with_size(config: dict, size: list[int]) -> dict:
+    """A trial's config for another image size."""
+    return copy.deepcopy(config) | {"dataset": config["dataset"] | {"image_size": size}}
+
+
+def _step(model: Segmenter, config: dict, size: list[int], device: torch.device) -> tuple[float, float]:
+    """Of one training step with one image: bytes of activations at the peak, and the optimiser's numbers for each
+    parameter; the stage that takes most counts."""
+    dataset, random = config["dataset"], generator_for("memory")
+    image = torch.rand((1, dataset["channels"], *size), generator=random).to(device)
+    label = torch.randint(len(dataset["class_names"]) + 1, (1, *size), generator=random).to(device)
+    most = states = 0.0
+    for stage in model.train().stages:
+        optimizer = model.optimizer(stage, 0.0)
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+
+        def forward(stage=stage):
+            return model.loss(image, label, stage, generator_for("memory"))["total"]
+
+        # Of a large network on a small image the gradients fill up while the activations drain: the peak of both says
+        # too little about the activations, the forward pass alone about what its backward pass needs besides.
+        peaks = [measure.peak_memory(forward, device), measure.peak_memory(lambda: forward().backward(), device)]
+        gradients = sum(p.grad.numel() * p.grad.element_size() for p in trained if p.grad is not None)
+        most = max(most, peaks[0], peaks[1] - gradients)
+        optimizer.step()
+        held = sum(t.numel() for state in optimizer.state.values() for t in state.values() if torch.is_tensor(t))
+        states = max(states, held / max(1, sum(p.numel() for p in trained)))
+        optimizer.zero_grad(set_to_none=True)
+    return most, states
+
+
+def _voxels(size: list[int]) -> int:
+    product = 1
+    for side in size:
+        product *= side
+    return product
