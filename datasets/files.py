@@ -1,7 +1,9 @@
-"""Reading image and label files, with errors that name the file."""
+"""Reading 2D image and label files, with errors that name the file."""
 
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel
@@ -55,14 +57,21 @@ def load(path: Path, names: tuple[str, ...] = ()) -> tuple[np.ndarray, tuple[flo
     """One 2D picture as stored: array (H, W) or (H, W, channels) of its own type, and spacing in mm where known.
 
     names: keys looked for in an .npz file that holds more than one array.
-    Raises DataError when the file is missing, truncated, damaged or holds a volume.
+    Raises DataError when the file is missing, truncated, damaged or holds a volume (see datasets.volumes for those).
     """
-    try:
+    with reading(path):
         if ending(path) in NIFTI:
             return _nifti(path)
         if ending(path) == ".npz":
             return _npz(path, names), None
         return _picture(path), None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Within the block, whatever is wrong with the file becomes a DataError that names it."""
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(f"{path} does not exist. Restore the file or remove its partner.") from None
     except DataError:
@@ -78,8 +87,8 @@ def _picture(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         if getattr(picture, "n_frames", 1) > 1:
             raise DataError(
-                f"{path} holds {picture.n_frames} pages. Volumes are not supported here yet: "
-                "expected one 2D image a file, so split it into single images."
+                f"{path} holds {picture.n_frames} pages, expected one 2D image a file. "
+                "Split it into single images, or save a volume as NIfTI or npz."
             )
         return np.asarray(picture)
 
@@ -89,8 +98,8 @@ def _nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     shape = tuple(size for axis, size in enumerate(volume.shape) if axis < 2 or size != 1)
     if len(shape) != 2:
         raise DataError(
-            f"{path} is a volume of shape {volume.shape}. Volumes are not supported here yet: expected one 2D image "
-            "a file, so save the slices as single files."
+            f"{path} is a volume of shape {volume.shape}, expected a 2D image as the others are. "
+            "Save its slices as single files, or keep volumes in a folder of their own."
         )
     width, height = (float(size) for size in volume.header.get_zooms()[:2])
     # NIfTI stores x first; rows of an image are y, so that the picture stands upright.
@@ -99,21 +108,24 @@ def _nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
 
 def _npz(path: Path, names: tuple[str, ...]) -> np.ndarray:
     with np.load(path, allow_pickle=False) as arrays:
-        key = next((name for name in names if name in arrays), None)
-        if key is None and len(arrays.files) == 1:
-            key = arrays.files[0]
-        if key is None:
-            raise DataError(
-                f"{path} holds the arrays {sorted(arrays.files)}, expected one array or one named "
-                f"{' or '.join(names)}. Save it under that name."
-            )
-        array = arrays[key]
+        array = arrays[array_name(path, arrays.files, names)]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] > 4):
         raise DataError(
             f"{path} holds an array of shape {array.shape}, expected (H, W) or (H, W, channels) with at most "
-            "4 channels. Volumes are not supported here yet."
+            "4 channels. Save its slices as single files, or keep volumes in a folder of their own."
         )
     return array
+
+
+def array_name(path: Path, stored: Sequence[str], names: Sequence[str]) -> str:
+    """Which of the arrays stored in an .npz file is meant: one of `names`, or the only one. Raises DataError."""
+    found = [name for name in names if name in stored] or (stored if len(stored) == 1 else [])
+    if not found:
+        raise DataError(
+            f"{path} holds the arrays {sorted(stored)}, expected one array or one named "
+            f"{' or '.join(names)}. Save it under that name."
+        )
+    return found[0]
 
 
 def unit(array: np.ndarray, window: tuple[float, float] | None = None) -> np.ndarray:
@@ -158,6 +170,11 @@ def load_label(path: Path) -> np.ndarray:
                 "Convert the colours to values and save it as a grey PNG."
             )
         array = array[..., 0]
+    return whole_numbers(array, path)
+
+
+def whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
+    """The array as int64. Raises DataError naming the file where a value is no whole number."""
     if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
         if not np.all(np.isfinite(array)) or np.any(array != np.round(array)):
             raise DataError(f"{path} holds values that are no whole numbers, expected a class value per pixel.")

@@ -1,7 +1,5 @@
 """A user's own images and masks, from two folders."""
 
-import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -10,24 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from datasets.base import SPLITS, Augmentation, Case, DataError, Entry, Source
+from datasets.base import Augmentation, Case, DataError, Entry, Source
 from datasets.files import channels_first, ending, listing, load, load_label, stem, unit
-from datasets.splits import by_fraction
+from datasets.splits import by_fraction, read_split
+from datasets.volumes import Scaling, load_pair, spatial_axes
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in luminance (ITU-R BT.601)."""
 
 
 class Folder(Source):
-    """2D images (PNG, TIFF, BMP, JPEG, npz, NIfTI) with masks of the same name, optionally with a suffix.
+    """Images (PNG, TIFF, BMP, JPEG, npz, NIfTI) or volumes (NIfTI, npz) with masks of the same name or with a suffix.
 
+    The first image decides whether all are 2D images or volumes, and `image_size` must have as many entries.
     Without `classes` there is one class, "foreground": every pixel above 0 in masks of {0, 1} or {0, 255}. With it,
     the classes are its keys and a mask value named nowhere is refused.
     """
 
     name = "folder"
-    title = "Your own images and masks, 2D (set dataset.folder.images and dataset.folder.masks)"
-    spatial_dims = 2
+    title = "Your own images and masks, 2D or 3D (set dataset.folder.images and dataset.folder.masks)"
 
     def __init__(
         self,
@@ -45,9 +44,10 @@ class Folder(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
+        fit: str = "resize",
     ):
         """Settings as explained in conf/dataset/folder.yaml. Raises DataError on those that cannot be used."""
-        super().__init__(limit, augmentation, name)
+        super().__init__(limit, augmentation, name, fit)
         key = self._key
         for setting, value in (("images", images), ("masks", masks)):
             if value is None:
@@ -65,9 +65,7 @@ class Folder(Source):
         if channels not in (None, 1, 3):
             raise DataError(f"{key('channels')} is {channels}, expected 1 (grey), 3 (colour) or null (automatic).")
         self._channels = channels
-        if window is not None and (len(window) != 2 or not window[0] < window[1]):
-            raise DataError(f"{key('window')} is {list(window)}, expected [low, high] or null.")
-        self.window = tuple(float(value) for value in window) if window is not None else None
+        self.scaling = Scaling.of(self.name, window)
         try:
             self.group = re.compile(group) if group else None
         except re.error as error:
@@ -80,14 +78,21 @@ class Folder(Source):
         return f"dataset.{self.name}.{setting}"
 
     @cached_property
+    def spatial_dims(self) -> int:
+        """2 or 3, as the first image has. Raises DataError when that cannot be read."""
+        return spatial_axes(self.entries()[0].files[0])
+
+    @cached_property
     def channels(self) -> int:
         """1 or 3: as set, else as in the first image. Raises DataError when that cannot be read."""
-        if self._channels is not None:
-            return self._channels
+        if self.spatial_dims == 3 and self._channels == 3:
+            raise DataError(f"{self._key('channels')} is 3, expected 1 or null: the images are volumes.")
+        if self.spatial_dims == 3 or self._channels is not None:
+            return self._channels or 1
         return 3 if len(channels_first(load(self.entries()[0].files[0], ("image",))[0])) == 3 else 1
 
     def settings(self) -> Mapping[str, Any]:
-        return {"classes": self.values, "background": self.background, "window": self.window}
+        return {"classes": self.values, "background": self.background, "window": self.scaling.window}
 
     def entries(self) -> list[Entry]:
         """All images with their masks. Raises DataError when a folder, a mask, a group or a split is missing."""
@@ -144,7 +149,7 @@ class Folder(Source):
         if self.split is None:
             of_group = by_fraction(groups.values(), self.fractions, self.seed)
             return {key: of_group[group] for key, group in groups.items()}
-        splits = _read_split(self.split, self._key("split"))
+        splits = read_split(self.split, self._key("split"))
         absent, extra = sorted(set(groups) - set(splits)), sorted(set(splits) - set(groups))
         if absent or extra:
             raise DataError(
@@ -154,9 +159,15 @@ class Folder(Source):
         return splits
 
     def read(self, entry: Entry) -> Case:
-        """Image (1 or 3, H, W), label by `classes`, spacing of NIfTI in mm. Raises DataError naming the file."""
+        """Image (1 or 3, H, W) or (1, X, Y, Z), label by `classes`, spacing in mm where the file has one.
+
+        Raises DataError naming the file.
+        """
+        if self.spatial_dims == 3:
+            image, stored, spacing = load_pair(*entry.files, self.scaling)
+            return Case(entry.id, entry.group, image, self._label(stored, entry.files[1]), spacing)
         array, spacing = load(entry.files[0], ("image",))
-        image = unit(channels_first(array), self.window)
+        image = unit(channels_first(array), self.scaling.window)
         if len(image) == 1 and self.channels == 3:
             image = np.repeat(image, 3, axis=0)
         elif len(image) == 3 and self._channels == 1:
@@ -166,10 +177,10 @@ class Folder(Source):
                 f"{entry.files[0]} has {len(image)} channel(s), expected {self.channels} as in the first image. "
                 f"Set {self._key('channels')} to 1 or 3 to convert all images."
             )
-        return Case(entry.id, entry.group, image, self._label(entry.files[1]), spacing)
+        label = self._label(load_label(entry.files[1]), entry.files[1])
+        return Case(entry.id, entry.group, image, label, spacing)
 
-    def _label(self, path: Path) -> np.ndarray:
-        stored = load_label(path)
+    def _label(self, stored: np.ndarray, path: Path) -> np.ndarray:
         if stored.size and (stored.min() < 0 or stored.max() > 255):
             values = set(np.unique(stored).tolist())
         else:
@@ -197,27 +208,3 @@ class Folder(Source):
 
 def _as_list(value: int | Sequence[int]) -> list[int]:
     return [value] if isinstance(value, int) else [int(one) for one in value]
-
-
-def _read_split(path: Path, key: str) -> dict[str, str]:
-    """Id -> split from CSV with columns id and split, or JSON {split: [ids]} or {id: split}. Raises DataError."""
-    shape = 'Expected CSV with the columns id and split, or JSON like {"train": ["a"], "val": ["b"], "test": ["c"]}.'
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            content = json.loads(text)
-            nested = all(isinstance(value, list) for value in content.values())
-            pairs = [(i, s) for s, ids in content.items() for i in ids] if nested else list(content.items())
-        else:
-            pairs = [(row["id"], row["split"]) for row in csv.DictReader(text.splitlines())]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}. {shape} Check {key}.") from error
-    except (ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} is not a split file ({type(error).__name__}: {error}). {shape}") from error
-    splits: dict[str, str] = {}
-    for name, split in pairs:
-        if split not in SPLITS:
-            raise DataError(f"{path} puts {name!r} in {split!r}, expected one of {', '.join(SPLITS)}. Correct it.")
-        if splits.setdefault(str(name), split) != split:
-            raise DataError(f"{path} puts {name!r} in both {splits[str(name)]} and {split}. Expected one: correct it.")
-    return splits

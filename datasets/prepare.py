@@ -51,7 +51,8 @@ def check_size(source: Source, image_size: Sequence[int]) -> tuple[int, ...]:
         example = {2: "[64,64]", 3: "[64,64,64]"}[source.spatial_dims]
         raise DataError(
             f"dataset.{source.name}.image_size is {list(size)} and the images have {source.spatial_dims} spatial axes, "
-            f"expected {source.spatial_dims} numbers above 0: set dataset.{source.name}.image_size={example}."
+            f"expected {source.spatial_dims} numbers above 0: set dataset.{source.name}.image_size.PROFILE={example}, "
+            "with the name of the profile in use, such as quick."
         )
     return size
 

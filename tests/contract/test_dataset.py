@@ -18,6 +18,7 @@ def differences(a, b):
         "image": a.image.dtype == b.image.dtype and np.array_equal(a.image, b.image),
         "label": a.label.dtype == b.label.dtype and np.array_equal(a.label, b.label),
         "spacing": a.spacing == b.spacing,
+        "place in a video": (a.video, a.time) == (b.video, b.time),
     }
     return [name for name, equal in same.items() if not equal]
 
@@ -28,6 +29,9 @@ def subject(dataset):
     if dataset.absent:
         pytest.skip(dataset.absent)
     source = dataset.build()
+    folder = getattr(source, "folder", None)
+    if folder is not None and not folder.is_dir():
+        pytest.skip(f"{folder}: not there")
     entries = source.entries()
     few = [entry for split in SPLITS for entry in [e for e in source.selected() if e.split == split][:3]]
     return SimpleNamespace(source=source, entries=entries, few=few, cases=[source.read(entry) for entry in few])
@@ -41,6 +45,7 @@ def test_it_is_a_source_that_introduces_itself(dataset, subject):
     assert len(set(source.class_names)) == len(source.class_names) >= 1
     assert "all" not in source.class_names, "the records use this name for all classes together"
     assert source.spatial_dims in (2, 3)
+    assert source.fit == "resize" or (source.fit == "pad" and source.spatial_dims == 3)
     assert source.channels >= 1
 
 
@@ -92,6 +97,18 @@ def test_spacing_is_positive_along_every_axis_or_unknown(subject):
 def test_a_case_belongs_to_its_entry(subject):
     for entry, case in zip(subject.few, subject.cases, strict=True):
         assert (case.id, case.group) == (entry.id, entry.group)
+        assert (case.video, case.time) == (entry.video, entry.time)
+
+
+def test_frames_of_a_video_have_one_patient_and_each_its_own_time(subject):
+    videos = {}
+    for entry in subject.entries:
+        assert (entry.video is None) == (entry.time is None)
+        if entry.video is not None:
+            videos.setdefault(entry.video, []).append(entry)
+    for frames in videos.values():
+        assert len({entry.group for entry in frames}) == 1
+        assert len({entry.time for entry in frames}) == len(frames)
 
 
 def test_cases_differ_from_each_other(subject):
@@ -128,6 +145,11 @@ def test_cases_can_be_resized_for_the_methods(subject):
     assert case.label.shape == size
     assert 0 <= case.image.min() <= case.image.max() <= 1
     assert case.label.max() <= len(subject.source.class_names)
+
+
+def test_volumes_are_more_than_one_voxel_thick(subject):
+    if subject.source.spatial_dims == 3:
+        assert all(min(case.label.shape) > 1 for case in subject.cases)
 
 
 def test_the_augmentation_fits_the_image(subject):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,6 +22,41 @@ def picture(path: Path, array: np.ndarray) -> Path:
 def save():
     """save(path, array) writes a picture, making its folder."""
     return picture
+
+
+def nifti(path: Path, array: np.ndarray, spacing=(1.0, 1.0, 1.0), offset=(0.0, 0.0, 0.0)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = offset
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+    return path
+
+
+@pytest.fixture
+def save_nifti():
+    """save_nifti(path, array, spacing=, offset=) writes a NIfTI file, making its folder."""
+    return nifti
+
+
+@pytest.fixture
+def volumes(tmp_path: Path):
+    """volumes(names, image, label) writes volumes with their labels 1 and 2 in three places into two folders.
+
+    Shapes differ from case to case; image and label tell where these folders are and how a file is called.
+    """
+
+    def write(names, image="images/{}.nii.gz", label="masks/{}.nii.gz", spacing=(0.5, 1.0, 2.0)):
+        random = np.random.default_rng(0)
+        for number, name in enumerate(names):
+            shape = (8 + number % 3, 9, 7 + number % 2)
+            mask = np.zeros(shape, np.uint8)
+            mask[2:5, 3:6, 2:5], mask[5:7, 3:6, 2:5] = 1, 2
+            voxels = (mask * 200 + random.normal(100, 20, shape)).astype(np.int16)
+            nifti(tmp_path / image.format(name), voxels, spacing)
+            nifti(tmp_path / label.format(name), mask, spacing)
+        return tmp_path
+
+    return write
 
 
 @pytest.fixture
