@@ -1,8 +1,10 @@
 """Tasks of the Medical Segmentation Decathlon (Antonelli et al. 2022, Nature Communications 13, 4128)."""
 
 import json
+import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -143,11 +145,12 @@ def fetch(task: str, root: Path, name: str = "decathlon") -> None:
         )
     address, before = DecathlonDataset.resource[task], socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
+    logging.getLogger("monai.apps").setLevel(logging.CRITICAL)  # it would say the same in its own words
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".downloading-") as place:
             archive = Path(place, f"{task}.tar")
-            download_url(address, archive, DecathlonDataset.md5[task], "md5")
+            download_url(address, archive, DecathlonDataset.md5[task], "md5", progress=sys.stderr.isatty())
             extractall(archive, place)
             os.replace(Path(place, task), root / task)
     except Exception as error:  # those of network, disk, checksum and archive have nothing in common

@@ -30,9 +30,10 @@ class Phantom(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
+        fit: str = "resize",
     ):
         """cases: number of subjects in each split; size: pixels along each side; frames: images of each subject."""
-        super().__init__(limit, augmentation, name)
+        super().__init__(limit, augmentation, name, fit)
         self.cases = {split: int(cases.get(split, 0)) for split in SPLITS}
         if set(cases) - set(SPLITS) or min(self.cases.values()) < 1:
             raise DataError(
@@ -48,7 +49,9 @@ class Phantom(Source):
     def draw(
         self, subject: np.random.Generator, frame: np.random.Generator, time: float
     ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
-        """One image float32 (C, size, size) in [0, 1], its label int64 (size, size) and the spacing in mm or None.
+        """One image float32 (C, *spatial) in [0, 1], its label int64 (*spatial) and the spacing in mm or None.
+
+        Each spatial axis is `size` long.
 
         subject: the same stream of random numbers for all frames of a subject; frame: another one for each frame;
         time: the place of the frame among those of its subject, from 0 to 1 (exclusive).
@@ -81,17 +84,24 @@ class Phantom(Source):
         return json.dumps(settings).encode()
 
 
-def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows y and columns x of the pixel centres, each (size, size), in units of the side length."""
+def grid(size: int, axes: int = 2) -> tuple[np.ndarray, ...]:
+    """Coordinates of the pixel centres along each of the axes (rows y, then columns x in 2D), (size, ..., size) each.
+
+    In units of the side length, from 0 to 1.
+    """
     centres = (np.arange(size, dtype=np.float32) + 0.5) / size
-    return np.meshgrid(centres, centres, indexing="ij")
+    return np.meshgrid(*[centres] * axes, indexing="ij")
 
 
-def noise(generator: np.random.Generator, size: int, features: int) -> np.ndarray:
-    """A smooth random field (size, size), mean 0 and variance about 1, with `features` bumps along each side."""
+def noise(generator: np.random.Generator, size: int, features: int, axes: int = 2) -> np.ndarray:
+    """A smooth random field (size, ..., size), mean 0 and variance about 1, with `features` bumps along each side."""
     weights = _spline_weights(size, features)
-    lattice = generator.standard_normal((features + 3, features + 3)).astype(np.float32)
-    return 2.1 * (weights @ lattice @ weights.T)
+    field = generator.standard_normal((features + 3,) * axes).astype(np.float32)
+    if axes == 2:
+        return 2.1 * (weights @ field @ weights.T)
+    for _ in range(axes):  # each round interpolates along the first axis and moves it to the end
+        field = np.tensordot(field, weights, (0, 1))
+    return 2.1 ** (axes / 2) * field
 
 
 @lru_cache

@@ -23,18 +23,25 @@ def differences(a, b):
     return [name for name, equal in same.items() if not equal]
 
 
+SUBJECTS: dict[str, SimpleNamespace] = {}
+"""By name: pytest takes each test's parameter for another one and would read all cases again for each."""
+
+
 @pytest.fixture(scope="module")
 def subject(dataset):
-    """The source, all its entries, and up to three read cases of each split."""
+    """The source, all its entries, and some read cases of each split: up to three images or two volumes."""
     if dataset.absent:
         pytest.skip(dataset.absent)
-    source = dataset.build()
-    folder = getattr(source, "folder", None)
-    if folder is not None and not folder.is_dir():
-        pytest.skip(f"{folder}: not there")
-    entries = source.entries()
-    few = [entry for split in SPLITS for entry in [e for e in source.selected() if e.split == split][:3]]
-    return SimpleNamespace(source=source, entries=entries, few=few, cases=[source.read(entry) for entry in few])
+    if dataset.name not in SUBJECTS:
+        source = dataset.build()
+        folder = getattr(source, "folder", None)
+        if folder is not None and not folder.is_dir():
+            pytest.skip(f"{folder}: not there")
+        entries, chosen, most = source.entries(), source.selected(), 5 - source.spatial_dims
+        few = [entry for split in SPLITS for entry in [e for e in chosen if e.split == split][:most]]
+        cases = [source.read(entry) for entry in few]
+        SUBJECTS[dataset.name] = SimpleNamespace(source=source, entries=entries, few=few, cases=cases)
+    return SUBJECTS[dataset.name]
 
 
 def test_it_is_a_source_that_introduces_itself(dataset, subject):

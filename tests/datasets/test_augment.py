@@ -47,6 +47,15 @@ def test_volumes_turn_in_the_last_two_axes():
         assert {plane.sum() for plane in turned} == {plane.sum() for plane in label}
 
 
+def test_volumes_are_mirrored_along_each_of_their_axes():
+    volume = np.random.default_rng(1).random((1, 2, 3, 4), np.float32)
+    label = (volume[0] > 0.5).astype(np.uint8)
+    results = variants(Augmentation((0, 1, 2)), volume, label)
+    assert len({image.tobytes() for image, _ in results}) == 8
+    for image, mirrored in results:
+        np.testing.assert_array_equal(image[0] > 0.5, mirrored == 1)
+
+
 def test_intensity_stays_in_range_and_leaves_the_label():
     results = variants(Augmentation(intensity=0.3))
     assert all(image.min() >= 0 and image.max() <= 1 and image.dtype == np.float32 for image, _ in results)

@@ -133,16 +133,17 @@ def test_a_download_with_another_checksum_is_not_used(server, tmp_path, monkeypa
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_without_a_network_one_line_says_so(tmp_path, monkeypatch):
+def test_without_a_network_one_line_says_so(tmp_path, monkeypatch, capfd):
     def offline(*_, **__):
         raise URLError("Name or service not known")
 
-    monkeypatch.setattr(utils, "_download_with_progress", offline)
+    monkeypatch.setattr(utils, "urlretrieve", offline)
     with pytest.raises(
         DataError, match=r"could not be downloaded from http.*Name or service not known.*online"
     ) as error:
         Decathlon(tmp_path, TASK, download=True).entries()
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_task_without_an_address_is_refused(tmp_path):
