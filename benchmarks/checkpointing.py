@@ -37,7 +37,7 @@ def _elements(group: nn.Module) -> Iterator[nn.Module]:
     for element in group.children():
         if isinstance(element, LISTS):
             yield from _elements(element)
-        elif any(element.parameters()):
+        elif next(element.parameters(), None) is not None:
             yield element
 
 
@@ -58,10 +58,12 @@ class _Checkpointed:
 def _statistics_kept(block: nn.Module):
     """While a block is computed the second time, its batch normalisations do not count the batch again."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    kept = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, count in kept:
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)

@@ -16,6 +16,8 @@ from methods.base import Segmenter
 
 ASKED_FROM = 2**20
 """Voxels of a training batch below which nothing is estimated: such trainings take a few GiB at most."""
+TELLS = 4
+"""How many times the memory of the gradients the activations of an image must take for it to tell about larger ones."""
 GIB = 2**30
 
 
@@ -57,8 +59,8 @@ def available(device: torch.device) -> int:
 
 
 def training_bytes(config: dict, device: torch.device) -> float:
-    """Peak memory of training a trial, in bytes: activations of the smallest image that the method takes, scaled by the
-    number of voxels, and what every parameter needs at full size.
+    """Peak memory of training a trial, in bytes: activations for the smallest image that tells, scaled by the number of
+    voxels, and what every parameter needs at full size.
 
     Of each parameter there are the weight, its gradient, the optimiser's state, the moving average and the best
     weights so far. Activations of attention over all voxels grow faster than this; the methods here attend on coarse
@@ -74,12 +76,20 @@ def training_bytes(config: dict, device: torch.device) -> float:
     for small in _smaller(size):
         try:
             model = plan.build(with_size(config, small)).to(device)
-        except BadInput:
+            if settings.get("checkpointing"):
+                checkpoint_gradients(model)
+            one, gradients, states = _step(model, config, small, 1, device)
+            if one < TELLS * gradients and small != list(size):
+                continue
+            two = _step(model, config, small, 2, device)[0]
+        except (BadInput, ValueError):  # too small to be halved so often, or to be normalised over
+            if small == list(size):
+                raise
             continue
-        if settings.get("checkpointing"):
-            checkpoint_gradients(model)
-        activations, states = _step(model, config, small, device)
-        activations *= images * _voxels(size) / _voxels(small)
+        # What grows with the number of images is activations and grows with their size as well; the rest, such as
+        # rearranged weights, does not.
+        each = max(0.0, two - one)
+        activations = (one - each) + each * images * _voxels(size) / _voxels(small)
         best = fixed if device.type == "cpu" else 0
         return fixed + parameters * (1 + states) + averaged + best + activations
     raise AssertionError("the full size itself is the last that is tried")
@@ -98,13 +108,13 @@ def with_size(config: dict, size: list[int]) -> dict:
     return copy.deepcopy(config) | {"dataset": config["dataset"] | {"image_size": size}}
 
 
-def _step(model: Segmenter, config: dict, size: list[int], device: torch.device) -> tuple[float, float]:
-    """Of one training step with one image: bytes of activations at the peak, and the optimiser's numbers for each
+def _step(model: Segmenter, config: dict, size: list[int], images: int, device) -> tuple[float, float, float]:
+    """Of one training step: bytes of activations at the peak and of gradients, and the optimiser's numbers for each
     parameter; the stage that takes most counts."""
     dataset, random = config["dataset"], generator_for("memory")
-    image = torch.rand((1, dataset["channels"], *size), generator=random).to(device)
-    label = torch.randint(len(dataset["class_names"]) + 1, (1, *size), generator=random).to(device)
-    most = states = 0.0
+    image = torch.rand((images, dataset["channels"], *size), generator=random).to(device)
+    label = torch.randint(len(dataset["class_names"]) + 1, (images, *size), generator=random).to(device)
+    most = largest = states = 0.0
     for stage in model.train().stages:
         optimizer = model.optimizer(stage, 0.0)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
@@ -116,12 +126,12 @@ def _step(model: Segmenter, config: dict, size: list[int], device: torch.device)
         # too little about the activations, the forward pass alone about what its backward pass needs besides.
         peaks = [measure.peak_memory(forward, device), measure.peak_memory(lambda: forward().backward(), device)]
         gradients = sum(p.grad.numel() * p.grad.element_size() for p in trained if p.grad is not None)
-        most = max(most, peaks[0], peaks[1] - gradients)
+        most, largest = max(most, peaks[0], peaks[1] - gradients), max(largest, gradients)
         optimizer.step()
         held = sum(t.numel() for state in optimizer.state.values() for t in state.values() if torch.is_tensor(t))
         states = max(states, held / max(1, sum(p.numel() for p in trained)))
         optimizer.zero_grad(set_to_none=True)
-    return most, states
+    return most, largest, states
 
 
 def _voxels(size: list[int]) -> int:

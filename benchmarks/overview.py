@@ -1,4 +1,4 @@
-"""What a data set holds: a row per case with its size and how much of each class it has, and a few cases as they are."""
+"""What a data set holds: a row per case with its size and how much of each class it has, and a few whole cases."""
 
 import json
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ def picture(name: str, image: np.ndarray, label: np.ndarray, prediction: np.ndar
     label and prediction (*S)."""
     if image.shape[1:] != label.shape:
         mode = "bilinear" if label.ndim == 2 else "trilinear"
-        image = functional.interpolate(torch.from_numpy(image)[None], label.shape, mode=mode)[0].numpy()
+        image = functional.interpolate(torch.from_numpy(np.array(image))[None], label.shape, mode=mode)[0].numpy()
     where = plane(label)
     grey = (np.clip(cut(image, where), 0, 1) * 255).round().astype(np.uint8)
     return Picture(name, grey, cut(label, where).astype(np.uint8), cut(prediction, where).astype(np.uint8))

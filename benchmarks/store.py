@@ -121,7 +121,7 @@ class TrialView:
         return pd.read_parquet(path) if path.exists() else None
 
     def samples(self, steps: int, sigma: float) -> dict[str, Sequence[np.ndarray]] | None:
-        """Example cases at a condition: ids (n,), and n arrays of each part: image uint8 (C, h, w) as the method saw it,
+        """Example cases at a condition: ids (n,), and n arrays of each part: image uint8 (C, h, w) as the method saw,
         label and prediction uint8 (h, w), of a volume one slice; None where none are stored. `steps` is 0 for
         deterministic methods."""
         for path in sorted((self.path / "samples").glob("*.npz")):

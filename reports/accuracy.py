@@ -13,6 +13,7 @@ from reports import (
     sections,
     style,
     trials,
+    video,
     words,
 )
 from reports.cost import cost, cost_table
@@ -34,6 +35,8 @@ def build(results: Results, folder: Path) -> Document:
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
+        videos = [table for dataset in measured if (table := video.by_video(it, dataset)) is not None]
+        document.add(*([Heading("By video"), *videos] if videos else []))
         compared = score_tables.differences(it)
         document.add(*([Heading("Differences"), compared] if compared else []))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))

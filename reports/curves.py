@@ -39,6 +39,7 @@ class Curve:
 
     sigmas (S,) ascending; cases and groups (N,); scores[metric, class] (seeds, S, N), NaN where undefined or missing,
     with the metrics of the records and "both_empty": 1 where neither label nor prediction has any foreground.
+    videos (N,): the video each case is a frame of; None where no case is one.
     """
 
     dataset: str
@@ -49,6 +50,7 @@ class Curve:
     groups: np.ndarray
     classes: tuple[str, ...]
     scores: dict[tuple[str, str], np.ndarray]
+    videos: np.ndarray | None = None
 
     def by_seed(self, metric: str, name: str = POOLED) -> np.ndarray:
         """(seeds, S, N)."""
@@ -181,7 +183,7 @@ def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
     scores = {}
     for name in dict.fromkeys(part["class"]):
         chosen = (part["class"] == name).to_numpy()
-        for metric in ("dsc", "iou", "hd95", "assd"):
+        for metric in ("dsc", "iou", "hd95", "assd", "temporal_dsc", "temporal_dsc_label"):
             table = np.full((len(seeds), len(sigmas), len(cases)), np.nan)
             table[tuple(axis[chosen] for axis in position)] = part[metric].to_numpy(dtype=float)[chosen]
             scores[metric, name] = table
@@ -191,9 +193,10 @@ def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
     classes = [name for name in dict.fromkeys(part["class"]) if name != POOLED]
     named = next((t.config["dataset"].get("class_names") for t in results.trials
                   if t.config["dataset"]["name"] == dataset), None) or classes  # fmt: skip
+    videos = by_name["video"].to_numpy() if by_name["video"].notna().any() else None
     return Curve(
         dataset, variant, tuple(int(seed) for seed in seeds), sigmas, cases, groups,
-        tuple(sorted(classes, key=lambda name: named.index(name) if name in named else len(named))), scores,
+        tuple(sorted(classes, key=lambda name: named.index(name) if name in named else len(named))), scores, videos,
     )  # fmt: skip
 
 

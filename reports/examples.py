@@ -76,7 +76,7 @@ def gallery(
 
 
 def _volumes(results: Results, dataset: str) -> bool:
-    return any(trial.config["dataset"]["spatial_dims"] == 3 for trial in of_dataset(results, dataset))
+    return any(len(trial.config["dataset"]["image_size"]) == 3 for trial in of_dataset(results, dataset))
 
 
 def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import pictures
 from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results, TrialView
 
 TITLES = {"ldseg": "LDSeg", "resunet": "Res-UNet", "lsegdiff": "LSegDiff", "unet": "U-Net"}
@@ -28,9 +29,10 @@ class Fabricator:
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
         size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",),
-        records=True, classes=None,
+        records=True, classes=None, frames=None,
     ):  # fmt: skip
-        """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma."""
+        """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma; frames: so many
+        consecutive cases are the frames of one video, which is a patient."""
         classes = classes or CLASSES.get(dataset, ["object"])
         key = f"{dataset}-{method}-s{seed}-0123456789ab"
         path = self.runs / "trials" / key
@@ -98,12 +100,18 @@ class Fabricator:
                         scores.append((name, float(np.clip(dsc, 0, 1))))
                     scores.append(("all", float(np.mean([dsc for _, dsc in scores]))))
                     group = f"patient{case if patients is None else case % patients:03d}"
+                    temporal = {"video": None, "time": None, "temporal_dsc": np.nan, "temporal_dsc_label": np.nan}
+                    if frames:
+                        group = f"patient{case // frames:03d}"
+                        temporal |= {"video": group, "time": float(case % frames)}
+                        if case % frames:
+                            temporal |= {"temporal_dsc": 0.8 + 0.001 * case, "temporal_dsc_label": 0.9}
                     rows += [
                         {"trial": key, "method": method, "dataset": dataset, "seed": seed, "case": f"case{case:03d}",
                          "group": group, "class": name, "steps": k, "sampler": sampler, "eta": 0.0, "ensemble": 1,
                          "sigma": float(sigma), "image_size": "x".join(map(str, size)), "dsc": dsc,
                          "iou": dsc / (2 - dsc), "hd95": 30 * (1 - dsc), "assd": 8 * (1 - dsc), "empty": "",
-                         "seconds": 0.01, "nfe": max(1, k - 1)}
+                         "seconds": 0.01, "nfe": max(1, k - 1), **temporal}
                         for name, dsc in scores
                     ]  # fmt: skip
                 self.frames.append(pd.DataFrame(rows)[RECORD_COLUMNS])
@@ -136,12 +144,12 @@ class Fabricator:
     @staticmethod
     def _samples(path, dataset, method, steps, sigma, size, classes, count):
         (path / "samples").mkdir(exist_ok=True)
-        parts = [picture(dataset, case, sigma, size, classes, method) for case in range(count)]
-        image, label, prediction = (np.stack(part) for part in zip(*parts))
-        np.savez(
-            path / "samples" / f"sigma{sigma:g}-{steps}.npz", ids=np.array([f"case{k:03d}" for k in range(count)]),
-            image=image, label=label, prediction=prediction, steps=steps, sigma=float(sigma),
-        )  # fmt: skip
+        kept = []
+        for case in range(count):
+            image, label, prediction = picture(dataset, case, sigma, size, classes, method)
+            kept.append(pictures.picture(f"case{case:03d}", image, label, prediction))
+        content = pictures.stacked(kept) | {"steps": steps, "sigma": float(sigma)}
+        np.savez(path / "samples" / f"sigma{sigma:g}-{steps}.npz", **content)
 
 
 def picture(dataset, case, sigma, size, classes, method):
@@ -159,7 +167,7 @@ def picture(dataset, case, sigma, size, classes, method):
     shift = int(round(2 + FALL.get(method, 1.5) * sigma * 10))
     prediction = np.roll(label, shift, axis=-1)
     prediction[np.random.default_rng(case).random(size) < sigma * 0.15 * FALL.get(method, 1.5)] = 1
-    return (np.clip(image + noise, 0, 1) * 255).astype(np.uint8), label, prediction
+    return np.clip(image + noise, 0, 1), label, prediction
 
 
 def history(stages, rise, ceiling) -> pd.DataFrame:

@@ -26,17 +26,6 @@ def test_missed_is_dark_red_and_added_light_red():
     assert missed.mean() < 0.3 < 0.6 < added.mean()
 
 
-def test_a_volume_is_cut_where_most_of_the_label_is():
-    label = np.zeros((4, 6, 8), np.uint8)
-    label[2, 1:5, 1:7] = 1
-    assert figure_samples.plane(label) == (0, 2)
-    assert figure_samples.cut(label, (0, 2)).sum() == 24
-    image = np.zeros((3, 4, 6, 8))
-    assert figure_samples.cut(image, (0, 2), leading=1).shape == (3, 6, 8)
-    assert figure_samples.plane(np.zeros((4, 4))) == ()
-    assert figure_samples.plane(np.zeros((4, 6, 8))) == (0, 2)
-
-
 def test_no_two_methods_look_alike():
     looks = list(style.LOOKS.values()) + list(style.OTHERS)
     assert len({look.color for look in looks}) == len(looks)

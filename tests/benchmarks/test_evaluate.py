@@ -1,0 +1,118 @@
+"""Testing on volumes: their own grids, windows, and frames in the order of time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.evaluate import evaluate, on_grid
+from benchmarks.metrics import score
+from benchmarks.plan import Condition, Trial
+from benchmarks.store import TrialView
+from datasets.base import Augmentation
+from datasets.prepared import Prepared, Ragged
+from methods.base import Sampling, Segmenter
+
+SIZE = (8, 8, 8)
+
+
+class Bright(Segmenter):
+    """Foreground where the image is brighter than 1/2; what it was given is remembered."""
+
+    generative = True
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.draws = [], []
+
+    def segment(self, image, sampling, generators, callback=None, embedding=None):
+        self.seen.append(tuple(image.shape))
+        self.draws += [torch.rand((), generator=generator).item() for generator in generators]
+        foreground = (image[:, 0] > 0.5).float()
+        return torch.stack([1 - foreground, foreground], dim=1)
+
+
+def ragged(shapes, seed=0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Images that show their labels, blobs at random places."""
+    random = np.random.default_rng(seed)
+    labels = [np.zeros(shape, np.uint8) for shape in shapes]
+    for label in labels:
+        start = [int(random.integers(0, side - 2)) for side in label.shape]
+        label[tuple(slice(s, s + 3) for s in start)] = 1
+    return [0.2 + 0.6 * label[None].astype(np.float32) for label in labels], labels
+
+
+def prepared(images, labels, **more) -> Prepared:
+    count = len(labels)
+    if more.get("fit") == "pad":
+        images = Ragged(np.concatenate([image.ravel() for image in images]), [image.shape for image in images])
+        labels = Ragged(np.concatenate([label.ravel() for label in labels]), [label.shape for label in labels])
+    else:
+        images, labels = np.stack(images), np.stack(labels)
+    settings = {"spacing": [(1.0, 2.0, 0.5)] * count, "image_size": SIZE} | more
+    return Prepared(
+        name="blobs", class_names=["blob"], fingerprint="f", ids=[f"case{n}" for n in range(count)],
+        groups=[f"p{n}" for n in range(count)], split={"test": np.arange(count)}, images=images, labels=labels,
+        augmentation=Augmentation(), **settings,
+    )  # fmt: skip
+
+
+def outcome(model, data, folder: Path, sigma=0.0):
+    condition = Condition(sigma, Sampling(2), data.image_size, "none")
+    config = {"method": {"name": "bright"}, "dataset": {"name": data.name}, "seed": 0}
+    trial = Trial(config | {"training": {}, "code": "c"}, (condition,))
+    evaluate(trial, model, data, folder, torch.device("cpu"), lambda *_: None)
+    view = TrialView(folder, config)
+    return view.records(condition.key), view.samples(2, sigma)
+
+
+@pytest.mark.parametrize("shapes", [[(8, 8, 8)], [(5, 7, 6), (4, 8, 3)], [(19, 8, 13), (7, 25, 11)]])
+def test_a_volume_of_any_size_is_scored_on_its_own_grid(shapes, tmp_path):
+    images, labels = ragged(shapes)
+    model = Bright()
+    records, samples = outcome(model, prepared(images, labels, fit="pad"), tmp_path)
+    assert {shape[1:] for shape in model.seen} == {(1, *SIZE)}  # the method never sees another size
+    assert (records["dsc"] == 1).all() and (records["hd95"] == 0).all()
+    for label, shown, prediction in zip(labels, samples["label"], samples["prediction"], strict=True):
+        assert np.array_equal(shown, prediction) and shown.sum() == 9
+        assert sorted(shown.shape) in [sorted(np.delete(label.shape, axis)) for axis in range(3)]
+
+
+def test_a_resized_volume_is_scored_against_its_own_label_and_in_its_own_millimetres(tmp_path):
+    images, labels = ragged([SIZE])
+    own = np.zeros((16, 8, 4), np.uint8)
+    own[4:12, 2:6, 1:3] = 1
+    data = prepared(
+        images, labels, own=(Ragged(own.ravel(), [own.shape]), [(0.5, 2.0, 1.0)]), fit="resize"
+    )  # fmt: skip
+    records, samples = outcome(Bright(), data, tmp_path)
+    probability = torch.from_numpy(np.stack([1.0 - labels[0], labels[0]]).astype(np.float32))
+    expected = score(on_grid(probability, own.shape).argmax(0).numpy(), own, ["blob"], (0.5, 2.0, 1.0))
+    for row, wanted in zip(records.to_dict("records"), expected, strict=True):
+        assert {key: row[key] for key in wanted} == pytest.approx(wanted)
+    assert samples["label"][0].shape in [(8, 16), (4, 8), (4, 16)]
+
+
+def test_windows_of_one_case_draw_from_its_own_generator(tmp_path):
+    images, labels = ragged([(12, 8, 8), (12, 8, 8)])
+    first, second = Bright(), Bright()
+    outcome(first, prepared(images, labels, fit="pad"), tmp_path / "both")
+    outcome(second, prepared(images[:1], labels[:1], fit="pad"), tmp_path / "one")
+    assert first.draws[: len(second.draws)] == second.draws
+    assert len(set(first.draws)) == len(first.draws)
+
+
+def test_frames_are_tested_in_the_order_of_time(tmp_path):
+    labels = [np.zeros((8, 8), np.uint8) for _ in range(3)]
+    for place, label in zip((2, 0, 1), labels):
+        label[2:6, place : place + 4] = 1
+    images = [0.2 + 0.6 * label[None].astype(np.float32) for label in labels]
+    data = prepared(
+        images, labels, image_size=(8, 8), spacing=[None] * 3, videos=["v", "v", "v"], times=[2.0, 0.0, 1.0]
+    )
+    records, _ = outcome(Bright(), data, tmp_path)
+    found = records[records["class"] == "all"].set_index("case")
+    assert np.isnan(found.loc["case1", "temporal_dsc"])  # the first frame
+    assert found.loc["case2", "temporal_dsc"] == found.loc["case0", "temporal_dsc_label"] == 0.75
+    assert found["video"].tolist() == ["v"] * 3 and found.loc["case0", "time"] == 2
