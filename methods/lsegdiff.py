@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 from methods.base import Callback, Sampling, Segmenter
 from methods.blocks import morphology
+from methods.blocks.convolution import channels_last
+from methods.blocks.denoiser import Denoiser
 from methods.blocks.intensity import min_max
-from methods.blocks.latent import LAYOUTS, Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.blocks.normalisation import measured_statistics
 from methods.diffusion import sampler
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
-from methods.ldseg import DICE_WEIGHT, MEMORY_FORMAT, dice_loss
+from methods.ldseg import DICE_WEIGHT, dice_loss
 
 PARTS = {"autoencoder": ("label_encoder", "label_decoder"), "denoiser": ("image_encoder", "denoiser")}
 """Components trained in each stage."""
@@ -32,9 +34,10 @@ class LSegDiff(Segmenter):
     and denoiser are those of LDSeg but for a label encoder that ends in a mean and a log variance per latent voxel
     without layer norm, so that the two methods differ in how they are trained.
 
-    spatial_dims: 2; in_channels: of the image; classes: background included; image_size: one entry per axis, each a
-    multiple of 64 (size "paper") or 16 ("small", "tiny").
-    size: "paper" (1.76 M parameters), "small" (0.69 M), "tiny" (0.37 M).
+    spatial_dims: 2 or 3; in_channels: of the image; classes: background included; image_size: one entry per axis, each
+    a multiple of 64 (size "paper"), 16 ("tiny" and, in 2D, "small") or 8 ("small" in 3D); in 3D not all of them the
+    smallest.
+    size: "paper" (1.76 M parameters in 2D, 3.92 M in 3D), "small" (0.69 M, 0.80 M), "tiny" (0.37 M, 0.79 M).
     objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"); the squared errors differ by the
     signal-to-noise ratio alone. Near t = T, where only the image tells what the segmentation is, an error of eps_hat
     is one of x0_hat 640 times as large: "eps" did not learn four cases by heart in the 400 steps that "x0" needs.
@@ -65,21 +68,17 @@ class LSegDiff(Segmenter):
         reason = self.supports(spatial_dims, classes)
         if reason:
             raise ValueError(reason)
+        layouts = LAYOUTS[spatial_dims]
         for key, value, options in (
-            ("size", size, LAYOUTS),
+            ("size", size, layouts),
             ("objective", objective, OBJECTIVES),
             ("postprocess", postprocess, POSTPROCESSING),
         ):
             if value not in options:
                 raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(options)}.")
-        layout = LAYOUTS[size]
-        if len(image_size) != spatial_dims or any(n < layout.divisor or n % layout.divisor for n in image_size):
-            raise ValueError(
-                f"image_size is {tuple(image_size)}, but LSegDiff of size {size!r} in {spatial_dims}D needs "
-                f"{spatial_dims} entries, each a multiple of {layout.divisor}: round image_size to such values."
-            )
+        layout = layouts[size]
         self.objective, self.postprocess = objective, postprocess
-        self.latent_size = tuple(n // layout.downsampling for n in image_size)
+        self.latent_size = layout.latent_size(image_size, spatial_dims, f"LSegDiff of size {size!r}")
         self.label_encoder = LabelEncoder(spatial_dims, 1, layout, self.latent_size, latent_channels=2, norm=None)
         self.label_decoder = LabelDecoder(spatial_dims, classes, layout)
         self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout)
@@ -87,12 +86,12 @@ class LSegDiff(Segmenter):
         self.register_buffer("latent_mean", torch.zeros(()))
         self.register_buffer("latent_std", torch.ones(()))
         self.register_buffer("latent_bound", torch.tensor(torch.inf))
-        self.to(memory_format=MEMORY_FORMAT[spatial_dims])
+        self.apply(channels_last)
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
-        if spatial_dims != 2:
-            return f"LSegDiff is implemented for 2D images; the data are {spatial_dims}D."
+        if spatial_dims not in LAYOUTS:
+            return f"LSegDiff is implemented for 2D and 3D images; the data are {spatial_dims}D."
         return None
 
     # ---- training ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -10,17 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from methods.blocks.attention import Attention
-from methods.blocks.latent import Denoiser, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.convolution import StridedConv
+from methods.blocks.denoiser import Denoiser
+from methods.blocks.latent import ImageEncoder, LabelDecoder, LabelEncoder
 from methods.blocks.residual import ImageBlock, LabelBlock, TimeBlock
-from methods.ldseg import LDSeg
+from methods.ldseg import COMPONENTS, LDSeg
 
-FILES = {
-    "label_encoder": "labelEncoder.hdf5",
-    "label_decoder": "labelDecoder.hdf5",
-    "image_encoder": "imageEncoder.hdf5",
-    "denoiser": "denoiser.hdf5",
-}
-IMAGE_SIZE, IN_CHANNELS, CLASSES = (512, 512), 3, 2
+
+class Release(NamedTuple):
+    """What the authors released for one rank: a file for each component, and the data the networks are built for."""
+
+    files: dict[str, str]
+    image_size: tuple[int, ...]
+    in_channels: int
+    classes: int
+
+
+def _files(suffix: str) -> dict[str, str]:
+    stems = ("labelEncoder", "labelDecoder", "imageEncoder", "denoiser")
+    return {name: f"{stem}{suffix}.hdf5" for name, stem in zip(COMPONENTS, stems, strict=True)}
+
+
+RELEASES = {2: Release(_files(""), (512, 512), 3, 2), 3: Release(_files("3D"), (128, 128, 256), 1, 3)}
 
 
 class ReleasedWeightsError(ValueError):
@@ -28,33 +40,41 @@ class ReleasedWeightsError(ValueError):
 
 
 def load_ldseg(folder: str | Path, spatial_dims: int = 2, partial: bool = False) -> LDSeg:
-    """The authors' 2D model (512x512 RGB, 2 classes), switches as in their code, in evaluation mode.
+    """The authors' model, switches as in their code, in evaluation mode.
 
-    folder: holds labelEncoder.hdf5, labelDecoder.hdf5, imageEncoder.hdf5 and denoiser.hdf5, as Keras' `save_weights`
-    writes them. partial: go on when some of the four are absent; those components keep their random start, a
-    RuntimeWarning names them and the returned model's attribute `missing` (tuple of component names, else empty)
-    lists them.
+    spatial_dims: 2 for 512x512 RGB images and 2 classes, 3 for 128x128x256 volumes of 1 channel and 3 classes (axes as
+    SimpleITK's arrays have them: slice, row, column).
+    folder: holds labelEncoder.hdf5, labelDecoder.hdf5, imageEncoder.hdf5 and denoiser.hdf5 (3D: labelEncoder3D.hdf5 and
+    so on), as Keras' `save_weights` writes them. partial: go on when some of the four are absent; those components keep
+    their random start, a RuntimeWarning names them and the returned model's attribute `missing` (tuple of component
+    names, else empty) lists them.
+
+    The order of layers in a file is Keras' own, by depth in the graph. In 2D it was checked against the released files;
+    in 3D against files that Keras 2.15 wrote for the authors' networks with random weights, not against released ones.
     Raises FileNotFoundError when a file (with `partial`: every file) is absent, ReleasedWeightsError for a file that
-    holds something else, ValueError for spatial_dims other than 2.
+    holds something else, ValueError for spatial_dims other than 2 and 3.
     """
-    if spatial_dims != 2:
-        raise ValueError(f"spatial_dims is {spatial_dims}, but released weights can be read for 2D only so far.")
-    folder = Path(folder)
-    missing = tuple(name for name, file in FILES.items() if not (folder / file).is_file())
-    if missing and (not partial or len(missing) == len(FILES)):
+    if spatial_dims not in RELEASES:
+        raise ValueError(f"spatial_dims is {spatial_dims}, but weights were released for 2 and 3 dimensions only.")
+    release = RELEASES[spatial_dims]
+    files, folder = release.files, Path(folder)
+    missing = tuple(name for name, file in files.items() if not (folder / file).is_file())
+    if missing and (not partial or len(missing) == len(files)):
         raise FileNotFoundError(
-            f"{folder} has no {', '.join(FILES[name] for name in missing)}; expected {', '.join(FILES.values())}. "
+            f"{folder} has no {', '.join(files[name] for name in missing)}; expected {', '.join(files.values())}. "
             "Copy the released files there"
             + ("." if partial else ", or pass partial=True to load those that are there.")
         )
-    model = LDSeg(spatial_dims, IN_CHANNELS, CLASSES, IMAGE_SIZE, size="paper", preset="official")
+    model = LDSeg(
+        spatial_dims, release.in_channels, release.classes, release.image_size, size="paper", preset="official"
+    )
     model.missing = missing
-    for name, file in FILES.items():
+    for name, file in files.items():
         if name not in missing:
-            _fill(getattr(model, name), name, folder / file)
+            _fill(getattr(model, name), name, folder / file, release)
     if missing:
         warnings.warn(
-            f"{folder} has no {', '.join(FILES[name] for name in missing)}: {', '.join(missing)} keep random weights, "
+            f"{folder} has no {', '.join(files[name] for name in missing)}: {', '.join(missing)} keep random weights, "
             "so segmentations that use them mean nothing.",
             RuntimeWarning,
             stacklevel=2,
@@ -62,7 +82,7 @@ def load_ldseg(folder: str | Path, spatial_dims: int = 2, partial: bool = False)
     return model.eval()
 
 
-def _fill(component: nn.Module, name: str, path: Path) -> None:
+def _fill(component: nn.Module, name: str, path: Path, release: Release) -> None:
     """Copy the tensors of a file, in file order, into a component; nothing is copied unless all of them fit."""
     names = {id(tensor): key for key, tensor in component.state_dict(keep_vars=True).items()}
     slots = [(kind, tensor) for layer in _keras_order(component) for kind, tensor in _slots(layer)]
@@ -70,16 +90,17 @@ def _fill(component: nn.Module, name: str, path: Path) -> None:
     if len(stored) != len(slots):
         raise ReleasedWeightsError(
             f"{path} holds {len(stored)} tensors in {len({key.split('/')[0] for key, _ in stored})} layers, expected "
-            f"the {len(slots)} of LDSeg's {name} in 2D: is it the right file?"
+            f"the {len(slots)} of LDSeg's {name} in {len(release.image_size)}D: is it the right file?"
         )
     values = []
     for (key, array), (kind, tensor) in zip(stored, slots, strict=True):
-        value = _channel_first(array)
+        value = _channel_first(array, kind)
         if not key.endswith(f"/{kind}") or value.shape != tensor.shape:
             raise ReleasedWeightsError(
                 f"{path}: found {key} of shape {array.shape} where LDSeg's {name} for "
-                f"{'x'.join(map(str, IMAGE_SIZE))}x{IN_CHANNELS} images and {CLASSES} classes has a {kind} for "
-                f"{names[id(tensor)]} of shape {tuple(tensor.shape)} (channel first): is it the right file?"
+                f"{'x'.join(map(str, release.image_size))}x{release.in_channels} images and {release.classes} classes "
+                f"has a {kind} for {names[id(tensor)]} of shape {tuple(tensor.shape)} (channel first): is it the right "
+                "file?"
             )
         values.append(value)
     with torch.no_grad():
@@ -111,22 +132,27 @@ def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def _channel_first(array: np.ndarray) -> Tensor:
-    """Keras' layout to PyTorch's.
+def _channel_first(array: np.ndarray, kind: str) -> Tensor:
+    """A tensor of that Keras name, in Keras' layout, in PyTorch's.
 
-    Convolutions are stored (*kernel, in, out), transposed ones (*kernel, out, in), dense ones (in, out): the last two
-    axes swapped and put first serve all of them. The scale and shift of a layer norm are (*spatial, channels).
+    Kernels of convolutions are stored (*kernel, in / groups, out), of transposed ones (*kernel, out, in), of dense
+    layers (in, out): the last two axes swapped and put first serve all of them. The scale and shift of a layer norm are
+    (*spatial, channels).
     """
     array = np.asarray(array, np.float32)
-    if array.ndim == 3:
-        array = array.transpose(2, 0, 1)
+    if kind in ("gamma", "beta"):
+        array = np.moveaxis(array, -1, 0)
     elif array.ndim > 1:
         array = array.transpose(array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _slots(layer: nn.Module) -> list[tuple[str, Tensor]]:
-    """(Keras name of the tensor, our tensor) of one layer, in Keras' order."""
+    """(Keras name of the tensor, our tensor) of one layer, in Keras' order; none of one without weights."""
+    if isinstance(layer, StridedConv):
+        layer = layer.conv
+    if next(layer.parameters(), None) is None:
+        return []
     if isinstance(layer, Attention):
         parts = (layer.norm, layer.query, layer.key, layer.value, layer.proj)
         return [slot for part in parts for slot in _slots(part)]
@@ -139,10 +165,12 @@ def _slots(layer: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _keras_order(part: nn.Module) -> Iterator[nn.Module]:
-    """Layers with weights in the order of the Keras file, which is by depth in the graph: parallel branches mix."""
+    """Layers in the order of the Keras file, which is by depth in the graph: parallel branches mix."""
     match part:
         case LabelEncoder():
-            for block in part.blocks:
+            for level, block in enumerate(part.blocks):
+                if level:
+                    yield part.shrink[level - 1]
                 yield from _keras_order(block)
             yield from (part.head, part.norm)
         case LabelDecoder():
@@ -153,14 +181,13 @@ def _keras_order(part: nn.Module) -> Iterator[nn.Module]:
             yield part.stem
             for block, attention in zip(part.blocks, part.attentions, strict=True):
                 yield from _keras_order(block)
-                if isinstance(attention, Attention):
-                    yield attention
+                yield attention
             yield from (part.head, part.head_attention, part.norm)
         case Denoiser():
             yield from (part.time.first, part.stem, part.time.second)
             for level, blocks in enumerate(part.down):
                 if level:
-                    yield part.shrink[level - 1].conv
+                    yield part.shrink[level - 1]
                 for block in blocks:
                     yield from _keras_order(block)
             for block in part.middle:
@@ -174,11 +201,9 @@ def _keras_order(part: nn.Module) -> Iterator[nn.Module]:
         case LabelBlock():
             yield from (part.conv1, part.norm1, part.conv2, part.shortcut, part.norm2, part.shortcut_norm)
         case ImageBlock():
-            yield from (part.conv1, part.conv2, part.shortcut, part.down.conv, part.norm)
+            yield from (part.conv1, part.conv2, part.shortcut, part.down, part.norm)
         case TimeBlock():
-            yield from (part.norm1, part.time, part.conv1, part.norm2, part.conv2)
-            if not isinstance(part.shortcut, nn.Identity):
-                yield part.shortcut
+            yield from (part.norm1, part.time, part.conv1, part.norm2, part.conv2, part.shortcut)
         case nn.ModuleDict():
             yield from _keras_order(part["residual"])
             if "attention" in part:

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.blocks.convolution import StridedConv, batch_norm, conv, group_norm, zero
+from methods.blocks.convolution import MAX_POOL, StridedConv, batch_norm, conv, group_norm, zero
 
 DROPOUT = 0.2
 
@@ -32,15 +32,21 @@ class LabelBlock(nn.Module):
 
 
 class ImageBlock(nn.Module):
-    """Pre-activated residual block, SiLU, conv3 of stride 2, GN(4): (B, i, *S) -> (B, o, *S/2)."""
+    """Pre-activated residual block, SiLU, reduction by 2, GN(4): (B, i, *S) -> (B, o, *S/2).
+
+    As in the LDSeg authors' code, 2D blocks are reduced by a conv3 of stride 2, to which alone `tf_padding` applies;
+    3D blocks are reduced by max pooling, and their conv3 have four groups of channels (i and o divisible by 4).
+    """
 
     def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
         super().__init__()
         self.shortcut = conv(spatial_dims, in_channels, out_channels, kernel=1)
-        self.conv1 = conv(spatial_dims, in_channels, out_channels)
+        flat = spatial_dims == 2
+        groups = 1 if flat else 4
+        self.conv1 = conv(spatial_dims, in_channels, out_channels, groups=groups)
         self.dropout = nn.Dropout(DROPOUT)
-        self.conv2 = conv(spatial_dims, out_channels, out_channels)
-        self.down = StridedConv(spatial_dims, out_channels, out_channels, tf_padding)
+        self.conv2 = conv(spatial_dims, out_channels, out_channels, groups=groups)
+        self.down = StridedConv(2, out_channels, out_channels, tf_padding) if flat else MAX_POOL[spatial_dims](2)
         self.norm = group_norm(4, out_channels)
 
     def reset(self) -> None:

@@ -308,11 +308,11 @@ def test_image_sizes_that_cannot_be_halved_are_refused(size, image_size, multipl
         build(image_size, size=size)
 
 
-def test_three_dimensions_are_declined_with_a_reason():
-    assert LDSeg.supports(2, 4) is None
-    assert "3D" in LDSeg.supports(3, 2)
-    with pytest.raises(ValueError, match="3D"):
-        LDSeg(3, 1, 2, (32, 32, 32), size="tiny")
+def test_other_than_two_or_three_dimensions_are_declined_with_a_reason():
+    assert LDSeg.supports(2, 4) is None and LDSeg.supports(3, 4) is None
+    assert "4D" in LDSeg.supports(4, 2)
+    with pytest.raises(ValueError, match="4D"):
+        LDSeg(4, 1, 2, (32, 32, 32, 32), size="tiny")
 
 
 def test_configuration_names_every_switch_and_builds_the_default():

@@ -62,7 +62,7 @@ def test_released_file_holds_the_tensors_of_the_reference(model, component):
     assert len(slots) == len(stored.files)
     for key, (kind, tensor) in zip(stored.files, slots, strict=True):
         assert key.endswith(f"/{kind}")
-        assert torch.equal(_channel_first(stored[key]), tensor)
+        assert torch.equal(_channel_first(stored[key], kind), tensor)
 
 
 @torch.no_grad()

@@ -125,11 +125,11 @@ def test_unknown_settings_are_refused(settings, words):
         build(**settings)
 
 
-def test_three_dimensions_are_declined_with_a_reason():
-    assert LSegDiff.supports(2, 4) is None
-    assert "3D" in LSegDiff.supports(3, 2)
-    with pytest.raises(ValueError, match="3D"):
-        LSegDiff(3, 1, 2, (32, 32, 32), size="tiny")
+def test_other_than_two_or_three_dimensions_are_declined_with_a_reason():
+    assert LSegDiff.supports(2, 4) is None and LSegDiff.supports(3, 4) is None
+    assert "4D" in LSegDiff.supports(4, 2)
+    with pytest.raises(ValueError, match="4D"):
+        LSegDiff(4, 1, 2, (32, 32, 32, 32), size="tiny")
 
 
 def test_the_configured_method_is_the_published_one():
