@@ -3,7 +3,7 @@ import pytest
 
 from datasets.base import DataError, Entry
 from datasets.glas import Glas
-from datasets.integrity import check
+from datasets.integrity import check, checked
 
 IMAGE = np.full((1, 6, 5), 0.5, np.float32)
 LABEL = np.ones((6, 5), np.int64)
@@ -112,3 +112,16 @@ def test_failed_check_is_not_remembered(glas_root, tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     for _ in range(2):
         assert str(path) in problems(Glas(glas_root), tmp_path / "cache")
+
+
+def test_cases_are_read_only_a_little_ahead_of_their_use(memory):
+    source = memory([(f"x{n:02d}", f"p{n}", "train", IMAGE, LABEL) for n in range(40)])
+    for used, _ in enumerate(checked(source, source.entries()), 1):
+        assert source.reads <= used + 8, "volumes that wait for their use would fill the memory"
+    assert used == source.reads == 40
+
+
+def test_volume_and_label_of_different_sizes_are_refused_by_their_axes(memory):
+    source = memory(cases(b={"image": np.full((1, 6, 5, 4), 0.5, np.float32), "label": np.ones((6, 4, 5), np.int64)}))
+    source.spatial_dims = 3
+    assert "the image has the size 6x5x4 and the mask 6x4x5, expected the same (X x Y x Z)" in problems(source)

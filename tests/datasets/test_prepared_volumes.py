@@ -109,6 +109,7 @@ def test_images_keep_the_truth_on_their_image_size(memory, tmp_path):
     np.testing.assert_array_equal(label, data.labels[2])
     assert spacing == data.spacing[2] == (4.0, 2.0)
     assert data.videos == data.times == [None] * 6
+    assert any("-5x4-v1-" in path.name for path in tmp_path.iterdir()), "prepared images of before stay valid"
     images, labels = data.batch([4, 0])
     np.testing.assert_array_equal(images, data.images[[4, 0]])
     np.testing.assert_array_equal(labels, data.labels[[4, 0]])
