@@ -84,7 +84,10 @@ class MedT(Deterministic):
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
         if spatial_dims != 2:
-            return f"MedT is implemented for 2D images; the data are {spatial_dims}D."
+            return (
+                f"MedT is published for 2D images; the data are {spatial_dims}D. "
+                "Of the transformers, method swinunetr is published in 3D."
+            )
         return None
 
     def forward(self, image: Tensor) -> Tensor:

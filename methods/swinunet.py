@@ -90,7 +90,10 @@ class SwinUNet(Deterministic):
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
         if spatial_dims != 2:
-            return f"Swin-UNet is implemented for 2D images; the data are {spatial_dims}D."
+            return (
+                f"Swin-UNet is published for 2D images; the data are {spatial_dims}D. "
+                "Its published relative for volumes is Swin UNETR, method swinunetr."
+            )
         return None
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,41 +1,47 @@
-"""U-Net: the encoder-decoder with concatenated skips of Ronneberger et al. 2015."""
+"""U-Net: the encoder-decoder with concatenated skips of Ronneberger et al. 2015, in 3D of Cicek et al. 2016."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+from monai.networks.blocks import Convolution
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
-from methods.blocks.convolution import CONV
+from methods.blocks.convolution import CONV, MAX_POOL
 from methods.blocks.intensity import min_max
 from methods.deterministic import Deterministic, check_image_size, he_initialise, layout_of
 
 # Channels from full resolution down; max pooling halves the grid between two entries.
 WIDTHS = {
-    "tiny": (8, 16, 32, 64),
-    "small": (16, 32, 64, 128, 256),
-    "paper": (64, 128, 256, 512, 1024),
+    2: {"tiny": (8, 16, 32, 64), "small": (16, 32, 64, 128, 256), "paper": (64, 128, 256, 512, 1024)},
+    3: {"tiny": (8, 16, 32), "small": (16, 32, 64, 128), "paper": (64, 128, 256, 512)},
 }
 BLOCK = {"act": "relu", "norm": "batch", "bias": False}
 DROPOUT = 0.5
 
 
 class UNet(Deterministic):
-    """Two 3x3 convolutions with ReLU per level, 2x2 max pooling, 2x2 up-convolutions that halve the channels, a skip
-    from every encoder level and a 1x1 convolution to the classes (Ronneberger, Fischer, Brox, MICCAI 2015, figure 1).
+    """Two convolutions of kernel 3 with ReLU per level, max pooling by 2, up-convolutions of kernel and stride 2, a
+    skip from every encoder level and a convolution of kernel 1 to the classes.
 
-    Layers from MONAI, put together here because none of its networks is this one: `BasicUNet` keeps 128 channels in
-    the last up-convolution, as the authors' released network does but their figure does not, and has other
-    activations and normalisation. Size "paper" holds the published widths. Differences from the paper: convolutions
-    are padded, so that the output is as large as the input and nothing is cropped; every 3x3 convolution is followed
-    by batch normalisation in place of a bias; the loss has no weight map. As in the paper, weights start from
-    N(0, 2 / fan-in) and dropout ends the contracting path: rate 0.5 on its two deepest levels, the skip of the
-    upper one included, as released (phseg_v5). Without batch normalisation, and for one image channel and two
-    classes, the network has the published 31,030,658 parameters.
+    2D: Ronneberger, Fischer, Brox, MICCAI 2015, figure 1. Layers from MONAI, put together here because none of its
+    networks is this one: `BasicUNet` keeps 128 channels in the last up-convolution, as the authors' released network
+    does but their figure does not, and has other activations and normalisation. Differences from the paper:
+    convolutions are padded, so that the output is as large as the input and nothing is cropped; every 3x3 convolution
+    is followed by batch normalisation in place of a bias; the loss has no weight map. As in the paper, weights start
+    from N(0, 2 / fan-in) and dropout ends the contracting path: rate 0.5 on its two deepest levels, the skip of the
+    upper one included, as released (phseg_v5). Without batch normalisation, and for one image channel and two classes,
+    size "paper" has the published 31,030,658 parameters.
+
+    3D: Cicek, Abdulkadir, Lienkamp, Brox, Ronneberger, MICCAI 2016, figure 2. One level fewer; the first convolution
+    of an encoder level has half of its channels, so that they double before the pooling; up-convolutions keep the
+    channels; no dropout. Differences: padded convolutions, a bias in the up-convolutions but none before batch
+    normalisation. Without batch normalisation and those biases, and for three image channels and three classes, size
+    "paper" has the published 19,069,955 parameters.
 
     spatial_dims: 2 or 3; in_channels: channels of the image; classes: background included; image_size: one entry per
-    spatial axis, each a multiple of 8 (tiny) or 16. size: "tiny" (0.12 M parameters in 2D), "small" (1.9 M) or
-    "paper" (31.0 M).
+    spatial axis, each a multiple of 8 (tiny) or 16 in 2D, 4 (tiny) or 8 in 3D. size: "tiny" (0.12 M parameters in 2D,
+    0.07 M in 3D), "small" (1.9 M; 1.2 M) or "paper" (31.0 M; 19.1 M).
     Raises ValueError for an unknown size or an image size that the network cannot halve often enough.
     """
 
@@ -43,13 +49,20 @@ class UNet(Deterministic):
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
     ):
         super().__init__()
-        widths = layout_of(size, WIDTHS)
+        widths = layout_of(size, WIDTHS[spatial_dims])
         check_image_size(image_size, spatial_dims, 2 ** (len(widths) - 1), f"U-Net of size {size!r}")
         levels = list(pairwise(widths))
-        self.stem = TwoConv(spatial_dims, in_channels, widths[0], **BLOCK)
-        self.down = nn.ModuleList(Down(spatial_dims, fine, coarse, **BLOCK) for fine, coarse in levels)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.up = nn.ModuleList(UpCat(spatial_dims, coarse, fine, fine, **BLOCK) for fine, coarse in levels[::-1])
+        flat = spatial_dims == 2
+        if flat:
+            self.stem = TwoConv(spatial_dims, in_channels, widths[0], **BLOCK)
+            self.down = nn.ModuleList(Down(spatial_dims, fine, coarse, **BLOCK) for fine, coarse in levels)
+        else:
+            self.stem = widening(in_channels, widths[0])
+            self.down = nn.ModuleList(nn.Sequential(MAX_POOL[3](2), widening(fine, coarse)) for fine, coarse in levels)
+        self.dropout = nn.Dropout(DROPOUT if flat else 0.0)
+        self.up = nn.ModuleList(
+            UpCat(spatial_dims, coarse, fine, fine, halves=flat, **BLOCK) for fine, coarse in levels[::-1]
+        )
         self.head = CONV[spatial_dims](widths[0], classes, 1)
         self.apply(he_initialise)
 
@@ -63,3 +76,9 @@ class UNet(Deterministic):
         for up in self.up:
             h = up(h, features.pop())
         return self.head(h)
+
+
+def widening(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two convolutions (B, i, X, Y, Z) -> (B, o, X, Y, Z), the first to half of o."""
+    half = out_channels // 2
+    return nn.Sequential(*(Convolution(3, i, o, **BLOCK) for i, o in ((in_channels, half), (half, out_channels))))

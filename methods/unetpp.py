@@ -7,7 +7,6 @@ import torch
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
-from methods.blocks.convolution import CONV
 from methods.blocks.intensity import min_max
 from methods.deterministic import Deterministic, check_image_size, he_initialise, layout_of, segmentation_loss
 
@@ -37,10 +36,10 @@ class UNetPlusPlus(Deterministic):
     Without batch normalisation, and for one image channel and one output channel, size "paper" has the published
     9,041,601 parameters.
 
-    spatial_dims: 2 or 3; in_channels: channels of the image; classes: background included; image_size: one entry per
-    spatial axis, each a multiple of 8 (tiny) or 16. size: "tiny" (0.14 M parameters in 2D), "small" (0.57 M) or
-    "paper" (9.0 M). deep_supervision: as above.
-    Raises ValueError for an unknown size or an image size that the network cannot halve often enough.
+    spatial_dims: 2; in_channels: channels of the image; classes: background included; image_size: two entries, each a
+    multiple of 8 (tiny) or 16. size: "tiny" (0.14 M parameters), "small" (0.57 M) or "paper" (9.0 M).
+    deep_supervision: as above.
+    Raises ValueError for an unknown size, for 3D and for an image size that the network cannot halve often enough.
     """
 
     def __init__(
@@ -53,6 +52,9 @@ class UNetPlusPlus(Deterministic):
         deep_supervision: bool = True,
     ):
         super().__init__()
+        reason = self.supports(spatial_dims, classes)
+        if reason:
+            raise ValueError(reason)
         widths = layout_of(size, WIDTHS)
         depth = len(widths) - 1
         check_image_size(image_size, spatial_dims, 2**depth, f"U-Net++ of size {size!r}")
@@ -65,13 +67,20 @@ class UNetPlusPlus(Deterministic):
             )
             for j in range(1, depth + 1)
         )
-        self.heads = nn.ModuleList(
-            CONV[spatial_dims](widths[0], classes, 1) for _ in range(depth if deep_supervision else 1)
-        )
+        self.heads = nn.ModuleList(nn.Conv2d(widths[0], classes, 1) for _ in range(depth if deep_supervision else 1))
         self.apply(he_initialise)
 
+    @classmethod
+    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+        if spatial_dims != 2:
+            return (
+                f"U-Net++ is published for 2D images; the data are {spatial_dims}D. "
+                "Of the U-Nets, methods unet and nnunet have published 3D forms."
+            )
+        return None
+
     def branches(self, image: Tensor) -> list[Tensor]:
-        """Logits (B, classes, *spatial) of every head, from the shallowest to the deepest."""
+        """Logits (B, classes, H, W) of every head, from the shallowest to the deepest."""
         x = [[self.stem(min_max(image))]]
         for down in self.down:
             x.append([down(x[-1][0])])
@@ -81,7 +90,7 @@ class UNetPlusPlus(Deterministic):
         return [head(h) for head, h in zip(self.heads, x[0][-len(self.heads) :], strict=True)]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, *spatial) of an image (B, C, *spatial): logarithm of the heads' mean probabilities."""
+        """Logits (B, classes, H, W) of an image (B, C, H, W): logarithm of the heads' mean probabilities."""
         return torch.stack([logits.log_softmax(1) for logits in self.branches(image)]).logsumexp(0)
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:

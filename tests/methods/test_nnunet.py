@@ -1,3 +1,5 @@
+from itertools import combinations, product
+
 import pytest
 import torch
 from monai.networks.nets import DynUNet
@@ -25,6 +27,7 @@ def count(model):
         ((512, 512), (7, 7)), ((512, 768), (7, 7)), ((256, 256), (6, 6)), ((128, 128), (5, 5)), ((96, 96), (4, 4)),
         ((64, 96), (4, 4)), ((64, 64), (4, 4)), ((32, 32), (3, 3)), ((32, 128), (3, 4)), ((16, 128), (2, 4)),
         ((8, 64), (1, 3)), ((128, 128, 128), (5, 5, 5)), ((32, 32, 64), (3, 3, 3)),
+        ((48, 64, 48), (3, 3, 3)), ((128, 128, 256), (5, 5, 5)),
     ],
 )  # fmt: skip
 def test_poolings_are_those_the_package_plans(image_size, poolings):
@@ -45,11 +48,21 @@ def test_poolings_of_any_size_are_those_of_the_package():
         assert topology(image_size) == (tuple(poolings), tuple(strides)), image_size
 
 
+def test_poolings_of_any_volume_are_those_of_the_package():
+    planner = pytest.importorskip("nnunetv2.experiment_planning.experiment_planners.network_topology")
+    edges = [*range(4, 65, 5), 32, 48, 64, 96, 128, 160, 192, 256, 320]
+    for image_size in product(edges, repeat=3):
+        poolings, strides, kernels, *_ = planner.get_pool_and_conv_props((1, 1, 1), image_size, 4, 999999)
+        assert topology(image_size) == (tuple(poolings), tuple(strides)), image_size
+        assert {tuple(kernel) for kernel in kernels} == {(3, 3, 3)}, image_size
+
+
 @pytest.mark.parametrize(
     ("size", "image_size", "widths"),
     [
         ("paper", (512, 512), (32, 64, 128, 256, 512, 512, 512, 512)),
         ("paper", (128, 128, 128), (32, 64, 128, 256, 320, 320)),
+        ("small", (48, 64, 48), (16, 32, 64, 128)),
         ("small", (128, 128), (16, 32, 64, 128, 256, 256)),
         ("tiny", (32, 32), (8, 16, 32, 64)),
     ],
@@ -73,6 +86,24 @@ def test_parameters_are_those_of_the_package_but_for_biases_and_a_head_without_e
     assert count(model) == ours
     biases_before_normalisation = 2 * sum(model.widths) + 2 * sum(model.widths[:-1])
     lowest_head = 2 * (model.widths[-2] + 1)
+    assert theirs == ours + biases_before_normalisation + lowest_head
+
+
+@pytest.mark.parametrize(
+    ("size", "image_size", "ours", "theirs"),
+    [
+        ("tiny", (32, 32, 32), 350_878, 351_329),
+        ("small", (48, 64, 48), 1_401_398, 1_402_297),
+        ("paper", (128, 128, 256), 31_191_596, 31_196_399),
+    ],
+)
+def test_parameters_in_3d_are_those_of_the_package_but_for_the_same(size, image_size, ours, theirs):
+    # theirs: as above, grey, three classes
+    with torch.device("meta"):
+        model = build(size, 1, 3, image_size)
+    assert count(model) == ours
+    biases_before_normalisation = 2 * sum(model.widths) + 2 * sum(model.widths[:-1])
+    lowest_head = 3 * (model.widths[-2] + 1)
     assert theirs == ours + biases_before_normalisation + lowest_head
 
 
@@ -266,15 +297,18 @@ def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
 
 
 @pytest.mark.parametrize("mirroring", [True, False])
-def test_a_mirrored_image_gets_the_mirrored_segmentation_where_mirror_images_are_averaged(mirroring):
-    model = build(mirroring=mirroring).eval()
+@pytest.mark.parametrize("image_size", [(32, 32), (16, 16, 16)])
+def test_a_mirrored_image_gets_the_mirrored_segmentation_where_mirror_images_are_averaged(mirroring, image_size):
+    model = build(mirroring=mirroring, image_size=image_size).eval()
     randomise(model)
-    image = torch.rand(1, 3, 32, 32)
+    image = torch.rand(1, 3, *image_size)
+    axes = range(2, image.ndim)
     with torch.no_grad():
         plain = model.segment(image, Sampling(), [])
         worst = max(
-            (model.segment(image.flip(axes), Sampling(), []).flip(axes) - plain).abs().max()
-            for axes in ((2,), (3,), (2, 3))
+            (model.segment(image.flip(some), Sampling(), []).flip(some) - plain).abs().max()
+            for count in axes
+            for some in combinations(axes, count - 1)
         )
     assert worst < 1e-4 if mirroring else worst > 0.01
 
@@ -300,6 +334,13 @@ def test_images_and_labels_are_mirrored_alike_and_in_every_way():
     ways = {tuple(row.flatten().tolist()) for row in got_label}
     whole = label[0]
     assert ways == {tuple(whole.flip(axes).flatten().tolist()) for axes in ((), (0,), (1,), (0, 1))}
+
+
+def test_volumes_are_mirrored_in_all_eight_ways():
+    label = torch.arange(8).reshape(1, 2, 2, 2).repeat(128, 1, 1, 1)
+    got_image, got_label = mirrored(label[:, None].float(), label, torch.Generator().manual_seed(0))
+    assert torch.equal(got_image[:, 0].long(), got_label)
+    assert len({tuple(row.flatten().tolist()) for row in got_label}) == 8
 
 
 def test_training_shows_mirrored_images_as_the_generator_decides():

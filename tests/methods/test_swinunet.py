@@ -179,7 +179,7 @@ def test_an_unknown_size_and_three_dimensions_are_refused():
     with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
         build("huge")
     assert SwinUNet.supports(2, 4) is None
-    with pytest.raises(ValueError, match="3D"):
+    with pytest.raises(ValueError, match="published for 2D images; the data are 3D.*swinunetr"):
         SwinUNet(3, 1, 2, (32, 32, 32), size="tiny")
 
 

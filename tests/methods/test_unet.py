@@ -27,6 +27,32 @@ def test_parameter_counts(size, count):
     assert trainable(build(size)) == count
 
 
+def test_the_paper_size_has_the_published_parameters_in_3d_too():
+    """Published: biases instead of batch normalisation, none in the up-convolutions."""
+    with torch.device("meta"):
+        method = build("paper", 3, in_channels=3, classes=3, image_size=(32, 32, 32))
+    normalised = sum(layer.num_features for layer in method.modules() if isinstance(layer, nn.BatchNorm3d))
+    biases = sum(layer.bias.numel() for layer in method.modules() if isinstance(layer, nn.ConvTranspose3d))
+    assert trainable(method) - normalised - biases == 19_069_955
+
+
+@pytest.mark.parametrize(("size", "count"), [("tiny", 72_031), ("small", 1_193_211), ("paper", 19_071_459)])
+def test_parameter_counts_in_3d(size, count):
+    with torch.device("meta"):
+        assert trainable(build(size, 3, in_channels=1, classes=3, image_size=(32, 32, 32))) == count
+
+
+def test_in_3d_channels_double_before_the_pooling_and_up_convolutions_keep_them():
+    with torch.device("meta"):
+        method = build("paper", 3, in_channels=1, image_size=(32, 32, 32))
+    layers = [m for m in method.modules() if isinstance(m, (nn.Conv3d, nn.ConvTranspose3d))]
+    assert [layer.out_channels for layer in layers] == [
+        32, 64, 64, 128, 128, 256, 256, 512, 512, 256, 256, 256, 128, 128, 128, 64, 64, 2,
+    ]  # fmt: skip
+    assert [layer.in_channels for layer in layers if layer.out_channels == 256][-3:-1] == [512 + 256, 256]
+    assert method.dropout.p == 0
+
+
 def test_it_has_23_convolutional_layers():
     layers = [m for m in build("paper").modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
     assert len(layers) == 23

@@ -103,10 +103,11 @@ def test_images_of_any_admitted_shape_are_segmented(in_channels, classes, image_
     torch.testing.assert_close(probabilities.sum(1), torch.ones(2, *image_size))
 
 
-def test_three_dimensional_images_are_segmented():
-    method = build(spatial_dims=3, in_channels=1, classes=3, image_size=(16, 16, 24)).eval()
-    with torch.no_grad():
-        assert method.segment(torch.rand(2, 1, 16, 16, 24), Sampling(), []).shape == (2, 3, 16, 16, 24)
+def test_three_dimensions_are_declined_with_what_there_is_instead():
+    assert UNetPlusPlus.supports(2, 4) is None
+    assert "3D" in UNetPlusPlus.supports(3, 2) and "nnunet" in UNetPlusPlus.supports(3, 2)
+    with pytest.raises(ValueError, match="published for 2D images; the data are 3D"):
+        build(spatial_dims=3, image_size=(16, 16, 16))
 
 
 @pytest.mark.parametrize(("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("tiny", (32, 32, 32))])

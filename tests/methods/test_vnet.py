@@ -41,6 +41,12 @@ def test_parameter_counts(size, count):
     assert trainable(build(size)) == count
 
 
+@pytest.mark.parametrize(("size", "count"), [("tiny", 965_711), ("small", 4_076_015), ("paper", 65_178_803)])
+def test_parameter_counts_in_3d(size, count):
+    with torch.device("meta"):
+        assert trainable(build(size, 3, in_channels=1, classes=3, image_size=(32, 32, 32))) == count
+
+
 def test_receptive_fields_are_those_of_table_1():
     """Counted as the paper does, an up-convolution included."""
     method = build("paper")
