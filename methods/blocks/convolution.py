@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.blocks.recomputation import recomputed
+
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 CONV_TRANSPOSE = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -71,7 +73,7 @@ class UpsampledConv(nn.Module):
         self.conv = conv(spatial_dims, in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return recomputed(lambda y: self.conv(F.interpolate(y, scale_factor=2, mode="nearest")), x)
 
 
 def initialise(module: nn.Module) -> None:

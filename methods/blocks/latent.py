@@ -23,6 +23,7 @@ from methods.blocks.convolution import (
     initialise,
     zero,
 )
+from methods.blocks.recomputation import recomputed
 from methods.blocks.residual import ImageBlock, LabelBlock
 
 
@@ -162,7 +163,7 @@ class LabelDecoder(Network):
     def forward(self, z: Tensor) -> Tensor:
         for up, block in zip(self.ups, self.blocks, strict=True):
             z = block(up(z))
-        return self.norm(self.head(F.silu(z)))
+        return self.norm(recomputed(lambda y: self.head(F.silu(y)), z))
 
 
 class ImageEncoder(Network):

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.blocks.convolution import MAX_POOL, StridedConv, batch_norm, conv, group_norm, zero
+from methods.blocks.recomputation import recomputed
 
 DROPOUT = 0.2
 
@@ -26,8 +27,8 @@ class LabelBlock(nn.Module):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.silu(self.norm1(self.conv1(x)))
-        h = self.dropout(self.norm2(self.conv2(h)))
+        h = recomputed(lambda y: self.conv2(F.silu(y)), self.norm1(self.conv1(x)))
+        h = self.dropout(self.norm2(h))
         return F.silu(h + self.shortcut_norm(self.shortcut(x)))
 
 
@@ -53,9 +54,9 @@ class ImageBlock(nn.Module):
         zero(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.silu(self.dropout(self.conv1(F.silu(x))))
-        h = self.conv2(h) + self.shortcut(x)
-        return self.norm(self.down(F.silu(h)))
+        h = self.dropout(recomputed(lambda y: self.conv1(F.silu(y)), x))
+        h = recomputed(lambda y: self.conv2(F.silu(y)), h) + self.shortcut(x)
+        return self.norm(recomputed(lambda y: self.down(F.silu(y)), h))
 
 
 class TimeBlock(nn.Module):
