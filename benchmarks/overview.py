@@ -1,8 +1,5 @@
 """What a data set holds: a row per case with its size and how much of each class it has, and a few whole cases."""
 
-import json
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +8,9 @@ from omegaconf import DictConfig
 
 from benchmarks import console, plan, planner
 from benchmarks.errors import BadInput
-from benchmarks.store import Store, read_json, write_atomic, write_frame, write_json
+from benchmarks.store import Overview, Store, read_json, write_atomic, write_frame, write_json
 from datasets.base import Case, Entry
 from datasets.fingerprint import fingerprint
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A stored overview of one data set."""
-
-    path: Path
-
-    @cached_property
-    def about(self) -> dict:
-        """name, title, class_names, spatial_dims, channels, fingerprint."""
-        return json.loads((self.path / "about.json").read_text())
-
-    @cached_property
-    def cases(self) -> pd.DataFrame:
-        """A row per case: case, group, split, video, time, shape (text), spacing_0, ... in mm or NaN, and for each
-        class `voxels CLASS`."""
-        return pd.read_parquet(self.path / "cases.parquet")
-
-    def pictures(self) -> list[Case]:
-        """The cases kept: image in [0, 1] (stored in 256 steps), label, spacing."""
-        with np.load(self.path / "pictures.npz") as content:
-            return [
-                Case(
-                    str(name), str(name), content[f"image_{n}"].astype(np.float32) / 255,
-                    content[f"label_{n}"].astype(np.int64), tuple(content[f"spacing_{n}"].tolist()) or None,
-                )
-                for n, name in enumerate(content["ids"])
-            ]  # fmt: skip
 
 
 def collect(config: DictConfig, store: Store) -> list[Overview]:

@@ -21,7 +21,7 @@ EVALUATION_VERSION = 1
 
 METHOD_NOTES = ("_target_", "title", "summary", "training", "sampling")
 DATASET_NOTES = ("_target_", "image_size", "title")
-PATH_KEYS = ("root", "images", "masks", "split")
+PATH_KEYS = ("root", "images", "masks", "split", "download")
 
 
 def digest(content: object) -> str:
@@ -171,7 +171,7 @@ def training_settings(config: DictConfig, method: str, dataset: str) -> dict:
     settings = {
         "steps": profile.steps.get(dataset, profile.steps.default),
         "seconds": None,
-        "batch_size": profile.batch_size,
+        "batch_size": profile.batch_size.get(dataset, profile.batch_size.default),
         "validations": profile.validations,
         "val_cases": profile.val_cases,
         "validation_steps": 2,
@@ -188,6 +188,8 @@ def training_settings(config: DictConfig, method: str, dataset: str) -> dict:
         settings |= {name: value for name, value in layer.items() if value is not None}
     if settings["seconds"] is not None:
         settings["steps"] = None
+    # Off is as if never mentioned: trainings from before these settings existed keep their names.
+    settings = {k: v for k, v in settings.items() if (k, v) not in (("accumulate", 1), ("checkpointing", False))}
     if settings["lr_schedule"] not in ("exp", "poly", "constant"):
         raise BadInput(f"training.lr_schedule={settings['lr_schedule']}: expected exp, poly or constant.")
     return settings

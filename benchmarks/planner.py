@@ -14,6 +14,7 @@ from benchmarks.store import Store, TrialView
 from datasets.base import DataError, Entry, Source
 from datasets.fingerprint import fingerprint
 from datasets.integrity import check
+from datasets.prepare import check_size
 
 
 def source(config: DictConfig, name: str) -> Source:
@@ -41,6 +42,10 @@ def make_plan(config: DictConfig) -> list[Trial]:
     for dataset in plan.chosen(config, "datasets"):
         origin = source(config, dataset)
         entries = checked_entries(origin, config)
+        try:
+            check_size(origin, plan.image_size(config, dataset))
+        except DataError as error:
+            raise BadInput(f"dataset.{dataset}: {error}") from error
         content = fingerprint(origin, cache)
         known = {
             "distance_unit": "px" if origin.read(entries[0]).spacing is None else "mm",

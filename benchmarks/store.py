@@ -17,7 +17,9 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -131,15 +133,53 @@ class TrialView:
         return None
 
 
+class Shown(NamedTuple):
+    """A whole case: image float32 (C, *S) in [0, 1], in 256 steps; label uint8 (*S); spacing in mm or None."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+    spacing: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the store holds of a data set itself (runs/overviews/): counts of every case, and a few whole cases."""
+
+    path: Path
+
+    @cached_property
+    def about(self) -> dict:
+        """name, title, class_names, spatial_dims, channels, fingerprint."""
+        return json.loads((self.path / "about.json").read_text())
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """A row per case: case, group, split, video, time, shape (text), spacing_0, ... in mm or NaN, and for each
+        class `voxels CLASS`."""
+        return pd.read_parquet(self.path / "cases.parquet")
+
+    def pictures(self) -> list[Shown]:
+        """The cases kept."""
+        with np.load(self.path / "pictures.npz") as content:
+            return [
+                Shown(
+                    str(name), content[f"image_{n}"].astype(np.float32) / 255, content[f"label_{n}"],
+                    tuple(content[f"spacing_{n}"].tolist()) or None,
+                )
+                for n, name in enumerate(content["ids"])
+            ]  # fmt: skip
+
+
 @dataclass
 class Results:
     """Everything a report may use: the resolved suite, its trials, and their records in a fixed order; of a suite that
-    shows data instead of comparing methods, their overviews (benchmarks.overview)."""
+    shows data instead of comparing methods, their overviews."""
 
     suite: dict
     trials: list[TrialView]
     records: pd.DataFrame
-    overviews: list = field(default_factory=list)
+    overviews: list[Overview] = field(default_factory=list)
 
 
 class Store:

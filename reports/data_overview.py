@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.overview import Overview
-from benchmarks.store import Results
-from datasets.base import Case
+from benchmarks.store import Overview, Results, Shown
 from reports import figure_overview, sections, style, words
 from reports.document import Block, Document, Figure, Heading, Paragraph, Table
 
@@ -94,7 +92,7 @@ def _pictures(overview: Overview, folder: Path) -> list[Block]:
     return [Figure(name, caption, alt)]
 
 
-def _rows(overview: Overview, cases: list[Case]) -> tuple[list[list[Case]], list[list[str]]]:
+def _rows(overview: Overview, cases: list[Shown]) -> tuple[list[list[Shown]], list[list[str]]]:
     """Videos as rows of frames in the order of time; other cases all in one row."""
     known = overview.cases.set_index("case")
     if not known["video"].notna().any():

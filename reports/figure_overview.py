@@ -1,14 +1,14 @@
 """Pictures of the data themselves: images with their labels, volumes in three slices and as surfaces."""
 
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from datasets.base import Case
+from benchmarks.store import Shown
 from reports.figure_samples import CORRECT
 from reports.style import WIDTH
 
@@ -24,7 +24,7 @@ def colour(value: int) -> str:
     return CORRECT[(value - 1) % len(CORRECT)]
 
 
-def volumes(cases: list[Case], class_names: list[str]) -> Figure:
+def volumes(cases: list[Shown], class_names: list[str]) -> Figure:
     """A row per case: the three orthogonal slices through the middle of the foreground, and the classes' surfaces."""
     cell = WIDTH / 4
     figure = Figure(figsize=(WIDTH, len(cases) * cell + 0.75))
@@ -51,7 +51,7 @@ def volumes(cases: list[Case], class_names: list[str]) -> Figure:
     return figure
 
 
-def images(rows: list[list[Case]], class_names: list[str], titles: list[list[str]]) -> Figure:
+def images(rows: list[list[Shown]], class_names: list[str], titles: list[list[str]]) -> Figure:
     """2D: each row of cases as a row of images and, below, the same with their labels."""
     columns = max(map(len, rows))
     height, width = rows[0][0].label.shape
@@ -93,7 +93,7 @@ def _centre(label: np.ndarray) -> tuple[int, ...]:
     return tuple(int(round(place)) for place in ndimage.center_of_mass(label > 0))
 
 
-def _slice(ax, case: Case, axis: int, position: int, spacing) -> None:
+def _slice(ax, case: Shown, axis: int, position: int, spacing) -> None:
     # The later of the two axes points up, so a head stands on its neck.
     image = np.take(case.image, position, axis=axis + 1).swapaxes(-1, -2)
     label = np.take(case.label, position, axis=axis).T
@@ -108,7 +108,9 @@ def _slice(ax, case: Case, axis: int, position: int, spacing) -> None:
 
 
 def _surfaces(ax, label: np.ndarray, spacing, classes: int) -> None:
-    lengths = np.array(label.shape) * spacing
+    # The box is that of the foreground, which may fill a small part of the volume.
+    box = ndimage.find_objects((label > 0).astype(np.int8))
+    ends = [(s.start, s.stop) for s in box[0]] if box else [(0, side) for side in label.shape]
     for value in range(1, classes + 1):
         mask = np.pad(label == value, 1).astype(np.float32)
         if not mask.any():
@@ -121,10 +123,12 @@ def _surfaces(ax, label: np.ndarray, spacing, classes: int) -> None:
         while len(faces) > MOST_FACES and step < 8:
             step += 1
             corners, faces, *_ = marching_cubes(blurred, level, spacing=tuple(map(float, spacing)), step_size=step)
-        surface = Poly3DCollection(corners[faces], facecolors=colour(value), edgecolors="none", shade=True, alpha=1.0)
+        colours = np.tile(to_rgba(colour(value)), (len(faces), 1))
+        surface = Poly3DCollection(corners[faces], facecolors=colours, linewidths=0, shade=True)
         ax.add_collection3d(surface)
-    ax.set(xlim=(0, lengths[0]), ylim=(0, lengths[1]), zlim=(0, lengths[2]))
-    ax.set_box_aspect(lengths, zoom=1.25)
+    limits = [(low * mm, (high + 2) * mm) for (low, high), mm in zip(ends, spacing, strict=True)]
+    ax.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
+    ax.set_box_aspect([high - low for low, high in limits], zoom=1.25)
     ax.view_init(elev=20, azim=-60)
     ax.set_axis_off()
 

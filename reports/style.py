@@ -56,6 +56,7 @@ LOOKS = {
     "vnet": Look("#882255", "<", DASHDOT),
     "nnunet": Look("#000000", "*", SOLID),
     "swinunet": Look("#7A5C00", ">", DOTTED),
+    "swinunetr": Look("#5E8A00", ">", DASHED),
     "medt": Look("#7F7F7F", "h", LONG),
     "ldseg_ld": Look("#44AA99", "d", DASHED),
     "ldseg_id": Look("#AA4499", "p", DASHDOT),
