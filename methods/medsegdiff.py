@@ -17,21 +17,23 @@ from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, q_sample
 
 
 class Size(NamedTuple):
-    """Width of level 0, width of what leaves each level in units of it, channels per attention head; prediction."""
+    """Width of level 0, width of what leaves each level in units of it, channels per attention head; prediction;
+    kernel of the stems."""
 
     base: int
     multipliers: tuple[int, ...]
     head_channels: int
     prediction: str
+    stem_kernel: int = 7
 
 
+PAPER = Size(128, (1, 1, 2, 2, 4, 4), 32, "eps")
 SIZES = {
-    "tiny": Size(16, (1, 2, 4), 32, "x0"),
-    "small": Size(8, (1, 2, 4, 8), 8, "x0"),
-    "paper": Size(128, (1, 1, 2, 2, 4, 4), 32, "eps"),
+    2: {"tiny": Size(16, (1, 2, 4), 32, "x0"), "small": Size(8, (1, 2, 4, 8), 8, "x0"), "paper": PAPER},
+    3: {"tiny": Size(8, (1, 2, 4), 32, "x0", 3), "small": Size(8, (1, 2, 4, 8), 8, "x0", 3), "paper": PAPER},
 }
 OPTIONS = {
-    "size": tuple(SIZES),
+    "size": tuple(SIZES[2]),
     "prediction": ("eps", "x0", None),
     "class_encoding": ("onehot", "fg_channels"),
     "ff_weights": FF_WEIGHTS,
@@ -48,9 +50,11 @@ class MedSegDiff(Segmenter):
     follows sections 3.1 and 3.2 of the paper in the form that public reimplementations gave them, not the authors'
     code, whose default model has no FF-Parser.
 
-    spatial_dims: 2; in_channels: of the image; classes: background included; image_size: one entry per axis, each a
-    multiple of 4 (size "tiny"), 8 ("small") or 32 ("paper"); the FF-Parser ties the model to this very size.
-    size: "paper" (130 M parameters at 256x256), "small" (1 M at 128x128) or "tiny".
+    spatial_dims: 2, or 3, for which nothing is published and the same network has 3D layers; in_channels: of the image;
+    classes: background included; image_size: one entry per axis, each a multiple of 4 (size "tiny"), 8 ("small") or 32
+    ("paper"); the FF-Parser ties the model to this very size.
+    size: "paper" (130 M parameters at 256x256), "small" (1 M at 128x128) or "tiny"; the smaller two have stems of
+    kernel 3 instead of 7 in 3D.
     prediction: what the network returns: the noise ("eps", as published; None in size "paper") or the clean mask ("x0";
     None elsewhere). Both give the same estimates once converged, but where noise prevails "eps" must be exact to
     sqrt(alpha_bar), 0.006 at the end, before it says anything about the mask, and short runs do not get there.
@@ -60,8 +64,8 @@ class MedSegDiff(Segmenter):
     threshold: the estimate of the clean mask is clipped to [-1, 1] ("clip") or bounded by dynamic thresholding
     ("dynamic"), which the authors use with dpm_solver++.
 
-    Raises ValueError for an unknown option, for data it does not support and for an image size that cannot be halved
-    often enough, or, when called, that is not the one it was built for.
+    Raises ValueError for an unknown option and for an image size that cannot be halved often enough, or, when called,
+    that is not the one it was built for.
     """
 
     generative = True
@@ -81,9 +85,6 @@ class MedSegDiff(Segmenter):
         threshold: str = "clip",
     ):
         super().__init__()
-        reason = self.supports(spatial_dims, classes)
-        if reason:
-            raise ValueError(reason)
         for key, value in (
             ("size", size),
             ("prediction", prediction),
@@ -94,7 +95,7 @@ class MedSegDiff(Segmenter):
         ):
             if value not in OPTIONS[key]:
                 raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(map(str, OPTIONS[key]))}.")
-        layout = SIZES[size]
+        layout = SIZES[spatial_dims][size]
         self.image_size = tuple(image_size)
         divisor = 2 ** (len(layout.multipliers) - 1)
         if len(self.image_size) != spatial_dims or any(n < divisor or n % divisor for n in self.image_size):
@@ -114,15 +115,11 @@ class MedSegDiff(Segmenter):
             layout.multipliers,
             head_channels=layout.head_channels,
             ff_weights=ff_weights,
+            stem_kernel=layout.stem_kernel,
         )
-        # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
-        self.network.to(memory_format=torch.channels_last)
-
-    @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **_) -> str | None:
-        if spatial_dims != 2:
-            return f"MedSegDiff is implemented for 2D images; the data are {spatial_dims}D."
-        return None
+        if spatial_dims == 2:
+            # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+            self.network.to(memory_format=torch.channels_last)
 
     # ---- masks and classes ------------------------------------------------------------------------------------------
 

@@ -23,10 +23,8 @@ VE_FIRST_TIME = 1e-5
 
 
 class Size(NamedTuple):
-    """Network and defaults of a size in 2D; width and truncation are halved in 3D.
-
-    Width of the finest level, its multiples from fine to coarse, channels per attention head; then as in `SDFDDPM`.
-    """
+    """Width of the finest level, its multiples from fine to coarse, channels per attention head; then as in `SDFDDPM`;
+    kernel of the convolution behind the stems."""
 
     base: int
     multipliers: tuple[int, ...]
@@ -34,12 +32,22 @@ class Size(NamedTuple):
     truncation: float
     prediction: str
     threshold: float
+    stem_kernel: int = 7
 
 
+PAPER = Size(128, (1, 2, 4, 4), 32, 15.0, "eps", 0.0)
 SIZES = {
-    "tiny": Size(16, (1, 2, 4), 32, 8.0, "x0", 0.5),
-    "small": Size(16, (1, 2, 4, 8), 8, 8.0, "x0", 0.5),
-    "paper": Size(128, (1, 2, 4, 4), 32, 15.0, "eps", 0.0),
+    2: {
+        "tiny": Size(16, (1, 2, 4), 32, 8.0, "x0", 0.5),
+        "small": Size(16, (1, 2, 4, 8), 8, 8.0, "x0", 0.5),
+        "paper": PAPER,
+    },
+    3: {
+        "tiny": Size(8, (1, 2, 4), 32, 4.0, "x0", 0.5),
+        # With a kernel of 7 one convolution would take most of the time.
+        "small": Size(8, (1, 2, 4, 8), 8, 4.0, "x0", 0.5, 3),
+        "paper": PAPER,
+    },
 }
 
 
@@ -50,16 +58,17 @@ class SDFDDPM(Segmenter):
     (`signed_distances`). A network reads off the noisy distance, the image and the time what noise there is; a
     segmentation is where a sampled distance is at most `threshold`. Distances of an ensemble are averaged before that.
 
-    spatial_dims: 2 or 3; in_channels: of the image; classes: background included; image_size: one entry per axis, each
-    a multiple of 4 (size "tiny") or 8 ("small", "paper").
-    size: "paper" (63.7 M parameters in 2D), "small" (2.0 M), "tiny" (0.6 M).
+    spatial_dims: 2, or 3, for which nothing is published and the same network has 3D layers; in_channels: of the image;
+    classes: background included; image_size: one entry per axis, each a multiple of 4 (size "tiny") or 8 ("small",
+    "paper").
+    size: "paper" (63.7 M parameters in 2D), "small" (2.0 M), "tiny" (0.6 M); the smaller two are half as wide in 3D.
     process: "vp", on the linear schedule, sampled by any sampler; or "ve", score matching with the predictor-corrector
     sampler of the paper, which takes `steps` and `ensemble` of a `Sampling` and has no use for its sampler and eta.
     prediction: what the network returns in "vp", compared by its mean squared error: the noise ("eps", as published;
     None in size "paper") or the clean distance ("x0"; None elsewhere). Both give the same estimates once converged,
     but where noise prevails "eps" must be exact to sqrt(alpha_bar), 0.006 at the end, before it says anything about
     the segmentation, and short runs do not get there.
-    truncation: voxels at which distances are clipped; None: 15 ("paper") or 8 in 2D, half of it in 3D.
+    truncation: voxels at which distances are clipped; None: 15 ("paper"), 8 in 2D or 4 in 3D.
     threshold: voxels; the boundary is at 0 and its neighbours outside at 1. None: as published, 0 ("paper") and three
     times the least noise level ("ve"), or half a voxel elsewhere, which forgives errors in both directions alike.
     per_class_sdf: one distance per foreground class. The published method segments one class; more need this.
@@ -88,18 +97,18 @@ class SDFDDPM(Segmenter):
         if reason:
             raise ValueError(reason)
         for key, value, options in (
-            ("size", size, tuple(SIZES)),
+            ("size", size, tuple(SIZES[2])),
             ("process", process, PROCESSES),
             ("prediction", prediction, (*PREDICTIONS, None)),
         ):
             if value not in options:
                 raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(map(str, options))}.")
-        layout, reduction = SIZES[size], spatial_dims - 1
-        usual = layout.truncation / reduction
-        self.truncation = usual if truncation is None else float(truncation)
+        layout = SIZES[spatial_dims][size]
+        self.truncation = layout.truncation if truncation is None else float(truncation)
         if not self.truncation > 0:
             raise ValueError(
-                f"method.truncation is {truncation}, expected a number of voxels above 0, or null for {usual:g}."
+                f"method.truncation is {truncation}, expected a number of voxels above 0, or null for "
+                f"{layout.truncation:g}."
             )
         if threshold is not None and not 0 <= threshold < 1:
             raise ValueError(
@@ -118,7 +127,7 @@ class SDFDDPM(Segmenter):
         voxels = layout.threshold if threshold is None else threshold
         self.threshold = VE_THRESHOLD if process == "ve" and threshold is None else voxels / self.truncation
         self.network = SDFNetwork(
-            spatial_dims, classes - 1, in_channels, layout.base // reduction, layout.multipliers, layout.head
+            spatial_dims, classes - 1, in_channels, layout.base, layout.multipliers, layout.head, layout.stem_kernel
         )
 
     @classmethod

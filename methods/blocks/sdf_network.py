@@ -86,7 +86,8 @@ class SDFNetwork(nn.Module):
 
     M: `channels`, one signed distance per foreground class. base times a multiplier is the width of a level; every
     level but the last halves the grid, so each side must be a multiple of 2^(levels - 1). head: channels per
-    attention head. `image_stem` maps an image (B, image_channels, *S) to its features, which do not depend on time.
+    attention head; stem_kernel: of the convolution that joins the stems. `image_stem` maps an image
+    (B, image_channels, *S) to its features, which do not depend on time.
 
     Bogensperger et al. (arXiv:2303.05966), as in their code: each level up ends with its own upsampling, so the
     finest level down passes nothing across, and the stems take no time.
@@ -100,6 +101,7 @@ class SDFNetwork(nn.Module):
         base: int,
         multipliers: Sequence[int],
         head: int = 32,
+        stem_kernel: int = 7,
     ):
         super().__init__()
         time_dim = 4 * base
@@ -108,7 +110,7 @@ class SDFNetwork(nn.Module):
         self.time1, self.time2 = nn.Linear(base, time_dim), nn.Linear(time_dim, time_dim)
         self.distance_stem = ResidualBlock(spatial_dims, channels, STEM)
         self.image_stem = ResidualBlock(spatial_dims, image_channels, STEM)
-        self.stem = conv(spatial_dims, 2 * STEM, 2 * STEM, kernel=7)
+        self.stem = conv(spatial_dims, 2 * STEM, 2 * STEM, kernel=stem_kernel)
         inputs = (2 * STEM, *widths[:-1])
         self.down = nn.ModuleList(
             Level(spatial_dims, i, o, time_dim, head) for i, o in zip(inputs, widths, strict=True)

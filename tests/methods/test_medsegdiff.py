@@ -574,13 +574,6 @@ def test_unknown_options_are_refused_by_name(key):
         build(**{key: "nonsense"})
 
 
-def test_three_dimensions_are_declined_with_a_reason():
-    assert MedSegDiff.supports(2, 4) is None
-    assert "3D" in MedSegDiff.supports(3, 2)
-    with pytest.raises(ValueError, match="3D"):
-        MedSegDiff(3, 1, 2, (32, 32, 32), size="tiny")
-
-
 def test_configuration_names_every_option_with_its_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
     for key in ("_target_", "title", "summary", "training", "sampling"):
