@@ -16,7 +16,7 @@ from methods.base import Segmenter
 
 ASKED_FROM = 2**20
 """Voxels of a training batch below which nothing is estimated: such trainings take a few GiB at most."""
-TELLS = 4
+TELLS = 8
 """How many times the memory of the gradients the activations of an image must take for it to tell about larger ones."""
 GIB = 2**30
 
@@ -73,17 +73,18 @@ def training_bytes(config: dict, device: torch.device) -> float:
     averaged = parameters if full.ema_decay else 0
     del full
     images = -(-settings["batch_size"] // settings.get("accumulate", 1))
-    for small in _smaller(size):
+    sizes = list(_smaller(size))
+    for small, larger in zip(sizes, [*sizes[1:], None]):
         try:
             model = plan.build(with_size(config, small)).to(device)
             if settings.get("checkpointing"):
                 checkpoint_gradients(model)
             one, gradients, states = _step(model, config, small, 1, device)
-            if one < TELLS * gradients and small != list(size):
+            if larger and one < TELLS * gradients and _safe(2 * one * _voxels(larger) / _voxels(small), device):
                 continue
             two = _step(model, config, small, 2, device)[0]
         except (BadInput, ValueError):  # too small to be halved so often, or to be normalised over
-            if small == list(size):
+            if larger is None:
                 raise
             continue
         # What grows with the number of images is activations and grows with their size as well; the rest, such as
@@ -93,6 +94,11 @@ def training_bytes(config: dict, device: torch.device) -> float:
         best = fixed if device.type == "cpu" else 0
         return fixed + parameters * (1 + states) + averaged + best + activations
     raise AssertionError("the full size itself is the last that is tried")
+
+
+def _safe(needed: float, device: torch.device) -> bool:
+    """Whether a trial step of so many bytes leaves the machine at work."""
+    return needed < available(device) / 4
 
 
 def _smaller(size: list[int]) -> Iterator[list[int]]:

@@ -13,13 +13,15 @@ RISE = 0.01
 class Convergence:
     """Best validation DSC in the last fifth of the last stage minus the best before.
 
-    rise is None where there was no validation in one of the two parts; steps is the last step of the stage.
+    rise is None where there was no validation in one of the two parts; steps is the last step of the stage; ceiling is
+    the validation DSC after encoding and decoding the true label by the selected weights, None for a method without.
     """
 
     rise: float | None
     best_dsc: float
     best_step: int
     steps: int
+    ceiling: float | None = None
 
     @property
     def reached(self) -> bool | None:
@@ -48,7 +50,11 @@ def convergence(history: pd.DataFrame) -> Convergence | None:
     late = step > 0.8 * last
     rise = float(np.max(value[late]) - np.max(value[~late])) if late.any() and (~late).any() else None
     best = int(np.argmax(value))
-    return Convergence(rise, float(value[best]), int(step[best]), last)
+    ceilings = history[(history["stage"] == stage) & (history["split"] == "val") & (history["metric"] == "dsc_ceiling")]
+    ceiling = ceilings.loc[ceilings["step"] == step[best], "value"]
+    return Convergence(
+        rise, float(value[best]), int(step[best]), last, None if ceiling.empty else float(ceiling.iloc[0])
+    )
 
 
 def offsets(history: pd.DataFrame) -> dict[str, int]:

@@ -144,6 +144,7 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "finished": done.get("finished"),
                     "best_step": done.get("best_step"),
                     "best_val_dsc": done.get("best_val_dsc"),
+                    "ceiling_val_dsc": found.ceiling if found else None,
                     "rise_in_last_fifth": found.rise if found else None,
                     "fingerprint": trial.config["dataset"].get("fingerprint"),
                     "code": trial.config.get("code"),
@@ -162,14 +163,16 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     ),  # fmt: skip
                     "best step": words.NOTHING if done.get("best_step") is None else str(done["best_step"]),
                     "best validation DSC": words.number(done.get("best_val_dsc")),
+                    "ceiling": words.number(found.ceiling) if found else words.NOTHING,
                     "rise in the last fifth": words.signed(found.rise) if found else words.NOTHING,
                     "method code": f"`{trial.config['code']}`" if trial.config.get("code") else "",
                 }
             )
     caption = (
-        "Trials: folders of the result store. Best step: the weights used (steps of the last stage). Rise in the last "
-        "fifth: best validation DSC in the last fifth of training minus the best before; above 0.01 counts as not "
-        "converged."
+        "Trials: folders of the result store. Best step: the weights used (steps of the last stage). Ceiling: "
+        "validation DSC of the true labels encoded and decoded by these weights, for methods that work on latents. "
+        "Rise in the last fifth: best validation DSC in the last fifth of training minus the best before; above 0.01 "
+        "counts as not converged."
     )
     return Table("trials", caption, pd.DataFrame(rows), pd.DataFrame(data))
 

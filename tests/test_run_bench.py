@@ -89,21 +89,42 @@ def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_pat
     assert {path.name: path.read_bytes() for path in runs.glob("trials/*/weights.safetensors")} == weights
 
 
-def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
-    runs = tmp_path / "runs"
+def accuracy_tables(runs, *overrides):
+    """The tables of a short run of suite=accuracy by name."""
     tiny = ["suite=accuracy", "profile=tiny", "tracking=none", "device=cpu", "training.steps=4"]
-    result = bench(runs, *tiny, "datasets=[phantom_glands,phantom_echo]")
+    result = bench(runs, *tiny, *overrides)
     assert result.returncode == 0, result.stdout + result.stderr
-    folder = runs / "reports/accuracy"
-    glands, echo = (pd.read_csv(folder / f"tables/accuracy_phantom_{name}.csv") for name in ("glands", "echo"))
-    assert len(glands) == len(echo) == 14
-    assert glands.dsc.notna().all() and glands.note.isna().all()
-    declined = echo[echo.note.notna()]
-    assert declined.method.tolist() == ["SDF-DDPM"] and "per_class_sdf" in declined.note.iloc[0]
-    assert echo.dsc.notna().sum() == 13
-    done = echo[echo.note.isna()]
+    return {path.stem: pd.read_csv(path) for path in (runs / "reports/accuracy/tables").glob("*.csv")}
+
+
+def check_rows(table, declined: dict[str, str]):
+    """Every row is filled but those of methods that do not apply, whose reason holds a word."""
+    notes = table[table.note.notna()].set_index("method").note
+    assert set(notes.index) == set(declined)
+    assert all(word in notes[method] for method, word in declined.items()), notes
+    done = table[table.note.isna()]
+    assert done.dsc.notna().all()
     for column in ("parameters", "training_seconds", "nfe", "seconds_median", "peak_memory_mib"):
         assert (done[column] > 0).all(), column
+
+
+def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
+    tables = accuracy_tables(tmp_path / "runs", "datasets=[phantom_glands,phantom_echo]")
+    glands, echo = tables["accuracy_phantom_glands"], tables["accuracy_phantom_echo"]
+    assert len(glands) == len(echo) == 15
+    check_rows(glands, {"Swin UNETR": "swinunet"})
+    check_rows(echo, {"Swin UNETR": "swinunet", "SDF-DDPM": "per_class_sdf"})
+    videos = tables["videos_phantom_echo"]
+    assert (videos.videos > 0).all() and videos.temporal_relative.notna().all()
+
+
+def test_volumes_are_segmented_on_their_own_grid_and_methods_of_pictures_say_so(tmp_path):
+    methods = "methods=[ldseg,resunet,sdf_ddpm,unetpp,swinunet,medt]"
+    size = ["dataset.phantom_knee.size=40", "profile.limit={train: 4, val: 2, test: 3}"]
+    tables = accuracy_tables(tmp_path / "runs", "datasets=[phantom_knee]", methods, *size)
+    declined = {"SDF-DDPM": "per_class_sdf", "U-Net++": "2D", "Swin-UNet": "swinunetr", "MedT": "2D"}
+    check_rows(tables["accuracy_phantom_knee"], declined)
+    assert tables["data_sets"]["distances in"].tolist() == ["mm"]
 
 
 def test_killed_at_five_random_moments_the_records_are_those_of_an_undisturbed_run(undisturbed, tmp_path):

@@ -52,7 +52,7 @@ def records(key: str, method: str, dataset: str, generative: bool, seed: int = 0
                             **scores,
                         }  # fmt: skip
                     )
-    return pd.DataFrame(rows)[RECORD_COLUMNS]
+    return pd.DataFrame(rows).reindex(columns=RECORD_COLUMNS)
 
 
 def add_trial(store: Store, method: str, title: str, generative: bool, status="ok", stages=("segmenter",)) -> None:

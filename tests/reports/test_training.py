@@ -36,6 +36,12 @@ def test_words_say_by_how_much_it_still_rose():
     assert found.words == "had not converged (validation DSC still rose by 0.040 in the last fifth of training)"
 
 
+def test_the_ceiling_is_that_of_the_selected_weights():
+    history = pd.concat([scores([0.5, 0.8, 0.7]), scores([0.90, 0.92, 0.95], metric="dsc_ceiling")])
+    assert convergence(history).ceiling == 0.92
+    assert convergence(scores([0.5, 0.8, 0.7])).ceiling is None
+
+
 def test_only_the_last_stage_counts():
     history = pd.concat(
         [scores([0.99] * 5, "autoencoder", metric="dsc_ceiling"), scores([0.1, 0.2, 0.3, 0.4, 0.5], "denoiser")]
