@@ -109,13 +109,14 @@ def check_rows(table, declined: dict[str, str]):
 
 
 def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
-    tables = accuracy_tables(tmp_path / "runs", "datasets=[phantom_glands,phantom_echo]")
+    whole_videos = ["dataset.phantom_echo.cases={train: 1, val: 1, test: 2}", "dataset.phantom_echo.limit=null"]
+    tables = accuracy_tables(tmp_path / "runs", "datasets=[phantom_glands,phantom_echo]", *whole_videos)
     glands, echo = tables["accuracy_phantom_glands"], tables["accuracy_phantom_echo"]
     assert len(glands) == len(echo) == 15
     check_rows(glands, {"Swin UNETR": "swinunet"})
     check_rows(echo, {"Swin UNETR": "swinunet", "SDF-DDPM": "per_class_sdf"})
     videos = tables["videos_phantom_echo"]
-    assert (videos.videos > 0).all() and videos.temporal_relative.notna().all()
+    assert (videos.videos == 2).all() and videos.temporal_relative.notna().all()
 
 
 def test_volumes_are_segmented_on_their_own_grid_and_methods_of_pictures_say_so(tmp_path):
