@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from methods.base import Callback, Sampling, Segmenter
+from methods.blocks.convolution import CONV
 from methods.blocks.ff_parser import FF_WEIGHTS
 from methods.blocks.intensity import min_max
 from methods.blocks.medsegdiff_network import MedSegDiffNetwork
@@ -117,9 +118,11 @@ class MedSegDiff(Segmenter):
             ff_weights=ff_weights,
             stem_kernel=layout.stem_kernel,
         )
-        if spatial_dims == 2:
-            # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
-            self.network.to(memory_format=torch.channels_last)
+        # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+        memory_format = torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
+        for layer in self.network.modules():
+            if isinstance(layer, CONV[spatial_dims]):
+                layer.to(memory_format=memory_format)
 
     # ---- masks and classes ------------------------------------------------------------------------------------------
 

@@ -129,6 +129,9 @@ class SDFDDPM(Segmenter):
         self.network = SDFNetwork(
             spatial_dims, classes - 1, in_channels, layout.base, layout.multipliers, layout.head, layout.stem_kernel
         )
+        if spatial_dims == 3:
+            # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+            self.network.to(memory_format=torch.channels_last_3d)
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, per_class_sdf: bool = False, **_) -> str | None:

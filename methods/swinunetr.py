@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from monai.networks.nets import SwinUNETR as Network
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,7 +25,7 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "tiny": Layout(12, (1, 2, 4, 8), 4),
-    "small": Layout(12, (3, 6, 12, 24), 7),
+    "small": Layout(12, (3, 6, 12, 24), 4),
     "paper": Layout(48, (3, 6, 12, 24), 7),
 }
 
@@ -45,7 +46,7 @@ class SwinUNETR(Deterministic):
     part in the attention, and a stage shorter than a window indexes the table of relative positions as if it were not.
 
     spatial_dims: 3; in_channels: channels of the image; classes: background included; image_size: three entries, each
-    32 or more. size: "tiny" (3.9 M parameters), "small" (4.1 M) or "paper" (62.2 M).
+    32 or more. size: "tiny" (3.9 M parameters), "small" (3.9 M) or "paper" (62.2 M).
     Raises ValueError for an unknown size, for 2D and for an image size below 32.
     """
 
@@ -70,6 +71,8 @@ class SwinUNETR(Deterministic):
             feature_size=layout.features,
             downsample="mergingv2",
         )
+        # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+        self.network.to(memory_format=torch.channels_last_3d)
 
     @classmethod
     def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from monai.networks.blocks import Convolution
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
@@ -65,6 +66,9 @@ class UNet(Deterministic):
         )
         self.head = CONV[spatial_dims](widths[0], classes, 1)
         self.apply(he_initialise)
+        if not flat:
+            # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+            self.to(memory_format=torch.channels_last_3d)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, *spatial) of an image (B, C, *spatial)."""

@@ -71,6 +71,9 @@ class VNet(Deterministic):
             self.right.append(Stage(spatial_dims, channels, channels, depth))
         self.head = CONV[spatial_dims](channels, classes, 1)
         self.apply(he_initialise)
+        if spatial_dims == 3:
+            # Kernels and feature maps stored channel last: a training step on a CPU takes less time.
+            self.to(memory_format=torch.channels_last_3d)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, *spatial) of an image (B, C, *spatial)."""
