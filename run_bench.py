@@ -1,7 +1,6 @@
 """The one entry: python run_bench.py suite=noise_robustness [key=value ...]"""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -50,19 +49,10 @@ def main(overrides: list[str]) -> int:
 
 def run(config, overrides: list[str]) -> int:
     """Train and test what is missing, then measure, report and track."""
-    from benchmarks import console, costs, overview, planner, runner
-    from benchmarks.store import Store
+    from benchmarks import console, suites
 
-    store = Store(Path(config.paths.runs))
-    store.open()
-    trials = planner.make_plan(config)
-    runner.check_store(store, trials)
-    trials = planner.admit(config, store, trials, runner.fabric_for(config).device)
-    runner.work(config, store, trials)
-    costs.measure_costs(config, store, trials)
-    results = store.results(describe(config, overrides), [(t.key, [c.key for c in t.conditions]) for t in trials])
-    results.overviews = [] if config.suite.methods else overview.collect(config, store)
-    folder = write_report(store, results)
+    results = suites.run(config, overrides)
+    folder = write_report(config, results)
     note = track(results, folder, config)
     if note:
         console.say(f"MLflow was not written: {note}. `{results.suite['command']} action=track` sends it later.")
@@ -91,20 +81,23 @@ def show_plan(config, overrides: list[str]) -> int:
 
 def redraw(config, overrides: list[str]) -> int:
     """Write the report again from what is stored."""
-    store, results = stored(config, overrides)
-    write_report(store, results)
+    from benchmarks import suites
+
+    results = suites.stored(config, overrides)
+    write_report(config, results)
     return conclude(results)
 
 
 def replay(config, overrides: list[str]) -> int:
     """Send stored results to MLflow. Exit status 1 where it cannot be reached."""
-    from benchmarks import console
+    from benchmarks import console, suites
     from benchmarks.errors import BadInput
+    from benchmarks.store import Store
 
     if not config.tracking.enabled:
         raise BadInput("tracking: is switched off, so there is nothing to send to; leave out tracking=none.")
-    store, results = stored(config, overrides)
-    note = track(results, store.report_folder(config.suite.name), config)
+    results = suites.stored(config, overrides)
+    note = track(results, Store(Path(config.paths.runs)).report_folder(config.suite.name), config)
     console.say(f"MLflow was not written: {note}." if note else "MLflow holds the suite and its trials.")
     return 1 if note else 0
 
@@ -124,41 +117,12 @@ def show_list(config, overrides: list[str]) -> int:
     return 0
 
 
-def stored(config, overrides: list[str]):
-    """The store and the results that it holds for this command, found without the data."""
-    from benchmarks import overview, planner
-    from benchmarks.store import Store
-
-    store = Store(Path(config.paths.runs))
-    if not config.suite.methods:
-        results = store.results(describe(config, overrides), [])
-        results.overviews = overview.find(config, store)
-        return store, results
-    return store, store.results(describe(config, overrides), planner.find_stored(config, store))
-
-
-def describe(config, overrides: list[str]) -> dict:
-    """The suite as a report needs it: its settings and the commands that make and redraw it."""
-    from omegaconf import OmegaConf
-
-    from benchmarks.plan import chosen
-
-    words = [shlex.quote(o) for o in overrides if o.partition("=")[0] not in ("action", "track")]
-    command = " ".join(["python run_bench.py", *words])
-    return OmegaConf.to_container(config.suite) | {
-        "command": command,
-        "redraw_command": f"{command} action=report",
-        "profile": config.profile.name,
-        "rescale": config.noise.rescale,
-        **{key: chosen(config, key) for key in ("methods", "datasets", "seeds")},
-    }
-
-
-def write_report(store, results) -> Path:
+def write_report(config, results) -> Path:
     from benchmarks import console
+    from benchmarks.store import Store
     from reports import write
 
-    folder = store.report_folder(results.suite["name"])
+    folder = Store(Path(config.paths.runs)).report_folder(results.suite["name"])
     write(results, folder)
     console.say(f"Report: {folder / 'report.md'}")
     return folder

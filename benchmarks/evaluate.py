@@ -83,10 +83,7 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
                 if int(index) in kept:
                     pictures[condition.key].append(picture(data.ids[index], array, label, prediction))
     for condition in group:
-        samples = stacked(pictures[condition.key])
-        samples["steps"] = condition.sampling.steps if condition.sampling else 0
-        samples["sigma"] = condition.sigma
-        yield condition, rows[condition.key], samples
+        yield condition, rows[condition.key], stacked(pictures[condition.key])
 
 
 def _batches(data: Prepared, cases: np.ndarray) -> Iterator[np.ndarray]:

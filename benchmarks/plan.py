@@ -216,6 +216,8 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
 def conditions(config: DictConfig, method: str, generative: bool, size: list[int]) -> tuple[Condition, ...]:
     """What the suite tests one trial under. Raises BadInput for a sampling that cannot be."""
     suite = config.suite
+    if suite.kind != "trials":  # they use what was trained in their own way
+        return ()
     return tuple(
         Condition(float(sigma), sampling, tuple(size), config.noise.rescale)
         for sigma in suite.sigmas

@@ -15,7 +15,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -122,15 +122,14 @@ class TrialView:
         path = self.path / "records" / f"{condition}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
-    def samples(self, steps: int, sigma: float) -> dict[str, Sequence[np.ndarray]] | None:
-        """Example cases at a condition: ids (n,), and n arrays of each part: image uint8 (C, h, w) as the method saw,
-        label and prediction uint8 (h, w), of a volume one slice; None where none are stored. `steps` is 0 for
-        deterministic methods."""
-        for path in sorted((self.path / "samples").glob("*.npz")):
-            with np.load(path) as content:
-                if int(content["steps"]) == steps and abs(float(content["sigma"]) - sigma) < 1e-9:
-                    return unstacked(content)
-        return None
+    def samples(self, condition: str) -> dict[str, Sequence[np.ndarray]] | None:
+        """Example cases at a condition (its key): ids (n,), and n arrays of each part: image uint8 (C, h, w) as the
+        method saw it, label and prediction uint8 (h, w), of a volume one slice; None where none are stored."""
+        path = self.path / "samples" / f"{condition}.npz"
+        if not path.exists():
+            return None
+        with np.load(path) as content:
+            return unstacked(content)
 
 
 class Shown(NamedTuple):
@@ -180,6 +179,16 @@ class Results:
     trials: list[TrialView]
     records: pd.DataFrame
     overviews: list[Overview] = field(default_factory=list)
+    conditions: dict[tuple, str] = field(default_factory=dict)
+    """Key of the condition that a trial was tested under, by `tested` of one of its records."""
+
+
+TESTED = ["trial", "steps", "sampler", "eta", "ensemble", "sigma"]
+
+
+def tested(record: Mapping) -> tuple:
+    """What tells the conditions of a store apart, from a record (a row of the records, or anything with its names)."""
+    return tuple(record[name] for name in TESTED)
 
 
 class Store:
@@ -219,13 +228,17 @@ class Store:
 
     def results(self, suite: dict, trials: list[tuple[str, list[str]]]) -> Results:
         """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
-        views, frames = [], []
+        views, frames, found = [], [], {}
         for key, conditions in trials:
             view = self.trial(key)
             if view is None:
                 continue
             views.append(view)
-            frames += [frame for frame in map(view.records, conditions) if frame is not None]
+            for condition in conditions:
+                frame = view.records(condition)
+                if frame is not None and len(frame):
+                    found[tested(frame.iloc[0])] = condition
+                    frames.append(frame)
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
         records = records.reindex(columns=RECORD_COLUMNS).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
-        return Results(suite, views, records)
+        return Results(suite, views, records, conditions=found)

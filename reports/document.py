@@ -55,11 +55,13 @@ class Figure:
     """A picture already drawn into the report's folder as figures/NAME.png and figures/NAME.svg.
 
     alt says in words what the picture shows, for readers who do not see it.
+    data: the numbers that were drawn, one value a cell, for figures/NAME.csv; None for pictures of cases.
     """
 
     name: str
     caption: str
     alt: str
+    data: pd.DataFrame | None = None
 
     @property
     def png(self) -> str:
@@ -70,7 +72,20 @@ class Figure:
         return f"figures/{self.name}.svg"
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Figure
+@dataclass(frozen=True)
+class Animation:
+    """A moving picture already drawn into the report's folder as figures/NAME.gif. alt: as of a figure."""
+
+    name: str
+    caption: str
+    alt: str
+
+    @property
+    def gif(self) -> str:
+        return f"figures/{self.name}.gif"
+
+
+Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation
 
 
 @dataclass
@@ -90,8 +105,9 @@ class Document:
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
-def write_tables(document: Document, folder: Path) -> None:
-    """Every table as tables/NAME.csv. Raises ValueError when two tables share a name."""
+def write_numbers(document: Document, folder: Path) -> None:
+    """Every table as tables/NAME.csv, the numbers behind every figure as figures/NAME.csv. Raises ValueError when two
+    tables share a name."""
     names = [table.name for table in document.tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -100,6 +116,9 @@ def write_tables(document: Document, folder: Path) -> None:
     for table in document.tables:
         data = table.frame.map(_bare) if table.data is None else table.data
         data.to_csv(folder / "tables" / f"{table.name}.csv", index=False)
+    for figure in document.figures:
+        if figure.data is not None:
+            figure.data.to_csv(folder / "figures" / f"{figure.name}.csv", index=False)
 
 
 def _bare(cell):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.store import Results, TrialView
+from benchmarks.store import Results, TrialView, tested
 from reports import figure_samples, style, words
 from reports.curves import Curve, Variant
 from reports.document import Figure
@@ -85,10 +85,18 @@ def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[
     for curve in curves:
         trial = _first_trial(results, curve)
         for sigma in sigmas if trial else ():
-            samples = trial.samples(curve.variant.steps, sigma)
+            samples = samples_of(results, trial, curve.variant, sigma)
             if samples is not None and len(samples["ids"]):
                 found[curve.variant, sigma] = samples
     return found
+
+
+def samples_of(results: Results, trial: TrialView, variant: Variant, sigma: float) -> dict | None:
+    """What `TrialView.samples` gives of a trial as a variant at a sigma; None where nothing is stored."""
+    parts = {"trial": trial.key, "steps": variant.steps, "sampler": variant.sampler, "eta": variant.eta or 0.0,
+             "ensemble": variant.ensemble, "sigma": sigma}  # fmt: skip
+    condition = results.conditions.get(tested(parts))
+    return None if condition is None else trial.samples(condition)
 
 
 def _first_trial(results: Results, curve: Curve) -> TrialView | None:

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from reports.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph, Table
+from reports.document import Animation, Block, Bullets, Code, Document, Figure, Heading, Paragraph, Table
 
 NUMBER_LIKE = re.compile(r"^[-+\u2212<>\u2265~]?\s?[\d.]+.*$|^\u2013?$")
 
@@ -21,7 +21,12 @@ def render(document: Document) -> str:
         elif isinstance(block, Figure):
             figures += 1
             parts.append(f"![{inline(block.alt)}]({block.png})")
-            parts.append(f"**Figure {figures}.** {inline(block.caption)} ([SVG]({block.svg}))")
+            links = f"[SVG]({block.svg})" + (f", [CSV](figures/{block.name}.csv)" if block.data is not None else "")
+            parts.append(f"**Figure {figures}.** {inline(block.caption)} ({links})")
+        elif isinstance(block, Animation):
+            figures += 1
+            parts.append(f"![{inline(block.alt)}]({block.gif})")
+            parts.append(f"**Figure {figures}.** {inline(block.caption)}")
         else:
             parts.append(_plain(block))
     return "\n\n".join(parts) + "\n"

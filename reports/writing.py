@@ -1,6 +1,8 @@
 """A finished report on disk: report.md, records.csv, tables/ and figures/, all of them or none."""
 
 import contextlib
+import importlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results
 from reports import markdown
-from reports.document import Document, write_tables
+from reports.document import Document, write_numbers
 
 STALE_SECONDS = 3600.0
 
@@ -28,7 +30,7 @@ def write(results: Results, folder: Path) -> Path:
     drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         document = build(results, drawn)
-        write_tables(document, drawn)
+        write_numbers(document, drawn)
         write_records(results, drawn / "records.csv")
         (drawn / "report.md").write_text(markdown.render(document), encoding="utf-8")
         drawn.chmod(0o755)
@@ -47,21 +49,11 @@ def write_records(results: Results, path: Path) -> None:
 
 
 def _builder(suite: str) -> Callable[[Results, Path], Document]:
+    """`build` of the module of reports/ that is named like the suite."""
     # Drawing libraries take a second to load, which commands that draw nothing need not spend.
-    if suite == "noise_robustness":
-        from reports.noise_robustness import build
-
-        return build
-    if suite == "accuracy":
-        from reports.accuracy import build
-
-        return build
-    if suite == "data_overview":
-        from reports.data_overview import build
-
-        return build
-    known = "accuracy, data_overview, noise_robustness"
-    raise ValueError(f"suite.name is {suite!r}, which has no report; expected one of: {known}.")
+    if not suite.isidentifier() or importlib.util.find_spec(f"reports.{suite}") is None:
+        raise ValueError(f"suite.name is {suite!r}, which has no report; expected a module reports/{suite}.py.")
+    return importlib.import_module(f"reports.{suite}").build
 
 
 def _put(drawn: Path, folder: Path) -> None:

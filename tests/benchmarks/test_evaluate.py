@@ -64,7 +64,7 @@ def outcome(model, data, folder: Path, sigma=0.0):
     trial = Trial(config | {"training": {}, "code": "c"}, (condition,))
     evaluate(trial, model, data, folder, torch.device("cpu"), lambda *_: None)
     view = TrialView(folder, config)
-    return view.records(condition.key), view.samples(2, sigma)
+    return view.records(condition.key), view.samples(condition.key)
 
 
 @pytest.mark.parametrize("shapes", [[(8, 8, 8)], [(5, 7, 6), (4, 8, 3)], [(19, 8, 13), (7, 25, 11)]])

@@ -158,7 +158,7 @@ def test_records_are_those_of_a_method_in_process_that_segments_alike(run, tmp_p
         assert len(found) == 3 * (len(data.class_names) + 1)
         assert found.dsc.nunique() > 3
         pd.testing.assert_frame_equal(found.drop(columns="seconds"), expected.drop(columns="seconds"))
-        pictures = store.trial(trial.key).samples(0, condition.sigma)
+        pictures = store.trial(trial.key).samples(condition.key)
         assert len(pictures["ids"]) == 3
 
 

@@ -228,7 +228,7 @@ def test_draws_depend_on_the_sample_not_on_its_batch():
 
 
 def gaussian_denoiser(mean, std, alpha_bar):
-    """The best estimate of the noise for data that are N(mean, std^2): x_t is Gaussian too, and eps_hat linear in it."""
+    """The best estimate of the noise for data that are N(mean, std^2): eps_hat is linear in x_t."""
 
     def predict(x, t):
         a = float(alpha_bar(t))
@@ -249,9 +249,7 @@ def test_solvers_converge_to_the_probability_flow_and_second_order_is_ahead(alph
     error = {}
     for solver in ("ddim", "dpm_solver++"):
         for steps in (20, 200):
-            found = sample(
-                gaussian_denoiser(0.3, 0.5, alpha_bar), x, time_pairs(steps, grid), alpha_bar, solver=solver
-            )
+            found = sample(gaussian_denoiser(0.3, 0.5, alpha_bar), x, time_pairs(steps, grid), alpha_bar, solver=solver)
             error[solver, steps] = (found - truth).abs().max().item()
     assert error["ddim", 200] < 0.2 * error["ddim", 20] and error["dpm_solver++", 200] < 0.2 * error["dpm_solver++", 20]
     assert error["dpm_solver++", 20] < 0.5 * error["ddim", 20]

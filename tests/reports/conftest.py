@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import pictures
-from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results, TrialView
+from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results, TrialView, tested
 
 TITLES = {"ldseg": "LDSeg", "resunet": "Res-UNet", "lsegdiff": "LSegDiff", "unet": "U-Net"}
 GENERATIVE = ("ldseg", "lsegdiff")
@@ -25,6 +25,7 @@ class Fabricator:
         self.runs = runs
         self.trials: list[TrialView] = []
         self.frames: list[pd.DataFrame] = []
+        self.conditions: dict[tuple, str] = {}
 
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
@@ -116,7 +117,9 @@ class Fabricator:
                     ]  # fmt: skip
                 self.frames.append(pd.DataFrame(rows)[RECORD_COLUMNS])
                 if samples:
-                    self._samples(path, dataset, method, k, sigma, size, len(classes), min(4, cases))
+                    condition = f"sigma{sigma:g}-{k}"
+                    self.conditions[tested(self.frames[-1].iloc[0])] = condition
+                    self._samples(path, dataset, method, condition, sigma, size, len(classes), min(4, cases))
         return view
 
     def results(self, **suite) -> Results:
@@ -135,21 +138,20 @@ class Fabricator:
             "seeds": [0], "profile": "quick", "command": command, "redraw_command": f"{command} action=report",
             "rescale": "image",
         } | suite  # fmt: skip
-        return Results(suite, self.trials, records)
+        return Results(suite, self.trials, records, conditions=self.conditions)
 
     @staticmethod
     def _json(path: Path, content: dict) -> None:
         path.write_text(json.dumps(content))
 
     @staticmethod
-    def _samples(path, dataset, method, steps, sigma, size, classes, count):
+    def _samples(path, dataset, method, condition, sigma, size, classes, count):
         (path / "samples").mkdir(exist_ok=True)
         kept = []
         for case in range(count):
             image, label, prediction = picture(dataset, case, sigma, size, classes, method)
             kept.append(pictures.picture(f"case{case:03d}", image, label, prediction))
-        content = pictures.stacked(kept) | {"steps": steps, "sigma": float(sigma)}
-        np.savez(path / "samples" / f"sigma{sigma:g}-{steps}.npz", **content)
+        np.savez(path / "samples" / f"{condition}.npz", **pictures.stacked(kept))
 
 
 def picture(dataset, case, sigma, size, classes, method):

@@ -3,7 +3,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from reports import markdown, words
-from reports.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table, write_tables
+from reports.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table, write_numbers
 
 
 def rendered(text):
@@ -50,7 +50,7 @@ def test_a_column_stands_to_the_right_only_when_all_of_it_is_numbers():
 def test_tables_are_written_unrounded_or_as_shown(tmp_path):
     shown = pd.DataFrame({"x": ["0.33", "`code`"]})
     document = Document("T", [Table("a", "", shown, pd.DataFrame({"x": [1 / 3]})), Table("b", "", shown)])
-    write_tables(document, tmp_path)
+    write_numbers(document, tmp_path)
     assert pd.read_csv(tmp_path / "tables" / "a.csv").x[0] == 1 / 3
     assert pd.read_csv(tmp_path / "tables" / "b.csv").x.tolist() == ["0.33", "code"]
 
@@ -58,7 +58,7 @@ def test_tables_are_written_unrounded_or_as_shown(tmp_path):
 def test_two_tables_of_one_name_are_refused(tmp_path):
     table = Table("same", "", pd.DataFrame({"x": [1]}))
     with pytest.raises(ValueError, match="tables named same"):
-        write_tables(Document("T", [table, table]), tmp_path)
+        write_numbers(Document("T", [table, table]), tmp_path)
 
 
 @pytest.mark.parametrize(

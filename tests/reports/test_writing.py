@@ -55,7 +55,7 @@ def test_a_redrawn_report_replaces_the_former_one(results, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("step", ["write_tables", "write_records", "_put"])
+@pytest.mark.parametrize("step", ["write_numbers", "write_records", "_put"])
 def test_a_report_that_fails_half_way_leaves_the_former_one(results, tmp_path, monkeypatch, step):
     folder = tmp_path / "report"
     folder.mkdir()
@@ -99,7 +99,7 @@ def test_leftovers_of_killed_runs_go_and_those_of_running_ones_stay(results, tmp
 
 def test_a_suite_without_a_report_is_refused_by_name(results, tmp_path):
     results.suite["name"] = "sudoku"
-    with pytest.raises(ValueError, match="suite.name is 'sudoku'.*noise_robustness"):
+    with pytest.raises(ValueError, match="suite.name is 'sudoku'.*reports.sudoku.py"):
         write(results, tmp_path / "report")
 
 
