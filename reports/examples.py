@@ -18,10 +18,10 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
     """Draws the examples of one data set into `folder`; None where the store holds none."""
     tested = sorted({float(sigma) for curve in curves for sigma in curve.sigmas})
     sigmas = sorted({min(tested, key=lambda s, w=wanted: abs(s - w)) for wanted in SIGMAS})
-    stored = _stored(results, curves, sigmas)
+    stored = stored_samples(results, curves, sigmas)
     if not stored:
         return None
-    case = _typical_case(curves, stored)
+    case = typical_case(curves, stored)
     images: list[np.ndarray | None] = [None] * len(sigmas)
     rows: dict[str, list[tuple | None]] = {names[curve.variant]: [None] * len(sigmas) for curve in curves}
     for curve in curves:
@@ -32,7 +32,7 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
                 continue
             image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
             images[column] = image
-            rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
+            rows[names[curve.variant]][column] = (label, prediction, case_dsc(curve, sigma, case))
     dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
     columns = [f"σ = {sigma:g}" for sigma in sigmas]
     style.save(figure_samples.draw(columns, images, rows, list(curves[0].classes)), folder, name)
@@ -49,7 +49,7 @@ def gallery(
     results: Results, curves: list[Curve], names: dict[Variant, str], sigma: float, folder: Path
 ) -> Figure | None:
     """All stored test cases of one data set at one sigma, a column each; None where the store holds none."""
-    stored = _stored(results, curves, [sigma])
+    stored = stored_samples(results, curves, [sigma])
     if not stored:
         return None
     cases = list(dict.fromkeys(name for samples in stored.values() for name in samples["ids"].astype(str)))
@@ -63,7 +63,7 @@ def gallery(
                 continue
             image, label, prediction = (samples[part][index[0]] for part in ("image", "label", "prediction"))
             images[column] = image
-            rows[names[curve.variant]][column] = (label, prediction, _dsc(curve, sigma, case))
+            rows[names[curve.variant]][column] = (label, prediction, case_dsc(curve, sigma, case))
     dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
     style.save(figure_samples.draw(cases, images, rows, list(curves[0].classes)), folder, name)
     caption = (
@@ -79,7 +79,7 @@ def _volumes(results: Results, dataset: str) -> bool:
     return any(len(trial.config["dataset"]["image_size"]) == 3 for trial in of_dataset(results, dataset))
 
 
-def _stored(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:
+def stored_samples(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:
     """Samples of the first seed's trial by variant and sigma, as far as there are any."""
     found = {}
     for curve in curves:
@@ -106,7 +106,7 @@ def _first_trial(results: Results, curve: Curve) -> TrialView | None:
     return None
 
 
-def _typical_case(curves: list[Curve], stored: dict) -> str:
+def typical_case(curves: list[Curve], stored: dict) -> str:
     """Of the stored cases the one with the middle DSC for the first variant, so that no case is picked by eye."""
     reference, sigma = next(iter(stored))
     curve = next(curve for curve in curves if curve.variant == reference)
@@ -115,6 +115,7 @@ def _typical_case(curves: list[Curve], stored: dict) -> str:
     return sorted(ids, key=lambda case: (scores.get(case, -1.0), case))[len(ids) // 2]
 
 
-def _dsc(curve: Curve, sigma: float, case: str) -> str:
+def case_dsc(curve: Curve, sigma: float, case: str) -> str:
+    """Pooled DSC of a case at a sigma for the first seed, to be printed into its picture; empty where there is none."""
     found = np.flatnonzero(curve.cases == case)
     return words.number(curve.by_seed("dsc")[0, curve.at(sigma), found[0]], 2) if len(found) else ""

@@ -39,7 +39,7 @@ def draw(
     total_width = left + right + len(columns) * width + (len(columns) - 1) * gap
     titles = [_wrapped(column, int(11 * width)) for column in columns]
     top = 0.13 + 0.15 * max(1 + title.count("\n") for title in titles)
-    handles = _handles(classes)
+    handles = handles_of(classes)
     legend_columns = max(1, min(4, int(total_width / 1.75)))
     legend = 0.25 + 0.17 * math.ceil(len(handles) / legend_columns)
     total_height = top + (1 + len(rows)) * (height + gap) + legend
@@ -101,7 +101,8 @@ def _prediction(ax, image, label, prediction, text) -> None:
     )  # fmt: skip
 
 
-def _handles(classes: list[str]) -> list:
+def handles_of(classes: list[str]) -> list:
+    """What the colours of `overlay` mean, for a legend."""
     several = len(classes) > 1
     handles = [
         Patch(facecolor=MISSED, label="missed (false negative)"),
