@@ -10,7 +10,10 @@ from benchmarks.store import Store, write_json
 
 
 def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None:
-    """Time all trials of a data set side by side, unless this very comparison has been timed already."""
+    """Time all trials of a data set side by side, unless this very comparison has been timed already.
+
+    What other comparisons measured stays: their reports are redrawn from it.
+    """
     for dataset in dict.fromkeys(trial.config["dataset"]["name"] for trial in trials):
         mine = [
             t
@@ -24,7 +27,7 @@ def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None
             continue
         samplings = {t.key: list(dict.fromkeys(c.sampling for c in t.conditions)) for t in mine}
         comparison = plan.digest(sorted((key, [str(s) for s in found]) for key, found in samplings.items()))
-        if all((store.trial(t.key).cost or {}).get("measured_with") == comparison for t in mine):
+        if all(any(row.get("comparison") == comparison for row in _timed(store, t)) for t in mine):
             continue
         fabric = fabric_for(config)
         data = prepared(config, mine[0])
@@ -39,6 +42,13 @@ def measure_costs(config: DictConfig, store: Store, trials: list[Trial]) -> None
         console.say(f"  {dataset}: timing {', '.join(t.config['method']['name'] for t in mine)} side by side")
         rows = measure.inference(contestants, image, config.profile.timing_repeats)
         for trial in mine:
-            cost = store.trial(trial.key).cost
-            cost["inference"] = [row for row, owner in zip(rows, owners, strict=True) if owner == trial.key]
-            write_json(store.folder(trial.key) / "cost.json", cost | {"measured_with": comparison})
+            own = [
+                row | {"comparison": comparison} for row, owner in zip(rows, owners, strict=True) if owner == trial.key
+            ]
+            others = [row for row in _timed(store, trial) if row.get("comparison") not in (None, comparison)]
+            write_json(store.folder(trial.key) / "cost.json", store.trial(trial.key).cost | {"inference": others + own})
+
+
+def _timed(store: Store, trial: Trial) -> list[dict]:
+    """What has been timed of a trial in all its comparisons, the latest last."""
+    return (store.trial(trial.key).cost or {}).get("inference") or []

@@ -177,7 +177,7 @@ def cost_points(trial: TrialView, samplings: list[Setting]) -> list[Point]:
         for name in ("parameters", "training_seconds", "seconds_per_step")
         if cost.get(name) is not None
     ]
-    timed = cost.get("inference") or []
+    timed = list(reversed(cost.get("inference") or []))  # the latest comparison first
     order = {(setting.sampler, setting.steps): place for place, setting in reversed(list(enumerate(samplings)))}
     ranked = sorted(timed, key=lambda row: order.get((row.get("sampler"), row.get("steps")), len(order)))
     for key, name in COSTS.items():

@@ -30,7 +30,13 @@ def cost(results: Results, curve: Curve) -> Cost:
     variant = curve.variant
     trials = [t for t in of_dataset(results, curve.dataset) if t.config["method"]["name"] == variant.method]
     costs = [found for found in (trial.cost for trial in trials) if found]
-    calls = [call for found in costs for call in found.get("inference") or [] if _same(call, variant)]
+    together = _comparison(results, curve.dataset)
+    calls = [
+        call
+        for found in costs
+        for call in found.get("inference") or []
+        if _same(call, variant) and call.get("comparison") in (together, None)  # None: counted by a package outside
+    ]
 
     def mean(rows, key):
         values = [row[key] for row in rows if row.get(key) is not None]
@@ -45,7 +51,28 @@ def cost(results: Results, curve: Curve) -> Cost:
 
 
 def _same(call: dict, variant: Variant) -> bool:
-    return (call.get("steps") or 0) == variant.steps and (call.get("sampler") or "") == variant.sampler
+    own = (variant.steps, variant.sampler, variant.ensemble if variant.steps else 1)
+    return own == (call.get("steps") or 0, call.get("sampler") or "", call.get("ensemble") or own[2])
+
+
+def _comparison(results: Results, dataset: str) -> str | None:
+    """The comparison in which most of what these results hold was timed side by side; of equals the latest.
+
+    Times of different comparisons were taken at different moments and never stand beside each other.
+    """
+    records = results.records[results.records["dataset"] == dataset]
+    columns = ["method", "steps", "sampler", "ensemble"]
+    variants = [
+        Variant(method, method, int(steps), sampler or "", ensemble=int(ensemble))
+        for method, steps, sampler, ensemble in records[columns].drop_duplicates().itertuples(index=False)
+    ]
+    matched: dict[str | None, set] = {}
+    for trial in of_dataset(results, dataset):
+        for call in (trial.cost or {}).get("inference") or []:
+            own = [v for v in variants if v.method == trial.config["method"]["name"] and _same(call, v)]
+            # Put last again, so that the order is that of the latest measurement.
+            matched[call.get("comparison")] = matched.pop(call.get("comparison"), set()) | set(own)
+    return max(reversed(matched), key=lambda name: len(matched[name]), default=None)
 
 
 def cost_table(results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str]) -> Table:
