@@ -4,8 +4,10 @@ Text may hold two kinds of markup, `code` and **strong**; everything else is lit
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -85,7 +87,45 @@ class Animation:
         return f"figures/{self.name}.gif"
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation
+class Cell(NamedTuple):
+    """What a method made of a case. picture: a PNG, transparent but for errors and correct foreground in colour, to be
+    laid over the image; dsc: as text."""
+
+    picture: bytes
+    dsc: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test case to look at.
+
+    inputs: what the methods were given, as WebP, one per position of the slider; None where nothing is stored.
+    label:  the ground truth as a PNG like a cell's picture.
+    cells:  method -> what it made of the case, one per position of the slider.
+    """
+
+    dataset: str
+    name: str
+    classes: tuple[str, ...]
+    inputs: tuple[bytes | None, ...]
+    label: bytes
+    cells: dict[str, tuple[Cell | None, ...]]
+
+
+@dataclass(frozen=True)
+class Browser:
+    """Test cases to leaf through, with what every method made of each; only a page can show it.
+
+    axis, positions: what the slider varies and the values it stops at ("\u03c3", ("0", "0.1")); a single position means
+    that nothing is varied.
+    """
+
+    axis: str
+    positions: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+
+Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Browser
 
 
 @dataclass
@@ -105,6 +145,28 @@ class Document:
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
+NUMBER_LIKE = re.compile(r"^[-+\u2212<>\u2265~]?\s?[\d.]+.*$|^\u2013?$")
+
+
+def numeric(frame: pd.DataFrame) -> list[bool]:
+    """For every column, whether all of its cells begin like a number or are a dash: such columns stand to the right."""
+    cells = frame.astype(object).to_numpy()
+    return [bool(len(cells)) and all(NUMBER_LIKE.match(text_of(cell)) for cell in column) for column in cells.T]
+
+
+def text_of(cell) -> str:
+    return "" if cell is None else str(cell)
+
+
+def spans(text: str) -> Iterator[tuple[str, str]]:
+    """The parts of a text with their kind: "text", "code" or "strong", without the marks."""
+    for k, part in enumerate(re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", text)):
+        if k % 2:
+            yield ("code", part[1:-1]) if part[0] == "`" else ("strong", part[2:-2])
+        elif part:
+            yield "text", part
+
+
 def write_numbers(document: Document, folder: Path) -> None:
     """Every table as tables/NAME.csv, the numbers behind every figure as figures/NAME.csv. Raises ValueError when two
     tables share a name."""
@@ -122,4 +184,4 @@ def write_numbers(document: Document, folder: Path) -> None:
 
 
 def _bare(cell):
-    return re.sub(r"`|\*\*", "", cell) if isinstance(cell, str) else cell
+    return "".join(part for _, part in spans(cell)) if isinstance(cell, str) else cell

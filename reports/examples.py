@@ -83,7 +83,7 @@ def stored_samples(results: Results, curves: list[Curve], sigmas: list[float]) -
     """Samples of the first seed's trial by variant and sigma, as far as there are any."""
     found = {}
     for curve in curves:
-        trial = _first_trial(results, curve)
+        trial = first_trial(results, curve)
         for sigma in sigmas if trial else ():
             samples = samples_of(results, trial, curve.variant, sigma)
             if samples is not None and len(samples["ids"]):
@@ -99,7 +99,8 @@ def samples_of(results: Results, trial: TrialView, variant: Variant, sigma: floa
     return None if condition is None else trial.samples(condition)
 
 
-def _first_trial(results: Results, curve: Curve) -> TrialView | None:
+def first_trial(results: Results, curve: Curve) -> TrialView | None:
+    """The trial of a curve's first seed; None where the store has none."""
     for trial in of_dataset(results, curve.dataset):
         if trial.config["method"]["name"] == curve.variant.method and trial.config.get("seed", 0) == curve.seeds[0]:
             return trial

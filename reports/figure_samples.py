@@ -57,7 +57,7 @@ def draw(
             if cell is None:
                 ax.text(0.5, 0.5, "not stored", ha="center", va="center", fontsize=8, color="#777777")
             elif row == 0:
-                ax.imshow(_rgb(cell), interpolation="nearest", aspect="equal")
+                ax.imshow(rgb(cell), interpolation="nearest", aspect="equal")
             else:
                 _prediction(ax, images[column], *cell)
     figure.legend(
@@ -72,20 +72,34 @@ def overlay(image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> np.
     image: (C, h, w) uint8; label and prediction: (h, w) class indices. Pixels missed, added, given another foreground
     class and correct are told apart.
     """
-    grey = _rgb(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    grey = rgb(image).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     # Paler than the input, so that strong noise does not drown the colours.
     picture = 0.4 + 0.55 * grey
-    kinds = [
+    for mask, color, alpha in kinds(label, prediction):
+        picture[mask] = (1 - alpha) * picture[mask] + alpha * np.array(to_rgb(color))
+    return picture
+
+
+def kinds(label: np.ndarray, prediction: np.ndarray) -> list[tuple[np.ndarray, str, float]]:
+    """(mask (h, w), colour, opacity) of each kind of pixel that is painted; no two masks overlap."""
+    found = [
         ((label > 0) & (prediction == 0), MISSED, 0.85),
         ((label == 0) & (prediction > 0), ADDED, 0.85),
         ((label > 0) & (prediction > 0) & (label != prediction), CONFUSED, 0.85),
     ]
-    kinds += [
+    return found + [
         ((label == k) & (prediction == k), CORRECT[(k - 1) % len(CORRECT)], 0.45) for k in np.unique(label) if k > 0
     ]
-    for mask, color, alpha in kinds:
-        picture[mask] = (1 - alpha) * picture[mask] + alpha * np.array(to_rgb(color))
-    return picture
+
+
+def legend(classes: list[str]) -> list[tuple[str, str]]:
+    """(colour, what it stands for) of each kind of pixel that is painted."""
+    several = len(classes) > 1
+    named = [(MISSED, "missed (false negative)"), (ADDED, "added (false positive)")]
+    named += [(CONFUSED, "wrong class")] if several else []
+    return named + [
+        (CORRECT[k % len(CORRECT)], f"correct {name}" if several else "correct") for k, name in enumerate(classes)
+    ]
 
 
 def _prediction(ax, image, label, prediction, text) -> None:
@@ -103,22 +117,12 @@ def _prediction(ax, image, label, prediction, text) -> None:
 
 def handles_of(classes: list[str]) -> list:
     """What the colours of `overlay` mean, for a legend."""
-    several = len(classes) > 1
-    handles = [
-        Patch(facecolor=MISSED, label="missed (false negative)"),
-        Patch(facecolor=ADDED, label="added (false positive)"),
-    ]
-    if several:
-        handles.append(Patch(facecolor=CONFUSED, label="wrong class"))
-    handles.append(Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=DARK_EDGE))
-    handles += [
-        Patch(facecolor=CORRECT[k % len(CORRECT)], label=f"correct {name}" if several else "correct")
-        for k, name in enumerate(classes)
-    ]
-    return handles
+    patches = [Patch(facecolor=color, label=name) for color, name in legend(classes)]
+    outline = Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=DARK_EDGE)
+    return [*patches[: -len(classes)], outline, *patches[-len(classes) :]]
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
+def rgb(image: np.ndarray) -> np.ndarray:
     """(C, h, w) uint8 as (h, w, 3) in [0, 1]; anything but three channels is shown by its first."""
     channels = image if image.shape[0] == 3 else image[:1].repeat(3, axis=0)
     return np.moveaxis(channels, 0, -1) / 255.0

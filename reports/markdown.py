@@ -4,20 +4,36 @@ import re
 
 import pandas as pd
 
-from reports.document import Animation, Block, Bullets, Code, Document, Figure, Heading, Paragraph, Table
+from reports import words
+from reports.document import (
+    Animation,
+    Block,
+    Browser,
+    Bullets,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    numeric,
+    spans,
+    text_of,
+)
 
-NUMBER_LIKE = re.compile(r"^[-+\u2212<>\u2265~]?\s?[\d.]+.*$|^\u2013?$")
+PAGE = "*The same as one page, with tables that sort and figures that enlarge: [report.html](report.html).*"
+BROWSER = "{} to leaf through, with what every method made of each: see [report.html](report.html)."
 
 
 def render(document: Document) -> str:
     """The whole document; tables and figures are numbered in the order in which they occur."""
-    parts = [f"# {inline(document.title)}"]
+    parts = [f"# {inline(document.title)}", PAGE]
     tables = figures = 0
     for block in document.blocks:
         if isinstance(block, Table):
             tables += 1
             parts.append(f"**Table {tables}.** {inline(block.caption)}\n\n{table(block.frame)}")
-            parts.append(f"[tables/{block.name}.csv](tables/{block.name}.csv)")
+            parts.append(f"[CSV](tables/{block.name}.csv), [LaTeX](tables/{block.name}.tex)")
         elif isinstance(block, Figure):
             figures += 1
             parts.append(f"![{inline(block.alt)}]({block.png})")
@@ -42,6 +58,8 @@ def _plain(block: Block) -> str:
             return "\n".join(f"- {_first(inline(item))}" for item in block.items)
         case Code():
             return f"```{block.language}\n{block.text.rstrip()}\n```"
+        case Browser():
+            return BROWSER.format(words.plural(len(block.cases), "test case"))
     raise TypeError(f"a document cannot hold a {type(block).__name__}, expected one of {Block}.")
 
 
@@ -49,7 +67,7 @@ def table(frame: pd.DataFrame) -> str:
     """A pipe table. Columns of numbers stand to the right; a line break within a cell is kept."""
     cells = [[_cell(value) for value in row] for row in frame.astype(object).to_numpy()]
     header = [_cell(name) for name in frame.columns]
-    right = [bool(cells) and all(NUMBER_LIKE.match(row[k]) for row in cells) for k in range(len(header))]
+    right = numeric(frame)
     widths = [max(3, *(len(row[k]) for row in [header, *cells])) for k in range(len(header))]
     rule = ["-" * (width - 1) + ":" if flag else "-" * width for width, flag in zip(widths, right)]
 
@@ -61,25 +79,18 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def _cell(value) -> str:
-    text = "" if value is None else str(value)
-    return inline(text).replace("|", "\\|").replace("\n", "<br>")
+    return inline(text_of(value)).replace("|", "\\|").replace("\n", "<br>")
 
 
 def inline(text: str) -> str:
     """Escape everything but `code` and **strong**."""
-    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", text)
-    return "".join(part if odd else _escape(part) for part, odd in zip(parts, _alternating()))
+    write = {"text": _escape, "code": lambda part: f"`{part}`", "strong": lambda part: f"**{part}**"}
+    return "".join(write[kind](part) for kind, part in spans(text))
 
 
 def _first(text: str) -> str:
     """Escape what would make a quotation, a list or a heading of the line that it begins."""
     return re.sub(r"^([>#+-]\s)", r"\\\1", text)
-
-
-def _alternating():
-    while True:
-        yield False
-        yield True
 
 
 def _escape(text: str) -> str:
