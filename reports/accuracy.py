@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.store import Results
 from reports import (
     accuracy_tables,
@@ -11,6 +13,7 @@ from reports import (
     published,
     score_tables,
     sections,
+    significance,
     style,
     trials,
     video,
@@ -18,6 +21,7 @@ from reports import (
 )
 from reports.cost import cost, cost_table
 from reports.document import Block, Document, Figure, Heading, Paragraph
+from reports.score_tables import numbers
 from reports.study import Study, study
 
 
@@ -37,8 +41,7 @@ def build(results: Results, folder: Path) -> Document:
         document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
         videos = [table for dataset in measured if (table := video.by_video(it, dataset)) is not None]
         document.add(*([Heading("By video"), *videos] if videos else []))
-        compared = score_tables.differences(it)
-        document.add(*([Heading("Differences"), compared] if compared else []))
+        document.add(*significance.sections(it, looks, folder))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
     document.add(*sections.training(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))
@@ -58,14 +61,34 @@ def _overview(it: Study, measured: list[str], looks, folder: Path) -> list[Block
         points[dataset] = [point for point in timed if point[2]]
     style.save(figure_ranking.dots(scores, it.names, looks), folder, "dsc_by_method")
     alt = f"Mean DSC of every method on {words.listing(measured)}, highest first."
-    blocks: list[Block] = [Figure("dsc_by_method", "Mean DSC with its 95 % interval, highest first.", alt)]
+    blocks: list[Block] = [
+        Figure("dsc_by_method", "Mean DSC with its 95 % interval, highest first.", alt, _scores(scores))
+    ]
     points = {dataset: found for dataset, found in points.items() if found}
     if points:
         style.save(figure_ranking.against_cost(points, it.names, looks), folder, "dsc_by_time")
         caption = "Mean DSC (bar: 95 % interval) against the time one image takes; up and to the left is better."
         alt = f"Mean DSC against seconds per image on {words.listing(list(points))}."
-        blocks.append(Figure("dsc_by_time", caption, alt))
+        blocks.append(Figure("dsc_by_time", caption, alt, _points(points)))
     return blocks
+
+
+def _scores(panels) -> pd.DataFrame:
+    """What dsc_by_method draws."""
+    return pd.DataFrame(
+        {"dataset": dataset, "method": variant.method, "steps": variant.steps} | numbers("dsc", estimate)
+        | {"published": value}
+        for dataset, scores in panels.items() for variant, estimate, value in scores
+    )  # fmt: skip
+
+
+def _points(panels) -> pd.DataFrame:
+    """What dsc_by_time draws."""
+    return pd.DataFrame(
+        {"dataset": dataset, "method": variant.method, "steps": variant.steps, "seconds": seconds}
+        | numbers("dsc", estimate)
+        for dataset, points in panels.items() for variant, estimate, seconds in points
+    )  # fmt: skip
 
 
 def _published(it: Study) -> list[Block]:

@@ -1,14 +1,14 @@
 """One table per data set: how accurate each method is, and what that cost."""
 
-import numpy as np
 import pandas as pd
 
-from benchmarks import statistics
+from benchmarks.statistics import Rank
 from reports import words
 from reports.cost import cost
 from reports.curves import POOLED, Curve
 from reports.document import Table
 from reports.score_tables import INTERVAL, by_score, counted, keys, numbers, unit
+from reports.significance import ranking
 from reports.study import Study
 from reports.trials import absences
 
@@ -24,7 +24,7 @@ def accuracy(it: Study, dataset: str) -> Table:
     for curve, rank in zip(found, ranks):
         row, values = _row(it, curve, classes, seeded)
         rows.append([_rank(rank), it.names[curve.variant], *row])
-        place = dict(zip(("rank", "rank_low", "rank_high"), rank)) if rank else {}
+        place = {"rank": rank.place, "rank_low": rank.low, "rank_high": rank.high} if rank else {}
         data.append(keys(curve) | {"ensemble": curve.variant.ensemble} | place | values | {"note": ""})
     suffix = unit(it, dataset)
     over_seeds = ["SD over seeds"] if seeded else []
@@ -42,18 +42,6 @@ def accuracy(it: Study, dataset: str) -> Table:
         "NFE: evaluations of the main network for one image; time and peak memory: for one image."
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
-
-
-def ranking(found: list[Curve], sigma: float) -> list[tuple[int, int, int] | None]:
-    """Rank and its range for every variant, over the cases they share."""
-    if not found:
-        return []
-    shared = sorted(set.intersection(*(set(curve.cases) for curve in found)))
-    if not shared:
-        return [None] * len(found)
-    index = [np.searchsorted(curve.cases, shared) for curve in found]
-    values = [curve.by_case("dsc")[curve.at(sigma), where] for curve, where in zip(found, index)]
-    return statistics.ranks(values, found[0].groups[index[0]])
 
 
 def _row(it: Study, curve: Curve, classes: tuple[str, ...], seeded: bool) -> tuple[list[str], dict]:
@@ -83,8 +71,7 @@ def _row(it: Study, curve: Curve, classes: tuple[str, ...], seeded: bool) -> tup
     return row, values
 
 
-def _rank(rank: tuple[int, int, int] | None) -> str:
+def _rank(rank: Rank | None) -> str:
     if rank is None:
         return words.NOTHING
-    place, low, high = rank
-    return str(place) if low == high else f"{place} [{low}\u2013{high}]"
+    return str(rank.place) if rank.low == rank.high else f"{rank.place} [{rank.low}\u2013{rank.high}]"

@@ -1,10 +1,10 @@
 """The accuracy report in words."""
 
 from benchmarks import statistics
-from reports import score_tables, words
+from reports import score_tables, significance, words
 from reports.curves import Curve
 from reports.document import Block, Bullets, Heading, Paragraph
-from reports.study import Study, comparisons
+from reports.study import Study
 from reports.training import convergence
 from reports.trials import absences, of_dataset
 
@@ -25,7 +25,9 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     size = next(iter(it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"]))
     seeds = words.plural(max(len(curve.seeds) for curve in found), "training seed")
     lead = f"**{dataset}** ({score_tables.counted(found)} at {size}, {seeds}). {_leader(it, found)}"
-    items = [*_against_reference(it, dataset), *_unconverged(it, dataset), *problems]
+    friedman = significance.friedman_sentence(it, dataset, it.clean)
+    items = [*significance.sentences(it, dataset), *([friedman] if friedman else [])]
+    items += [*_unconverged(it, dataset), *problems]
     groups = len(set(found[0].groups))
     if groups < statistics.MIN_GROUPS:
         items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
@@ -45,35 +47,6 @@ def _leader(it: Study, found: list[Curve]) -> str:
         text += f". The reference {it.names[reference.variant]} is number {rank} of {len(ordered)} with "
         text += words.with_interval(reference.mean(it.clean))
     return text + "."
-
-
-def _against_reference(it: Study, dataset: str) -> list[str]:
-    """The other methods sorted by what the interval of their difference to the reference says."""
-    found = comparisons(it, dataset)
-    kinds: dict[str, list[str]] = {"better": [], "worse": [], "open": [], "bare": []}
-    for comparison in found:
-        estimate = comparison.at.get(it.clean)
-        if estimate is None:
-            continue
-        other = f"{it.names[comparison.other.variant]} ({words.signed(-estimate.value)})"
-        if not estimate.has_interval:
-            kinds["bare"].append(other)
-        elif estimate.high < 0:
-            kinds["better"].append(other)
-        elif estimate.low > 0:
-            kinds["worse"].append(other)
-        else:
-            kinds["open"].append(other)
-    if not found:
-        return []
-    reference = it.names[found[0].reference.variant]
-    said = {
-        "better": f"Better than {reference}, the interval of the difference above 0",
-        "worse": f"Worse than {reference}, the interval below 0",
-        "open": f"No difference to {reference} shown, the interval contains 0",
-        "bare": f"Difference to {reference}, too few cases for an interval",
-    }
-    return [f"{said[kind]}: {words.listing(names)}." for kind, names in kinds.items() if names]
 
 
 def _unconverged(it: Study, dataset: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.store import Results
 from reports import (
     examples,
@@ -11,6 +13,7 @@ from reports import (
     published,
     score_tables,
     sections,
+    significance,
     style,
     trials,
     words,
@@ -36,8 +39,7 @@ def build(results: Results, folder: Path) -> Document:
         at = words.listing([f"σ = {sigma:g}" for sigma in it.compared])
         document.add(Heading(f"Per class at {at}"), *(score_tables.by_class(it, dataset) for dataset in measured))
         document.add(Heading("Robustness"), noise_tables.robustness(it))
-        compared = score_tables.differences(it)
-        document.add(*([compared] if compared else []))
+        document.add(*significance.sections(it, looks, folder))
         shown = [examples.figure(results, it.curves[dataset], it.names, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
@@ -61,7 +63,8 @@ def _curves(it: Study, looks, folder: Path) -> list[Block]:
     if max(c.sigmas[-1] for curves in panels.values() for c in curves) > figure_curves.PUBLISHED_LIMIT:
         caption += "; the dashed vertical line marks the end of the published range, σ = 0.2"
     alt = f"Lines of mean DSC against noise standard deviation on {words.listing(list(panels))}."
-    return [Figure("dsc_by_sigma", f"{caption}.", alt)]
+    data = pd.DataFrame(row for curves in panels.values() for curve in curves for row in noise_tables.means(curve))
+    return [Figure("dsc_by_sigma", f"{caption}.", alt, data)]
 
 
 def _published(it: Study) -> list[Block]:

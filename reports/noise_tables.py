@@ -4,6 +4,7 @@ import pandas as pd
 
 from benchmarks import statistics
 from reports import words
+from reports.curves import Curve
 from reports.document import Table
 from reports.score_tables import INTERVAL, counted, keys, numbers
 from reports.study import LOSS, Study
@@ -16,20 +17,15 @@ def by_sigma(it: Study, dataset: str) -> Table:
     sigmas = sorted({float(sigma) for curve in found for sigma in curve.sigmas})
     rows, data = [], []
     for curve in found:
-        means = dict(zip(curve.sigmas.tolist(), curve.means()))
+        by_level = dict(zip(curve.sigmas.tolist(), curve.means()))
         name = it.names[curve.variant]
-        rows.append([name, *(words.number(means[s].value) if s in means else words.NOTHING for s in sigmas)])
-        if any(estimate.has_interval for estimate in means.values()):
-            rows.append([INTERVAL, *(_range(means[s]) if s in means else "" for s in sigmas)])
+        rows.append([name, *(words.number(by_level[s].value) if s in by_level else words.NOTHING for s in sigmas)])
+        if any(estimate.has_interval for estimate in by_level.values()):
+            rows.append([INTERVAL, *(_range(by_level[s]) if s in by_level else "" for s in sigmas)])
         if len(curve.seeds) > 1:
-            spread = [words.number(curve.seed_sd(s)) if s in means else "" for s in sigmas]
+            spread = [words.number(curve.seed_sd(s)) if s in by_level else "" for s in sigmas]
             rows.append([f"SD over {len(curve.seeds)} seeds", *spread])
-        for sigma, estimate in means.items():
-            data.append(
-                keys(curve) | {"sigma": sigma, "dsc": estimate.value, "low": estimate.low, "high": estimate.high,
-                                "cases": estimate.cases, "groups": estimate.groups, "seeds": len(curve.seeds),
-                                "seed_sd": curve.seed_sd(sigma), "note": ""}
-            )  # fmt: skip
+        data += [row | {"note": ""} for row in means(curve)]
     for absence in absences(it.results, dataset):
         rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(sigmas)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
@@ -38,6 +34,16 @@ def by_sigma(it: Study, dataset: str) -> Table:
     if found and not any(e.has_interval for curve in found for e in curve.means()):
         caption += f" No interval is given below {statistics.MIN_GROUPS} independent groups."
     return Table(f"dsc_by_sigma_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def means(curve: Curve) -> list[dict]:
+    """The curve's points as rows for CSV files."""
+    return [
+        keys(curve) | {"sigma": sigma, "dsc": estimate.value, "low": estimate.low, "high": estimate.high,
+                       "cases": estimate.cases, "groups": estimate.groups, "seeds": len(curve.seeds),
+                       "seed_sd": curve.seed_sd(sigma)}
+        for sigma, estimate in zip(curve.sigmas.tolist(), curve.means())
+    ]  # fmt: skip
 
 
 def robustness(it: Study) -> Table:

@@ -4,10 +4,10 @@ import math
 
 from benchmarks import statistics
 from benchmarks.statistics import Estimate
-from reports import sections, words
+from reports import sections, significance, words
 from reports.cost import cost
 from reports.document import Block, Bullets, Heading, Paragraph
-from reports.study import LOSS, Comparison, Study, comparisons
+from reports.study import LOSS, Study
 from reports.training import convergence
 from reports.trials import absences, of_dataset
 
@@ -38,7 +38,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     if it.noisy is not None:
         lead += f" From σ = {it.clean:g} to σ = {it.noisy:g}, {words.listing([_loss(it, c) for c in found])}."
     items = [_scores(it, curve) for curve in found]
-    items += [_comparison(it, c) for c in comparisons(it, dataset)]
+    items += significance.sentences(it, dataset)
     items.append(f"Cost: {'; '.join(_cost(it, curve) for curve in found)}.")
     items += [*_convergence(it, dataset), *problems]
     if groups < statistics.MIN_GROUPS:
@@ -80,27 +80,6 @@ def _scores(it: Study, curve) -> str:
     if clean is not None and clean.value < LOW:
         text += f". With a DSC below {LOW:g} from the start there is little to lose: this is no sign of robustness"
     return text + "."
-
-
-def _comparison(it: Study, found: Comparison) -> str:
-    first, second = it.names[found.reference.variant], it.names[found.other.variant]
-    parts = [
-        f"{words.with_interval(estimate, write=words.signed)} at σ = {sigma:g} ({_verdict(estimate, first, second)})"
-        for sigma, estimate in found.at.items()
-    ]
-    if not parts:
-        return f"{first} and {second} have no test case in common."
-    return f"DSC of {first} minus that of {second}, case by case: {words.listing(parts)}."
-
-
-def _verdict(estimate: Estimate, first: str, second: str) -> str:
-    if not estimate.has_interval:
-        return "too few cases for an interval"
-    if estimate.low > 0:
-        return f"{first} is better"
-    if estimate.high < 0:
-        return f"{second} is better"
-    return "no difference shown: the interval contains 0"
 
 
 def _cost(it: Study, curve) -> str:

@@ -1,9 +1,9 @@
 """Tables of scores and of their differences, per data set."""
 
+import math
+
 import pandas as pd
 
-from benchmarks import statistics
-from reports import curves as selection
 from reports import words
 from reports.curves import CLASS_MEAN, POOLED, Curve
 from reports.document import Table
@@ -50,42 +50,53 @@ def differences(it: Study) -> Table | None:
     for dataset in it.datasets:
         found = comparisons(it, dataset)
         for sigma in it.compared:
-            pairs = [selection.paired_values(c.reference, c.other, sigma) for c in found]
-            corrected = statistics.holm([None if pair is None else statistics.signed_rank(*pair) for pair in pairs])
-            for comparison, p in zip(found, corrected):
+            for comparison in found:
                 if sigma in comparison.at:
-                    rows.append(_difference(it, dataset, comparison, f"DSC at σ = {sigma:g}", comparison.at[sigma], p))
-                    data.append(_difference_data(comparison, f"dsc at sigma {sigma:g}", comparison.at[sigma], p))
+                    tested = comparison.at[sigma], comparison.tests[sigma]
+                    rows.append(_difference(it, comparison, f"DSC at σ = {sigma:g}", *tested))
+                    data.append(_difference_data(comparison, f"dsc at sigma {sigma:g}", *tested))
         for comparison in found:
             if comparison.kept is not None:
-                what = f"change of DSC from σ = {it.clean:g} to {it.noisy:g}"
-                rows.append(_difference(it, dataset, comparison, what, comparison.kept, None))
-                what = f"change of dsc from sigma {it.clean:g} to {it.noisy:g}"
-                data.append(_difference_data(comparison, what, comparison.kept, None))
+                span = f"{it.clean:g} to {it.noisy:g}"
+                tested = comparison.kept, comparison.kept_test
+                rows.append(_difference(it, comparison, f"change of DSC from σ = {span}", *tested))
+                data.append(_difference_data(comparison, f"change of dsc from sigma {span}", *tested))
     if not rows:
         return None
-    columns = ["data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "p (Holm)"]
+    columns = [
+        "data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "p", "p (Holm)", "rank-biserial", "d_z",
+    ]  # fmt: skip
     caption = (
         "Differences case by case, first method minus second: positive favours the first. p: two-sided Wilcoxon "
         "signed-rank test on the patients' mean differences, Holm-corrected over the comparisons of one data set at "
-        "one σ."
+        "one σ. Effect sizes, on the same differences: the matched-pairs rank-biserial correlation (rank sum of the "
+        "patients that favour the first method minus that of the others, divided by both together; from −1 to 1) and "
+        "Cohen's d_z (mean divided by SD)."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _difference(it: Study, dataset, comparison, what, estimate, p) -> list[str]:
+def _difference(it: Study, comparison, what, estimate, test) -> list[str]:
     pair = f"{it.names[comparison.reference.variant]} \u2212 {it.names[comparison.other.variant]}"
-    p_text = words.NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-    return [dataset, pair, what, words.with_interval(estimate, write=words.signed), str(estimate.cases), p_text]
+    return [
+        comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
+        str(estimate.cases), p_value(test.p), p_value(test.p_holm), words.signed(test.rank_biserial, 2),
+        words.signed(test.d_z, 2),
+    ]  # fmt: skip
 
 
-def _difference_data(comparison, what, estimate, p) -> dict:
+def _difference_data(comparison, what, estimate, test) -> dict:
     first, second = comparison.reference, comparison.other
     return {
         "dataset": first.dataset, "first": first.variant.key, "second": second.variant.key, "of": what,
         "difference": estimate.value, "low": estimate.low, "high": estimate.high, "cases": estimate.cases,
-        "groups": estimate.groups, "p_holm": p,
+        "groups": estimate.groups, "p": test.p, "p_holm": test.p_holm, "rank_biserial": test.rank_biserial,
+        "d_z": test.d_z,
     }  # fmt: skip
+
+
+def p_value(p: float | None) -> str:
+    return words.NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _class_row(curve: Curve, name: str, sigma: float) -> tuple[list[str], dict]:
@@ -132,4 +143,6 @@ def counted(found: list[Curve]) -> str:
 def by_score(it: Study, found: list[Curve]) -> list[Curve]:
     """Variants tested on undisturbed images, the highest mean DSC first."""
     tested = [curve for curve in found if curve.at(it.clean) is not None]
-    return sorted(tested, key=lambda curve: -curve.mean(it.clean).value)
+    means = {id(curve): curve.mean(it.clean).value for curve in tested}
+    # An undefined mean stands last.
+    return sorted(tested, key=lambda curve: (math.isnan(means[id(curve)]), -means[id(curve)]))

@@ -1,7 +1,8 @@
-"""What the noise-robustness report is made from, computed once and used by its tables, figures and words."""
+"""What a report on trials is made from, computed once and used by its tables, figures and words."""
 
 from dataclasses import dataclass
 
+from benchmarks import statistics
 from benchmarks.statistics import Estimate
 from benchmarks.store import Results
 from reports import curves as selection
@@ -29,6 +30,18 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Test:
+    """Of a difference on the patients' means: p of Wilcoxon's signed-rank test before and after Holm's correction over
+    the comparisons of one data set at one sigma, and effect sizes (statistics.effect_sizes). Each None where there are
+    too few patients."""
+
+    p: float | None
+    p_holm: float | None
+    rank_biserial: float | None
+    d_z: float | None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Reference minus other, case by case: at each compared sigma, and of what was kept between the two."""
 
@@ -36,6 +49,8 @@ class Comparison:
     other: Curve
     at: dict[float, Estimate]
     kept: Estimate | None
+    tests: dict[float, Test]
+    kept_test: Test | None
 
 
 def study(results: Results) -> Study:
@@ -54,9 +69,30 @@ def study(results: Results) -> Study:
 def comparisons(it: Study, dataset: str) -> list[Comparison]:
     """The first variant against each of the others: the suite's first method is its subject."""
     reference, *others = it.curves[dataset] or [None]
+    at = {sigma: _tested([selection.paired_values(reference, other, sigma) for other in others])
+          for sigma in it.compared}  # fmt: skip
+    kept = [(None, None)] * len(others)
+    if it.noisy is not None:
+        kept = _tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
     found = []
-    for other in others:
-        at = {sigma: selection.paired(reference, other, sigma) for sigma in it.compared}
-        kept = selection.paired(reference, other, it.noisy, since=it.clean) if it.noisy is not None else None
-        found.append(Comparison(reference, other, {s: e for s, e in at.items() if e is not None}, kept))
+    for place, other in enumerate(others):
+        here = {sigma: pairs[place] for sigma, pairs in at.items() if pairs[place][0] is not None}
+        found.append(
+            Comparison(
+                reference, other, {s: e for s, (e, _) in here.items()}, kept[place][0],
+                {s: t for s, (_, t) in here.items()}, kept[place][1],
+            )
+        )  # fmt: skip
     return found
+
+
+def _tested(pairs: list) -> list[tuple[Estimate | None, Test | None]]:
+    """The difference of every pair (first, second, groups) with its test, corrected over all of them; None for None."""
+    p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
+    corrected = statistics.holm(p_values)
+    return [
+        (None, None)
+        if pair is None
+        else (statistics.paired_difference(*pair), Test(p, p_holm, *statistics.effect_sizes(*pair)))
+        for pair, p, p_holm in zip(pairs, p_values, corrected)
+    ]
