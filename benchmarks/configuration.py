@@ -109,12 +109,16 @@ def _check(config: DictConfig) -> None:
             raise BadInput(
                 f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
             )
+    if config.suite.kind == "uncertainty":
+        _check_uncertainty(config.suite)
     for steps in config.suite.steps or []:
         if not isinstance(steps, int) or steps < 2:
             raise BadInput(
                 f"suite.steps: {steps!r} cannot be sampled; expected whole numbers from 2 "
                 "(the grid holds both ends, T-1 and 0; one point would decode pure noise)."
             )
+    if config.suite.kind == "trajectories" and not (isinstance(config.suite.cases, int) and config.suite.cases > 0):
+        raise BadInput(f"suite.cases={config.suite.cases}: expected a whole number from 1, the test cases to watch.")
     for key in ("steps", "seconds", "batch_size", "learning_rate"):
         value = config.training[key]
         if value is not None and (not isinstance(value, (int, float)) or value <= 0):
@@ -126,3 +130,11 @@ def _check(config: DictConfig) -> None:
         raise BadInput(f"training.checkpointing={config.training.checkpointing}: expected true or false.")
     if config.noise.rescale not in ("image", "array", "none"):
         raise unknown("noise.rescale", config.noise.rescale, ("image", "array", "none"))
+
+
+def _check_uncertainty(suite: DictConfig) -> None:
+    for key, least in (("runs", 2), ("pictures", 0)):
+        if not isinstance(suite[key], int) or suite[key] < least:
+            raise BadInput(f"suite.{key}={suite[key]}: expected a whole number from {least}.")
+    if len(suite.sigmas) != 1:
+        raise BadInput(f"suite.sigmas={list(suite.sigmas)}: suite={suite.name} samples at one noise level, e.g. [0].")

@@ -23,6 +23,9 @@ METHOD_NOTES = ("_target_", "title", "summary", "training", "sampling")
 DATASET_NOTES = ("_target_", "image_size", "title")
 PATH_KEYS = ("root", "images", "masks", "split", "download")
 
+DETERMINISTIC = "it does not sample: it gives one segmentation of an image, whatever the seed"
+"""Why a method that is not generative has no part in a suite that samples an image many times."""
+
 
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold; equal content gives equal hashes on every machine."""
@@ -216,12 +219,13 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
 def conditions(config: DictConfig, method: str, generative: bool, size: list[int]) -> tuple[Condition, ...]:
     """What the suite tests one trial under. Raises BadInput for a sampling that cannot be."""
     suite = config.suite
+    sampled = samplings(config, method) if generative else [None]
     if suite.kind != "trials":  # they use what was trained in their own way
         return ()
     return tuple(
         Condition(float(sigma), sampling, tuple(size), config.noise.rescale)
         for sigma in suite.sigmas
-        for sampling in (samplings(config, method) if generative else [None])
+        for sampling in sampled
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks import measure, memory, plan
+from benchmarks import diffusion_processes, measure, memory, plan
 from benchmarks.errors import BadInput
 from benchmarks.plan import Trial
 from benchmarks.store import Store, TrialView
@@ -74,6 +74,10 @@ def _trial(config: DictConfig, method: str, dataset: str, seed: int, known: dict
     }
     arguments = plan.arguments(asked["method"])
     declined = kind.supports(known["spatial_dims"], len(known["class_names"]) + 1, **arguments)
+    if declined is None and config.suite.kind == "trajectories":
+        declined = diffusion_processes.reason_against(kind)
+    if declined is None and config.suite.kind == "uncertainty" and not kind.generative:
+        declined = plan.DETERMINISTIC
     if declined is None:
         plan.build(full)
     return Trial(full, plan.conditions(config, method, kind.generative, asked["dataset"]["image_size"]), declined)

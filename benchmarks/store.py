@@ -9,6 +9,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     cost.json            parameters, training time, inference time and memory
     records/*.parquet    one file per condition: a row per test case and class
     samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
+    trajectories/*       a few test cases while they are noised and sampled, see benchmarks/trajectories.py
     done.json            written last: ok, failed or declined, with the reason
 """
 
@@ -170,6 +171,66 @@ class Overview:
             ]  # fmt: skip
 
 
+class Watched(NamedTuple):
+    """A test case while a trial's method diffuses it, by process: (direction, steps), direction being "forward" (true
+    label to noise, steps 0) or "reverse" (noise to segmentation).
+
+    image uint8 (C, h, w); label uint8 (h, w); states: of each process float32 (n, h', w'), the states at its n times
+    in the order of the process; decoded: the segmentations uint8 (n, h, w) read off them; latent: whether states are
+    latents instead of pictures of a segmentation. Of a volume one slice; of several channels one.
+    """
+
+    trial: str
+    case: str
+    latent: bool
+    image: np.ndarray
+    label: np.ndarray
+    states: dict[tuple[str, int], np.ndarray]
+    decoded: dict[tuple[str, int], np.ndarray]
+
+    @classmethod
+    def load(cls, trial: str, path: Path) -> "list[Watched]":
+        """The cases in a file of trajectories/."""
+        with np.load(path) as content:
+            found = []
+            for n, case in enumerate(content["ids"].astype(str).tolist()):
+                parts = [name.split("_") for name in content if name.startswith((f"states_{n}_", f"decoded_{n}_"))]
+                processes: dict[str, dict] = {"states": {}, "decoded": {}}
+                for part, _, direction, steps in parts:
+                    processes[part][direction, int(steps)] = content[f"{part}_{n}_{direction}_{steps}"]
+                image, label = content[f"image_{n}"], content[f"label_{n}"]
+                found.append(cls(trial, case, bool(content["latent"]), image, label, **processes))
+            return found
+
+
+class Maps(NamedTuple):
+    """A test case sampled many times, of a volume one slice: image uint8 (C, h, w) as the method saw it; label and
+    prediction (of the mean) uint8 (h, w); mean foreground probability and SD over the runs, float32 (h, w)."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+    prediction: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the store holds of one trial sampled many times in one way (runs/uncertainty/), but for its records."""
+
+    path: Path
+
+    def pictures(self) -> list[Maps]:
+        """The cases kept, in the order of the test set."""
+        found = []
+        for path in sorted(self.path.glob("maps*.npz")):
+            with np.load(path) as content:
+                for n, name in enumerate(content["ids"]):
+                    found.append(Maps(str(name), *(content[f"{part}_{n}"] for part in Maps._fields[1:])))
+        return found
+
+
 @dataclass
 class Results:
     """Everything a report may use: the resolved suite, its trials, and their records in a fixed order; of a suite that
@@ -181,6 +242,9 @@ class Results:
     overviews: list[Overview] = field(default_factory=list)
     conditions: dict[tuple, str] = field(default_factory=dict)
     """Key of the condition that a trial was tested under, by `tested` of one of its records."""
+    uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
+    """Maps of the cases that were sampled many times, by `tested` of one of their records."""
+    trajectories: list[Watched] = field(default_factory=list)
 
 
 TESTED = ["trial", "steps", "sampler", "eta", "ensemble", "sigma"]
