@@ -76,7 +76,7 @@ def overlay(image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> np.
     # Paler than the input, so that strong noise does not drown the colours.
     picture = 0.4 + 0.55 * grey
     for mask, color, alpha in kinds(label, prediction):
-        picture[mask] = (1 - alpha) * picture[mask] + alpha * np.array(torgb(color))
+        picture[mask] = (1 - alpha) * picture[mask] + alpha * np.array(to_rgb(color))
     return picture
 
 
@@ -118,8 +118,8 @@ def _prediction(ax, image, label, prediction, text) -> None:
 def handles_of(classes: list[str], outline: bool = True) -> list:
     """What the colours of `overlay` mean, for a legend; outline: whether the label's is drawn as well."""
     patches = [Patch(facecolor=color, label=name) for color, name in legend(classes)]
-    outline = Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=DARK_EDGE)
-    return [*patches[: -len(classes)], outline, *patches[-len(classes) :]]
+    line = Line2D([], [], color=OUTLINE, linewidth=1.6, label="outline of the label", path_effects=DARK_EDGE)
+    return [*patches[: -len(classes)], *([line] if outline else []), *patches[-len(classes) :]]
 
 
 def rgb(image: np.ndarray) -> np.ndarray:
