@@ -32,14 +32,18 @@ def beside(results: Results, dataset: str) -> dict | None:
     return None
 
 
-def accuracy(results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str], sigma: float) -> list[Block]:
-    """One table of all data sets with published counterparts, at the sigma of undisturbed images; else nothing."""
+def accuracy(
+    results: Results, curves: dict[str, list[Curve]], names: dict[Variant, str], sigma: float, part: str = "accuracy"
+) -> list[Block]:
+    """One table of all data sets with published counterparts, at the sigma of undisturbed images; else nothing.
+
+    part: which tables of published.yaml, accuracy or ablation."""
     rows, data, notes = [], [], []
     for dataset, found in curves.items():
         place = beside(results, dataset)
-        if place is None or not found:
+        if place is None or not found or place["table"] not in load()[part]:
             continue
-        table = load()["accuracy"][place["table"]]
+        table = load()[part][place["table"]]
         size = results.records.loc[results.records["dataset"] == dataset, "image_size"].iloc[0]
         kind = "same data set" if place["same"] else "context only: other data"
         notes.append(
@@ -105,6 +109,17 @@ def dsc(results: Results, curve: Curve) -> float | None:
     table = load()["accuracy"][place["table"]]
     values = table["methods"].get(curve.variant.method)
     return None if values is None else dict(zip(map(tuple, table["columns"].values()), values)).get(("dsc", POOLED))
+
+
+def runtime(dataset: str) -> dict | None:
+    """Published times on the like of a data set: name, size, seconds by number of steps, place, hardware, citation,
+    reduction (time with most steps divided by that with fewest); None where nothing was published."""
+    found = load()["runtime"]
+    if dataset not in found["data_sets"]:
+        return None
+    about = {key: found[key] for key in ("place", "hardware", "reduction")}
+    citation = load()["sources"][found["source"]]["citation"]
+    return found["tables"][found["data_sets"][dataset]] | about | {"citation": citation}
 
 
 def statement(suite: str) -> str:

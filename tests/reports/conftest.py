@@ -11,7 +11,7 @@ from benchmarks import pictures
 from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results, TrialView, tested
 
 TITLES = {"ldseg": "LDSeg", "resunet": "Res-UNet", "lsegdiff": "LSegDiff", "unet": "U-Net"}
-GENERATIVE = ("ldseg", "lsegdiff")
+GENERATIVE = ("ldseg", "lsegdiff", "ldseg_ld", "ldseg_id", "ldseg_ld_id")
 CLASSES = {"phantom_glands": ["gland"], "glas": ["gland"], "phantom_echo": ["LV", "LA"], "camus": ["LV", "wall", "LA"]}
 SIGMAS = (0, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.3, 0.4, 0.5)
 LEVEL = {"ldseg": 0.88, "resunet": 0.91, "lsegdiff": 0.86, "unet": 0.89}

@@ -1,0 +1,101 @@
+"""The report of suite=sampling_steps against numpy on its records alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import write
+
+STEPS = (2, 3, 10, 50)
+GAIN = {2: 0.0, 3: 0.028, 10: 0.03, 50: 0.031}
+"""What LDSeg gains over two steps: within 0.005 of its best from 3 on."""
+
+
+def fabricated(fabricate, cases=24, methods=("ldseg", "lsegdiff"), datasets=("glas",), **more):
+    for dataset in datasets:
+        for method in methods:
+            fabricate.trial(method, dataset, sigmas=(0,), steps=STEPS, cases=cases, **more)
+    results = fabricate.results(name="sampling_steps", title="Sampling steps")
+    records = results.records
+    gain = records["steps"].map(GAIN).fillna(0) * (records["method"] == "ldseg")
+    by_case = records["case"].map(lambda case: 0.7 + 0.005 * int(case.removeprefix("case")))
+    records["dsc"] = np.clip(by_case + gain + 0.01 * (records["method"] == "lsegdiff"), 0, 1)
+    return results
+
+
+def means(records, dataset, method):
+    part = records.query("dataset == @dataset and method == @method and `class` == 'all'")
+    return part.groupby("steps").dsc.mean()
+
+
+@pytest.fixture
+def drawn(fabricate, tmp_path):
+    results = fabricated(fabricate, datasets=("glas", "phantom_echo"))
+    write(results, tmp_path / "report")
+    return pd.read_csv(tmp_path / "report" / "records.csv"), tmp_path / "report"
+
+
+def test_every_mean_is_that_of_the_records(drawn):
+    records, folder = drawn
+    for dataset in ("glas", "phantom_echo"):
+        rows = pd.read_csv(folder / "tables" / f"dsc_by_steps_{dataset}.csv")
+        assert len(rows) == 2 * len(STEPS)
+        for row in rows.itertuples():
+            assert row.dsc == pytest.approx(means(records, dataset, row.method)[row.steps])
+            assert row.low < row.dsc < row.high
+    figure = pd.read_csv(folder / "figures" / "dsc_by_steps.csv")
+    assert len(figure) == 4 * len(STEPS) and figure.nfe.tolist() == [k - 1 for k in STEPS] * 4
+
+
+def test_steps_needed_are_the_fewest_within_the_tolerance_of_the_best(drawn):
+    records, folder = drawn
+    rows = pd.read_csv(folder / "tables" / "steps_needed.csv").set_index(["dataset", "method"])
+    for (dataset, method), row in rows.iterrows():
+        found = means(records, dataset, method)
+        assert row.enough == found.index[found >= found.max() - 0.005][0]
+        assert row.best_dsc == pytest.approx(found.max())
+        assert row.best_minus_fewest == pytest.approx(found.max() - found[2], abs=1e-9)
+    assert rows.loc[("glas", "ldseg"), "enough"] == 3 and rows.loc[("glas", "lsegdiff"), "enough"] == 2
+
+
+def test_published_best_steps_stand_beside_ours(drawn):
+    _, folder = drawn
+    rows = pd.read_csv(folder / "tables" / "published_steps.csv").set_index("method")
+    assert rows.loc["ldseg", "published_best"] == 2 and rows.loc["ldseg", "best"] == 50
+
+
+def test_the_words_name_what_was_needed_and_what_was_not_run(drawn):
+    _, folder = drawn
+    text = (folder / "report.md").read_text()
+    assert "**LDSeg** is within 0.005 DSC of its best from 3 steps on" in text
+    assert "Not run here: 5, 20, 100, 200, 500 and 1000 steps" in text
+
+
+def test_one_case_one_method_one_number_of_steps(fabricate, tmp_path):
+    fabricate.trial("ldseg", "glas", sigmas=(0,), steps=(2,), cases=1)
+    write(fabricate.results(name="sampling_steps"), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "at 2 steps, the only number tested" in text
+
+
+def test_equal_scores_need_the_fewest_steps(fabricate, tmp_path):
+    fabricate.trial("ldseg", "glas", sigmas=(0,), steps=STEPS, cases=8, score=lambda *_: 0.5)
+    write(fabricate.results(name="sampling_steps"), tmp_path / "report")
+    row = pd.read_csv(tmp_path / "report" / "tables" / "steps_needed.csv").iloc[0]
+    assert (row.enough, row.enough_low, row.enough_high, row.best_steps) == (2, 2, 2, 2)
+    assert row.best_minus_fewest == 0
+
+
+def test_declined_and_failed_trials_are_rows(fabricate, tmp_path):
+    fabricate.trial("ldseg", "glas", sigmas=(0,), steps=STEPS, cases=6)
+    fabricate.trial("sdf_ddpm", "glas", status="declined", reason="several classes")
+    fabricate.trial("lsegdiff", "glas", status="failed", reason="the loss is not finite", records=False)
+    write(fabricate.results(name="sampling_steps"), tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "declined: several classes" in text and "failed: the loss is not finite" in text
+
+
+def test_nothing_measured_is_a_report_all_the_same(fabricate, tmp_path):
+    fabricate.trial("ldseg", "glas", status="declined", reason="no memory")
+    write(fabricate.results(name="sampling_steps"), tmp_path / "report")
+    assert "no memory" in (tmp_path / "report" / "report.md").read_text()
