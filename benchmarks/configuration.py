@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmarks.errors import BadInput, unknown
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-ACTIONS = ("run", "plan", "report", "track", "list")
+ACTIONS = ("run", "plan", "report", "compare", "track", "list")
 
 
 def names(group: str) -> list[str]:
@@ -111,6 +111,8 @@ def _check(config: DictConfig) -> None:
             )
     if config.suite.kind == "uncertainty":
         _check_uncertainty(config.suite)
+    if config.suite.kind == "timing":
+        _check_timing(config.suite)
     for steps in config.suite.steps or []:
         if not isinstance(steps, int) or steps < 2:
             raise BadInput(
@@ -130,6 +132,21 @@ def _check(config: DictConfig) -> None:
         raise BadInput(f"training.checkpointing={config.training.checkpointing}: expected true or false.")
     if config.noise.rescale not in ("image", "array", "none"):
         raise unknown("noise.rescale", config.noise.rescale, ("image", "array", "none"))
+
+
+def _check_timing(suite: DictConfig) -> None:
+    sizes = suite.sizes
+    if sizes is not None and (not OmegaConf.is_list(sizes) or not sizes or not all(_whole(s, 1) for s in sizes)):
+        raise BadInput(f"suite.sizes={sizes}: expected a list of sides in pixels, e.g. [64,128], or null.")
+    for key in ("longest_call", "seconds"):
+        if not isinstance(suite[key], (int, float)) or suite[key] <= 0:
+            raise BadInput(f"suite.{key}={suite[key]}: expected a number of seconds above 0.")
+    if not _whole(suite.least_calls, 1):
+        raise BadInput(f"suite.least_calls={suite.least_calls}: expected a whole number from 1.")
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and value >= least
 
 
 def _check_uncertainty(suite: DictConfig) -> None:

@@ -65,11 +65,7 @@ def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch
     seconds: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
         for call, taken in zip(calls, seconds, strict=True):
-            _synchronise(image.device)
-            started = time.perf_counter()
-            call()
-            _synchronise(image.device)
-            taken.append(time.perf_counter() - started)
+            taken.append(timed(call, image.device))
     rows = []
     for (model, sampling), call, taken in zip(contestants, calls, seconds, strict=True):
         quartiles = statistics.quantiles(taken, n=4) if len(taken) > 1 else [taken[0]] * 3
@@ -90,6 +86,15 @@ def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch
 
 def _call(model: Segmenter, sampling: Sampling | None, image: torch.Tensor) -> Callable[[], torch.Tensor]:
     return lambda: model.segment(image, sampling or Sampling(), [generator_for("timing")])
+
+
+def timed(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, from an idle device to an idle device."""
+    _synchronise(device)
+    started = time.perf_counter()
+    call()
+    _synchronise(device)
+    return time.perf_counter() - started
 
 
 def _synchronise(device: torch.device) -> None:
