@@ -12,6 +12,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=run       plan, train what is missing, test, report (the default)
   action=plan      say what would be trained and tested, what is there already and how long it will take
   action=report    redraw the report from the stored records; no training, no data needed
+  action=compare   set the stored records beside those of another store, paths.other=DIR (before a change)
   action=track     send the stored results to MLflow again
   action=list      every suite, method, data set and profile, each with one line
 
@@ -32,7 +33,7 @@ def main(overrides: list[str]) -> int:
     from benchmarks.configuration import configure
     from benchmarks.errors import BadInput
 
-    actions = {"run": run, "plan": show_plan, "report": redraw, "track": replay, "list": show_list}
+    actions = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "list": show_list}
     try:
         config = configure(overrides)
         if config.track is not None:
@@ -86,6 +87,18 @@ def redraw(config, overrides: list[str]) -> int:
     results = suites.stored(config, overrides)
     write_report(config, results)
     return conclude(results)
+
+
+def compare(config, overrides: list[str]) -> int:
+    """Report what differs between the store `paths.other` (before) and the store `paths.runs` (after)."""
+    from benchmarks import comparison, console
+    from benchmarks.store import Store
+    from reports import write
+
+    results = comparison.compare(config, overrides)
+    report = write(results, Store(Path(config.paths.runs)).report_folder(f"{config.suite.name}_compare"))
+    console.say(f"Report: {report}")
+    return 0
 
 
 def replay(config, overrides: list[str]) -> int:

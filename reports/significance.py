@@ -49,21 +49,21 @@ def sentences(it: Study, dataset: str) -> list[str]:
 
 def sentence(first: str, second: str, estimate: Estimate, test: Test, where: str = "") -> str:
     """One comparison of mean DSC, first minus second."""
-    signed = _amount(estimate, words.signed)
+    signed = amount(estimate, words.signed)
     judged = verdict(estimate, test)
     if judged == "bare":
         count = words.plural(estimate.cases, "case")
         return f"{first} minus {second}{where}: {signed} ({count}), too few for an interval or a test."
     if judged == "open":
-        text = f"No difference shown between {first} and {second}{where}: {signed}, {_p(test)}"
+        text = f"No difference shown between {first} and {second}{where}: {signed}, {p_words(test)}"
         excluded = estimate.low > 0 or estimate.high < 0
         if excluded and test.p_holm >= ALPHA:
             text += " (the interval alone would exclude 0)"
         elif test.p_holm < ALPHA:
             text += " (test and interval do not point the same way)"
         return text + "."
-    size = estimate if judged == "better" else _negated(estimate)
-    return f"**{first}** is {judged} than **{second}**{where} by {_amount(size)}, {_p(test)}."
+    size = estimate if judged == "better" else negated(estimate)
+    return f"**{first}** is {judged} than **{second}**{where} by {amount(size)}, {p_words(test)}."
 
 
 def verdict(estimate: Estimate, test: Test) -> str:
@@ -205,16 +205,18 @@ def _name(it: Study, test: Friedman, place: int) -> str:
     return it.names[test.curves[place].variant]
 
 
-def _amount(estimate: Estimate, write=words.number) -> str:
+def amount(estimate: Estimate, write=words.number) -> str:
     """0.021 DSC [0.008, 0.034]."""
     return f"{write(estimate.value)} DSC {words.bounds(estimate, write=write)}".strip()
 
 
-def _negated(estimate: Estimate) -> Estimate:
+def negated(estimate: Estimate) -> Estimate:
+    """The difference taken the other way round, of an estimate that has an interval."""
     return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.cases, estimate.groups)
 
 
-def _p(test: Test) -> str:
+def p_words(test: Test) -> str:
+    """p = 0.004 after Holm."""
     return f"{_p_of(test.p_holm)} after Holm"
 
 

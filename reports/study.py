@@ -69,11 +69,11 @@ def study(results: Results) -> Study:
 def comparisons(it: Study, dataset: str) -> list[Comparison]:
     """The first variant against each of the others: the suite's first method is its subject."""
     reference, *others = it.curves[dataset] or [None]
-    at = {sigma: _tested([selection.paired_values(reference, other, sigma) for other in others])
+    at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others])
           for sigma in it.compared}  # fmt: skip
     kept = [(None, None)] * len(others)
     if it.noisy is not None:
-        kept = _tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
+        kept = tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
     found = []
     for place, other in enumerate(others):
         here = {sigma: pairs[place] for sigma, pairs in at.items() if pairs[place][0] is not None}
@@ -86,7 +86,7 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
     return found
 
 
-def _tested(pairs: list) -> list[tuple[Estimate | None, Test | None]]:
+def tested(pairs: list) -> list[tuple[Estimate | None, Test | None]]:
     """The difference of every pair (first, second, groups) with its test, corrected over all of them; None for None."""
     p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
     corrected = statistics.holm(p_values)
