@@ -1,6 +1,7 @@
 """action=compare on two stores whose records are written by hand."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,14 @@ BEFORE = np.linspace(0.6, 0.9, 8)
 GAIN = np.array([1, 2, 3, 4, 5, 6, 7, 8]) / 100
 
 
+@cache
+def configured(*overrides):
+    return configure([*COMMAND, *overrides])
+
+
 def trial(runs, method, scores, code="new", fingerprint="data", status="ok", overrides=(), parameters=1000):
     """One finished trial as a run would store it; scores: DSC by case."""
-    config = configure([*COMMAND[:-1], f"paths.runs={runs}", *overrides])
+    config = configured(*overrides)
     asked = plan.request(config, method, "phantom_glands", 0)
     known = {"title": "glands", "class_names": ["gland"], "fingerprint": fingerprint, "cases": {"test": len(scores)}}
     full = asked | {"dataset": known | asked["dataset"], "request": plan.request_key(asked), "code": code}
@@ -41,6 +47,11 @@ def trial(runs, method, scores, code="new", fingerprint="data", status="ok", ove
     frame = pd.DataFrame(rows).reindex(columns=RECORD_COLUMNS)
     frame.to_parquet(folder / "records" / f"{condition.key}.parquet", index=False)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def coarse_figures(monkeypatch):
+    monkeypatch.setattr("reports.style.DPI", 40)
 
 
 @pytest.fixture
