@@ -8,8 +8,9 @@ BIN := .venv/bin
 bench: .venv/installed
 	$(BIN)/python run_bench.py suite=noise_robustness profile=quick
 
+# Two processes; a file stays in one of them, so that its fixtures are made once.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Installed anew whenever the list of dependencies changes.
 .venv/installed: pyproject.toml

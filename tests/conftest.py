@@ -1,3 +1,11 @@
+import os
+
+# Set before torch is imported: processes that test side by side, and the runs they start, get one thread each. More
+# threads than cores make PyTorch many times slower.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def pytest_addoption(parser):
     group = parser.getgroup("contract", "contract tests of methods and data sets (tests/contract)")
     group.addoption(
