@@ -87,6 +87,13 @@ class Animation:
         return f"figures/{self.name}.gif"
 
 
+@dataclass(frozen=True)
+class Links:
+    """Other files to go on to. items: (text, path relative to the report's folder)."""
+
+    items: tuple[tuple[str, str], ...]
+
+
 class Cell(NamedTuple):
     """What a method made of a case. picture: a PNG, transparent but for errors and correct foreground in colour, to be
     laid over the image; dsc: as text."""
@@ -116,8 +123,8 @@ class Case:
 class Browser:
     """Test cases to leaf through, with what every method made of each; only a page can show it.
 
-    axis, positions: what the slider varies and the values it stops at ("\u03c3", ("0", "0.1")); a single position means
-    that nothing is varied.
+    axis, positions: what the slider varies, "\u03c3" or "steps", and the values it stops at; with a single position
+    nothing is varied and axis is empty.
     """
 
     axis: str
@@ -125,7 +132,7 @@ class Browser:
     cases: tuple[Case, ...]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Browser
+Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Links | Browser
 
 
 @dataclass

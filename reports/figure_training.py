@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -46,6 +47,28 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
     return figure
 
 
+def numbers(methods: dict[str, tuple[Look, list[TrialView]]]) -> pd.DataFrame:
+    """What `draw` draws: method, seed, curve, step (counted over all stages) and value, a row per point."""
+    parts = [pd.DataFrame(columns=["method", "seed", "curve", "step", "value"])]
+    for name, (_, trials) in methods.items():
+        for trial in trials:
+            for curve, lines in _curves(trial).items():
+                for steps, values in lines:
+                    given = {"method": name, "seed": trial.config.get("seed", 0), "curve": curve}
+                    parts.append(pd.DataFrame(given | {"step": steps, "value": values}))
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _curves(trial: TrialView) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """(steps, values) of each curve of a trial, one per stage that recorded it."""
+    history = trial.history
+    return {
+        "training loss": [_thinned(*line) for line in training.series(history, "train", "total")],
+        "validation DSC": training.series(history, "val", "dsc"),
+        "ceiling": training.series(history, "val", "dsc_ceiling"),
+    }
+
+
 def _scale(ax, smallest: float) -> None:
     """A logarithmic axis for losses that span a factor of 5 or more; below that it would have hardly a tick."""
     largest = max((float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_ydata()) > 2), default=0.0)
@@ -71,20 +94,20 @@ def _axes(figure: Figure, row: int, column: int, columns: int, block: float):
 
 def _trial(loss, score, trial: TrialView, look: Look, drawn: dict) -> tuple[float, float]:
     """Draw one trial and return its lowest validation DSC (1 where there is none) and its lowest loss."""
-    history = trial.history
+    curves = _curves(trial)
     lowest_score, lowest_loss = 1.0, math.inf
-    for steps, values in training.series(history, "train", "total"):
-        loss.plot(*_thinned(steps, values), color=look.color, linewidth=1.0)
+    for steps, values in curves["training loss"]:
+        loss.plot(steps, values, color=look.color, linewidth=1.0)
         lowest_loss = min(lowest_loss, float(values.min()))
-    for steps, values in training.series(history, "val", "dsc_ceiling"):
+    for steps, values in curves["ceiling"]:
         score.plot(steps, values, color="#555555", linewidth=1.2, linestyle=(0, (4, 2)))
         lowest_score, drawn["ceiling"] = min(lowest_score, float(values.min())), True
-    for steps, values in training.series(history, "val", "dsc"):
+    for steps, values in curves["validation DSC"]:
         score.plot(steps, values, color=look.color, linewidth=1.2, marker=look.marker, markersize=3)
         best = int(values.argmax())
         score.plot(steps[best], values[best], marker="o", markersize=9, markerfacecolor="none", markeredgecolor="black")
         lowest_score, drawn["best"] = min(lowest_score, float(values.min())), True
-    for start in list(training.offsets(history).values())[1:]:
+    for start in list(training.offsets(trial.history).values())[1:]:
         for ax in (loss, score):
             ax.axvline(start, color="#999999", linewidth=0.8, linestyle=(0, (1, 1.5)))
         drawn["stage"] = True

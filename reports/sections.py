@@ -34,7 +34,7 @@ def training(it: Study, looks, folder: Path) -> list[Block]:
             style.save(figure_training.draw(methods), folder, name)
             caption = f"{dataset}: training loss (each method's own, so not comparable) and validation DSC by step."
             alt = f"Training curves of {words.listing(list(methods))} on {dataset}."
-            blocks.append(Figure(name, caption, alt))
+            blocks.append(Figure(name, caption, alt, figure_training.numbers(methods)))
     return [Heading("Training"), *blocks] if blocks else []
 
 

@@ -1,4 +1,4 @@
-"""A finished report on disk: report.md, records.csv, tables/ and figures/, all of them or none."""
+"""A finished report on disk: report.md, report.html, records.csv, tables/ and figures/, all of them or none."""
 
 import contextlib
 import importlib
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results
-from reports import markdown
+from reports import latex, markdown, outline
 from reports.document import Document, write_numbers
 
 STALE_SECONDS = 3600.0
@@ -30,14 +30,24 @@ def write(results: Results, folder: Path) -> Path:
     drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         document = build(results, drawn)
-        write_numbers(document, drawn)
+        _drawing("browser").add(document, results)
         write_records(results, drawn / "records.csv")
-        (drawn / "report.md").write_text(markdown.render(document), encoding="utf-8")
+        write_document(document, drawn)
         drawn.chmod(0o755)
         _put(drawn, folder)
     finally:
         shutil.rmtree(drawn, ignore_errors=True)
     return folder / "report.md"
+
+
+def write_document(document: Document, folder: Path) -> None:
+    """A document whose figures are drawn in `folder` in all its forms: report.md, report.html, and every table and the
+    numbers behind every figure beside them. Raises ValueError when two tables share a name."""
+    write_numbers(document, folder)
+    latex.write(document, folder)
+    outline.write(document, folder)
+    (folder / "report.md").write_text(markdown.render(document), encoding="utf-8")
+    (folder / "report.html").write_text(_drawing("html").render(document, folder), encoding="utf-8")
 
 
 def write_records(results: Results, path: Path) -> None:
@@ -50,10 +60,15 @@ def write_records(results: Results, path: Path) -> None:
 
 def _builder(suite: str) -> Callable[[Results, Path], Document]:
     """`build` of the module of reports/ that is named like the suite."""
-    # Drawing libraries take a second to load, which commands that draw nothing need not spend.
     if not suite.isidentifier() or importlib.util.find_spec(f"reports.{suite}") is None:
         raise ValueError(f"suite.name is {suite!r}, which has no report; expected a module reports/{suite}.py.")
-    return importlib.import_module(f"reports.{suite}").build
+    return _drawing(suite).build
+
+
+def _drawing(module: str):
+    """A module of reports/ that draws: drawing libraries take a second to load, which commands that draw nothing need
+    not spend."""
+    return importlib.import_module(f"reports.{module}")
 
 
 def _put(drawn: Path, folder: Path) -> None:

@@ -22,7 +22,7 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(results, tmp_path):
     folder = tmp_path / "report"
     text = write(results, folder).read_text()
     links = set(re.findall(r"\]\(([^)\s]+)\)", text))
-    assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv"} <= links
+    assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv", "report.html"} <= links
     assert all((folder / link).is_file() for link in links)
     assert set(content(folder)) - links == {"report.md", "records.csv"}
 
@@ -31,8 +31,9 @@ def test_the_report_has_its_parts_in_order(results, tmp_path):
     text = write(results, tmp_path / "report").read_text()
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == [
-        "Summary", "Accuracy by noise level", "Per class at σ = 0 and σ = 0.2", "Robustness", "Examples", "Cost",
-        "Training", "Published values", "Settings", "Environment", "Commands", "How it was measured",
+        "Summary", "Accuracy by noise level", "Per class at σ = 0 and σ = 0.2", "Robustness", "Differences", "Ranks",
+        "Examples", "Test cases", "Cost", "Training", "Published values", "Settings", "Environment", "Commands",
+        "How it was measured",
     ]  # fmt: skip
     assert "python run_bench.py suite=noise_robustness action=report" in text
 
