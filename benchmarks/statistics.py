@@ -249,11 +249,17 @@ def effect_sizes(first, second, groups: Sequence) -> tuple[float | None, float |
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down correction (Scand. J. Statist. 6:65-70, 1979), in the order given; None stays None."""
+    known = tuple(p for p in p_values if p is not None)
+    corrected = iter(_holm(known))
+    return [None if p is None else next(corrected) for p in p_values]
+
+
+@lru_cache(maxsize=256)
+def _holm(p_values: tuple[float, ...]) -> tuple[float, ...]:
+    # Every call of the library collects all garbage, which takes longer than the rest of a report's numbers together.
     from statsmodels.stats.multitest import multipletests
 
-    known = [p for p in p_values if p is not None]
-    corrected = iter(multipletests(known, method="holm")[1] if known else [])
-    return [None if p is None else float(next(corrected)) for p in p_values]
+    return tuple(map(float, multipletests(p_values, method="holm")[1])) if p_values else ()
 
 
 def _mean_differences(first, second, groups: Sequence) -> np.ndarray:

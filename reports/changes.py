@@ -10,7 +10,7 @@ from benchmarks.statistics import Estimate
 from benchmarks.store import Results, TrialView
 from reports import curves as selection
 from reports.curves import POOLED, Curve, Variant
-from reports.study import Test, tested
+from reports.study import Significance, tested
 
 BEFORE, AFTER = "before", "after"
 NOT_SETTINGS = ("request", "method.title", "method.summary")
@@ -24,7 +24,7 @@ class Change:
     after: Curve
     sigma: float
     estimate: Estimate
-    test: Test
+    test: Significance
     same: bool
     """Whether the DSC of every case is the same to the last digit."""
 

@@ -9,11 +9,11 @@ import pandas as pd
 from benchmarks import statistics
 from benchmarks.statistics import Estimate, Rank
 from reports import figure_critical, score_tables, style, words
-from reports.curves import Curve
+from reports.curves import Curve, method_order
 from reports.document import Block, Figure, Heading, Paragraph, Table
 from reports.friedman import ALPHA, MIN_METHODS, Friedman, friedman
 from reports.score_tables import INTERVAL, keys, p_value
-from reports.study import Study, Test, comparisons
+from reports.study import Comparison, Significance, Study, comparisons
 
 MOST_METHODS = 20
 """A diagram of more methods cannot be read; the tables hold them."""
@@ -39,15 +39,25 @@ def sentences(it: Study, dataset: str) -> list[str]:
         for comparison in found:
             first, second = it.names[comparison.reference.variant], it.names[comparison.other.variant]
             where = f" at σ = {sigma:g}" if it.noisy is not None else ""
-            if sigma in comparison.at:
+            if sigma in comparison.at and comparison.at[sigma].cases:
                 tested = comparison.at[sigma], comparison.tests[sigma]
                 said.append((sigma, VERDICTS.index(verdict(*tested)), sentence(first, second, *tested, where)))
             else:
-                said.append((sigma, len(VERDICTS), f"{first} and {second} have no test case in common{where}."))
-    return [text for *_, text in sorted(said, key=lambda item: item[:2])]
+                said.append((sigma, len(VERDICTS), f"{first} and {second} have no score in common{where}."))
+    return [*_stand_in(it, found), *(text for *_, text in sorted(said, key=lambda item: item[:2]))]
 
 
-def sentence(first: str, second: str, estimate: Estimate, test: Test, where: str = "") -> str:
+def _stand_in(it: Study, found: list[Comparison]) -> list[str]:
+    """Said where the suite's first method, the reference, has no result."""
+    wanted = next(iter(method_order(it.results)), None)
+    if not found or found[0].reference.variant.method == wanted:
+        return []
+    label = next((t.label for t in it.results.trials if t.config["method"]["name"] == wanted), wanted)
+    instead = it.names[found[0].reference.variant]
+    return [f"{label}, the suite's first method, has no result; the others are compared with {instead}."]
+
+
+def sentence(first: str, second: str, estimate: Estimate, test: Significance, where: str = "") -> str:
     """One comparison of mean DSC, first minus second."""
     signed = amount(estimate, words.signed)
     judged = verdict(estimate, test)
@@ -66,7 +76,7 @@ def sentence(first: str, second: str, estimate: Estimate, test: Test, where: str
     return f"**{first}** is {judged} than **{second}**{where} by {amount(size)}, {p_words(test)}."
 
 
-def verdict(estimate: Estimate, test: Test) -> str:
+def verdict(estimate: Estimate, test: Significance) -> str:
     """better, worse or open, or bare where there is neither interval nor test. Better and worse take all three: an
     interval without 0, p after Holm below ALPHA, and ranks that point the same way as the mean."""
     if not estimate.has_interval or test.p_holm is None:
@@ -215,7 +225,7 @@ def negated(estimate: Estimate) -> Estimate:
     return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.cases, estimate.groups)
 
 
-def p_words(test: Test) -> str:
+def p_words(test: Significance) -> str:
     """p = 0.004 after Holm."""
     return f"{_p_of(test.p_holm)} after Holm"
 

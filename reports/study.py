@@ -30,7 +30,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Test:
+class Significance:
     """Of a difference on the patients' means: p of Wilcoxon's signed-rank test before and after Holm's correction over
     the comparisons of one data set at one sigma, and effect sizes (statistics.effect_sizes). Each None where there are
     too few patients."""
@@ -49,8 +49,8 @@ class Comparison:
     other: Curve
     at: dict[float, Estimate]
     kept: Estimate | None
-    tests: dict[float, Test]
-    kept_test: Test | None
+    tests: dict[float, Significance]
+    kept_test: Significance | None
 
 
 def study(results: Results) -> Study:
@@ -86,13 +86,13 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
     return found
 
 
-def tested(pairs: list) -> list[tuple[Estimate | None, Test | None]]:
+def tested(pairs: list) -> list[tuple[Estimate | None, Significance | None]]:
     """The difference of every pair (first, second, groups) with its test, corrected over all of them; None for None."""
     p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
     corrected = statistics.holm(p_values)
     return [
         (None, None)
         if pair is None
-        else (statistics.paired_difference(*pair), Test(p, p_holm, *statistics.effect_sizes(*pair)))
+        else (statistics.paired_difference(*pair), Significance(p, p_holm, *statistics.effect_sizes(*pair)))
         for pair, p, p_holm in zip(pairs, p_values, corrected)
     ]

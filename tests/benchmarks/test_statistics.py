@@ -175,3 +175,45 @@ def test_lengths_that_do_not_match_are_refused():
         statistics.mean(np.ones(5), np.arange(4))
     with pytest.raises(ValueError, match="same cases"):
         statistics.paired_difference(np.ones(5), np.ones(1), np.arange(5))
+
+
+def test_effect_sizes_by_hand():
+    # Differences 1, 2, -3, 4, 0 and 5: ranks 1 + 2 + 4 + 5 = 12 favour the first, 3 the second, 0 is left out.
+    first = np.array([1, 2, -3, 4, 0, 5.0])
+    rank_biserial, d_z = statistics.effect_sizes(first, np.zeros(6), np.arange(6))
+    assert rank_biserial == pytest.approx((12 - 3) / 15)
+    assert d_z == pytest.approx(1.5 / np.std(first, ddof=1))
+    mirrored = statistics.effect_sizes(np.zeros(6), first, np.arange(6))
+    assert mirrored == pytest.approx((-rank_biserial, -d_z))
+
+
+def test_effect_sizes_where_there_is_no_spread_or_too_little_data():
+    assert statistics.effect_sizes(np.full(6, 0.3), np.full(6, 0.1 + 0.2), np.arange(6)) == (0, 0)
+    assert statistics.effect_sizes(np.full(6, 0.75), np.full(6, 0.5), np.arange(6)) == (1, None)
+    assert statistics.effect_sizes(np.ones(12), np.zeros(12), np.arange(12) // 3) == (None, None)
+
+
+def test_tests_are_made_on_the_means_of_patients():
+    first, groups = np.random.default_rng(4).normal(0.1, 1, 24), np.arange(24) % 8
+    by_patient = np.array([first[groups == k].mean() for k in range(8)])
+    np.testing.assert_allclose(statistics.group_means(first, groups), by_patient)
+    zeros = np.zeros(24)
+    alone = statistics.signed_rank(by_patient, np.zeros(8), np.arange(8))
+    assert statistics.signed_rank(first, zeros, groups) == pytest.approx(alone)
+    alone = statistics.effect_sizes(by_patient, np.zeros(8), np.arange(8))
+    assert statistics.effect_sizes(first, zeros, groups) == pytest.approx(alone)
+
+
+def test_a_rank_that_is_sure_is_always_kept_and_one_that_is_not_is_shared():
+    base = np.linspace(0.5, 0.6, 20)
+    swap = 0.01 * np.tile([1, -1], 10)
+    best, second, third = statistics.ranks(np.stack([base + 0.3, base, base + swap]), np.arange(20))
+    assert best == statistics.Rank(1, 1, 1, 1.0, 1.0)
+    assert (second.first, third.first) == (0, 0) and (third.low, third.high) == (2, 3)
+    assert 0.2 < third.kept < 0.8
+
+
+def test_a_row_without_any_value_has_no_rank_and_does_not_cost_the_others_theirs():
+    values = np.array([[0.9] * 6, [np.nan] * 6, [0.8] * 6])
+    first, nothing, second = statistics.ranks(values, np.arange(6))
+    assert nothing is None and (first.place, second.place) == (1, 2)
