@@ -19,7 +19,10 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
   paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
 
+  suite=all        every suite in turn with the same overrides, and one report that links theirs
+
 Exit status: 0 all trials ended well or were declined, 1 a trial failed (the report names it), 2 bad input.
+Of suite=all: 1 where any suite failed or could not begin, 2 where none could.
 """
 
 
@@ -39,7 +42,9 @@ def main(overrides: list[str]) -> int:
         if config.track is not None:
             config = configure([*(o for o in overrides if not o.startswith("suite=")), f"suite={config.track}"])
             config.action = "track"
-        return actions[config.action](config, overrides)
+        act = actions[config.action]
+        together = config.suite.kind == "all" and act is not show_list
+        return run_all(config, overrides, act) if together else act(config, overrides)
     except BadInput as error:
         console.err.print(f"Error: {error}", markup=False)
         return 2
@@ -60,14 +65,32 @@ def run(config, overrides: list[str]) -> int:
     return conclude(results)
 
 
+def run_all(config, overrides: list[str], act) -> int:
+    """Do the same for every suite in turn, then write the report that links theirs."""
+    from benchmarks import everything
+
+    found = everything.parts(config, overrides)
+    for part in found:
+        everything.attempt(part, act)
+    status = everything.status(found)
+    if act in (run, redraw) and status != everything.BAD_INPUT:
+        write_report(config, everything.collect(config, overrides, found))
+    return status
+
+
 def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, planner, runner
+    from benchmarks import console, planner, runner, timings
     from benchmarks.store import Store
 
     store = Store(Path(config.paths.runs))
+    if config.suite.kind == "timing":
+        console.say(f"{config.suite.title}: {timings.state(config, store)}")
+        for contestant in timings.contestants(config):
+            console.say(f"  {contestant.name}{f': declined, {contestant.declined}' if contestant.declined else ''}")
+        return 0
     trials = planner.admit(config, store, planner.make_plan(config), runner.fabric_for(config).device)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
     total = 0.0
@@ -158,7 +181,11 @@ def conclude(results) -> int:
         console.say(
             f"Failed: {view.label} on {view.config['dataset']['name']}, seed {view.config['seed']}: {view.reason}"
         )
-    return 1 if failed else 0
+    # Networks that were timed without being trained are no trials.
+    broken = results.records[results.records["status"] == "failed"] if "status" in results.records else ()
+    for row in broken.itertuples() if len(broken) else ():
+        console.say(f"Failed: {row.title} on {row.dataset} at {row.image_size}: {row.reason}")
+    return 1 if failed or len(broken) else 0
 
 
 if __name__ == "__main__":

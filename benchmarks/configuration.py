@@ -90,6 +90,8 @@ def _check(config: DictConfig) -> None:
             raise unknown("track", config.track, names("suite"))
     for key in ("methods", "datasets"):
         chosen = config[key] if config[key] is not None else config.suite[key]
+        if config.suite.kind == "all" and config[key] is None:
+            continue
         if key == "methods" and config.suite.kind == "overview":
             if chosen:
                 raise BadInput(f"methods={chosen}: suite={config.suite.name} compares no methods; leave methods out.")

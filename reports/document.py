@@ -106,7 +106,7 @@ class Cell(NamedTuple):
 class Case:
     """A test case to look at.
 
-    inputs: what the methods were given, as WebP, one per position of the slider; None where nothing is stored.
+    inputs: what the methods were given, as JPEG, one per position of the slider; None where nothing is stored.
     label:  the ground truth as a PNG like a cell's picture.
     cells:  method -> what it made of the case, one per position of the slider.
     """

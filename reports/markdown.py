@@ -14,6 +14,7 @@ from reports.document import (
     Document,
     Figure,
     Heading,
+    Links,
     Paragraph,
     Table,
     numeric,
@@ -58,6 +59,8 @@ def _plain(block: Block) -> str:
             return "\n".join(f"- {_first(inline(item))}" for item in block.items)
         case Code():
             return f"```{block.language}\n{block.text.rstrip()}\n```"
+        case Links():
+            return ", ".join(f"[{inline(text)}]({target})" for text, target in block.items)
         case Browser():
             return BROWSER.format(words.plural(len(block.cases), "test case"))
     raise TypeError(f"a document cannot hold a {type(block).__name__}, expected one of {Block}.")

@@ -24,7 +24,7 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(results, tmp_path):
     links = set(re.findall(r"\]\(([^)\s]+)\)", text))
     assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv", "report.html"} <= links
     assert all((folder / link).is_file() for link in links)
-    assert set(content(folder)) - links == {"report.md", "records.csv"}
+    assert set(content(folder)) - links == {"report.md", "records.csv", "outline.json"}
 
 
 def test_the_report_has_its_parts_in_order(results, tmp_path):
