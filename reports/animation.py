@@ -13,6 +13,7 @@ DPI = 100
 LIMIT = 1_400_000
 """Bytes: what a page with several animations can carry. Where a GIF has more, it gets fewer colours."""
 COLORS = (256, 128, 64, 32)
+NEARLY_WHITE = 246
 PAUSE = 2.5
 """Seconds the last frame stays before the first one comes again."""
 PER_ROW = 4
@@ -53,14 +54,14 @@ def _sheet(images: list[Image.Image]) -> Image.Image:
 
 
 def _palette(sheets: list[Image.Image], colors: int) -> Image.Image:
-    """An image that has the palettes of the sheets, so many colours of each, the lightest of them made white, lest the
+    """An image that has the palettes of the sheets, so many colours of each, nearly white ones made white, lest the
     picture stand out from a white page."""
     found = []
     for sheet in sheets:
         part = sheet.quantize(colors, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         found += part.getpalette()[: 3 * colors]
     table = np.array(found).reshape(-1, 3)
-    table[table.sum(axis=1).argmax()] = 255
+    table[table.min(axis=1) >= NEARLY_WHITE] = 255
     image = Image.new("P", (1, 1))
     image.putpalette(table.ravel().tolist())
     return image

@@ -13,6 +13,8 @@ from reports.document import Animation, Block, Bullets, Document, Figure, Headin
 from reports.figure_trajectory import FORWARD, Line, time_text
 from reports.study import CLEAN, Study
 
+COLOURS = "Dark red: missed, light red: added, violet: wrong class, other colours: correct"
+
 
 def build(results: Results, folder: Path) -> Document:
     """The document; its figures are drawn into `folder`/figures."""
@@ -87,7 +89,7 @@ def _watched(results: Results, trial: TrialView, folder: Path) -> list[Block]:
         largest = f"{figure_trajectory.limit(case):g}"
         caption = (
             f"{trial.label} on {dataset}, test case `{case.case}`: {_states(case)} (grey, from \u2212{largest}, black, "
-            f"to {largest}, white) and the segmentation read off each. Dark red: missed, light red: added; the number "
+            f"to {largest}, white) and the segmentation read off each. {COLOURS}; the number "
             "is the DSC of the case, classes pooled. Each process runs from left to right."
         )
         rows = words.listing([figure_trajectory.title(process) for process in traces])
@@ -124,7 +126,7 @@ def _animation(trial: TrialView, case: Watched, process: Process, trace: pd.Data
     animation.write(frames, panels, handles, folder, name)
     caption = (
         f"{trial.label} on {dataset}, test case `{case.case}`, {told}: image, true label, state and the segmentation "
-        "read off it with its DSC. Dark red: missed, light red: added."
+        f"read off it with its DSC. {COLOURS}."
     )
     ends = [f"{words.number(trace['dsc'].iloc[k], 2)} at t = {time_text(trace['t'].iloc[k])}" for k in (0, -1)]
     alt = f"Animation of {trial.label}, {told}: the DSC goes from {ends[0]} to {ends[1]}."

@@ -132,8 +132,8 @@ def notes(results: Results) -> tuple[str, ...]:
         "for, in particular the decoder of LDSeg, which in training sees noisy latents with the estimated noise taken "
         "off; it shows what a state says of the segmentation.",
         "t is the method's own time: 0 to 999 in latent diffusion with the cosine schedule, \u22121 (noise-free) to "
-        "999 in pixel space with the linear one, 0 to 1 where noise is added without scaling the signal down. The share of "
-        "signal variance left is `alpha_bar` in records.csv.",
+        "999 in pixel space with the linear one, 0 to 1 where noise is added without scaling the signal down. The "
+        "share of signal variance left is `alpha_bar` in records.csv.",
         "The DSC is that of the grid on which the method works; volumes are scored on their own grid elsewhere.",
     ]
     if any(len(trial.config["dataset"].get("image_size", [])) == 3 for trial in results.trials):

@@ -63,7 +63,9 @@ def strips(case: Watched, traces: dict[tuple[str, int], pd.DataFrame], classes: 
     width = (WIDTH - left - right - gap * (columns - 1)) / columns
     height = min(width * case.label.shape[0] / case.label.shape[1], 1.6 * width)
     block = 0.2 + 0.14 + 2 * height + gap + 0.15 + 0.1
-    tall = first + len(traces) * block + 0.3
+    handles = handles_of(classes, outline=False)
+    legend_columns = min(5, len(handles))
+    tall = first + len(traces) * block + 0.1 + 0.2 * math.ceil(len(handles) / legend_columns)
     figure = Figure(figsize=(WIDTH, tall))
     # One pair of axes in inches from the upper left corner, in which everything lies: one per picture takes long.
     ax = figure.add_axes((0, 0, 1, 1))
@@ -101,8 +103,7 @@ def strips(case: Watched, traces: dict[tuple[str, int], pd.DataFrame], classes: 
             show(overlay(case.image, case.label, decoded), x, top + height + gap, width, height)
             ax.text(x + width / 2, below, number(dsc, 2), **text)
     ax.set(xlim=(0, WIDTH), ylim=(tall, 0))
-    handles = handles_of(classes, outline=False)
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), fontsize=8, handlelength=1.3, frameon=False)
+    figure.legend(handles=handles, loc="lower center", ncols=legend_columns, fontsize=8, handlelength=1.3)
     return figure
 
 
