@@ -23,7 +23,7 @@ METHOD_NOTES = ("_target_", "title", "summary", "training", "sampling")
 DATASET_NOTES = ("_target_", "image_size", "title")
 PATH_KEYS = ("root", "images", "masks", "split", "download")
 
-DETERMINISTIC = "it does not sample: it gives one segmentation of an image, whatever the seed"
+DETERMINISTIC = "it gives one segmentation of an image, whatever the seed, so there is no spread to measure"
 """Why a method that is not generative has no part in a suite that samples an image many times."""
 
 

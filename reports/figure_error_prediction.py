@@ -61,7 +61,8 @@ def reliability(panels: Panels, names: dict[Variant, str], looks: dict[Variant, 
             lowest = min([lowest, *confidence[shown], *accuracy[shown]])
             look = looks[spread.curve.variant]
             ax.plot(confidence[shown], accuracy[shown], color=look.color, linestyle=look.line)
-            ax.scatter(confidence[shown], accuracy[shown], 8 + 90 * np.sqrt(share[shown]), look.color, marker=look.marker)
+            sizes = 8 + 90 * np.sqrt(share[shown])
+            ax.scatter(confidence[shown], accuracy[shown], sizes, look.color, marker=look.marker)
         ax.set_title(dataset, loc="left")
         ax.set(xlabel="confidence", ylabel="accuracy", xlim=(lowest - 0.03, 1.02), ylim=(lowest - 0.03, 1.03))
     for ax in axes.flat[len(panels) :]:
@@ -120,7 +121,8 @@ def image_data(panels: Panels) -> pd.DataFrame:
 def _grid(panels: dict, names, looks, columns: int, height: float):
     """A figure with a row of axes per panel and one legend of the methods below."""
     shown = [v for v in names if any(s.curve.variant == v for found in panels.values() for s in found)]
-    legend_columns = 2 if max(map(len, (names[v] for v in shown))) > 22 else min(4, len(shown))
+    narrow = columns == 1 or max(len(names[v]) for v in shown) > 22
+    legend_columns = min(2 if narrow else 4, len(shown))
     figure = Figure(
         figsize=(WIDTH if columns > 1 else 4.6, height * len(panels) + 0.2 * -(-len(shown) // legend_columns) + 0.2),
         layout="constrained",

@@ -94,14 +94,19 @@ def _outline(ax, label: np.ndarray) -> None:
 
 
 def _rings(ax, sd: np.ndarray) -> None:
-    rows, columns = sd.shape
-    radius = RADIUS * min(sd.shape)
-    for number, (y, x) in enumerate(places(sd), 1):
+    radius, found = RADIUS * min(sd.shape), places(sd)
+    for number, (y, x) in enumerate(found, 1):
         ax.add_patch(Circle((x, y), radius, fill=False, edgecolor=RING, linewidth=1.3, path_effects=EDGE))
-        # The number stands on the side of the ring where there is room.
-        right, up = x < 0.8 * columns, y > 0.15 * rows
-        ax.text(
-            x + (0.9 if right else -0.9) * radius, y + (-0.9 if up else 0.9) * radius, str(number), color=RING,
-            fontsize=8, fontweight="bold", path_effects=EDGE, ha="left" if right else "right",
-            va="bottom" if up else "top", clip_on=True,
-        )  # fmt: skip
+        row, column = _beside(found[number - 1], np.delete(found, number - 1, axis=0), 1.6 * radius, sd.shape)
+        ax.text(column, row, str(number), color=RING, fontsize=8, fontweight="bold", path_effects=EDGE,
+                ha="center", va="center_baseline", clip_on=True)  # fmt: skip
+
+
+def _beside(place: np.ndarray, others: np.ndarray, far: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Where around a place, so far away, its number has most room: from the image's border and from other places."""
+    angles = np.pi * (np.arange(8) / 4 - 0.25)
+    around = place + far * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    border = np.minimum(around, np.array(shape) - 1 - around).min(axis=1)
+    room = [np.linalg.norm(others - spot, axis=1).min(initial=np.inf) for spot in around]
+    # Beyond two rings' width more room is no better: then the first spot, to the upper right, is taken.
+    return around[np.argmax(np.minimum(np.minimum(room, 2 * border + far), 2 * far))]

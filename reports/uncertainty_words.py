@@ -23,7 +23,14 @@ def _of_dataset(it: Study, dataset: str, found: list[Spread]) -> list[Block]:
     if not found:
         return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
     lead = f"**{dataset}** ({_what(it, dataset, found)}). {_places(it, found)}"
-    items = [*_alike(it, found), *_chance(it, found), _images(it, found), _calibration(it, found), _gain(it, found)]
+    items = [
+        *_alike(it, found),
+        *_chance(it, found),
+        *_beyond_confidence(it, found),
+        _images(it, found),
+        _calibration(it, found),
+        _gain(it, found),
+    ]
     items += [*_undefined(found), *_training(it, dataset), *problems]
     groups = len(set(found[0].curve.groups))
     if groups < statistics.MIN_GROUPS:
@@ -38,7 +45,9 @@ def _what(it: Study, dataset: str, found: list[Spread]) -> str:
     total = of_dataset(it.results, dataset)[0].config["dataset"].get("cases", {}).get("test", tested)
     size = it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"].iloc[0]
     text = f"{counted(curves)}{f', evenly spread over the {total} there are,' if tested < total else ''} at {size}"
-    text += f", {words.plural(max(spread.runs for spread in found), 'run')} on each"
+    runs, wanted = max(spread.runs for spread in found), it.results.suite.get("runs")
+    text += f", {words.plural(runs, 'run')} on each"
+    text += f" instead of {wanted}, as the profile limits them" if wanted and runs < wanted else ""
     seeds = max(len(curve.seeds) for curve in curves)
     return text + f", {words.plural(seeds, 'training seed')}"
 
@@ -86,6 +95,21 @@ def _chance(it: Study, found: list[Spread]) -> list[str]:
     scored = [(_name(it, spread), spread.mean("auroc")) for spread in found if not spread.constant]
     names = [f"{name} ({words.with_interval(e)})" for name, e in scored if e.has_interval and e.low <= 0.5]
     return [f"Not shown to be better than chance, AUROC 0.5: {words.listing(names)}."] if names else []
+
+
+def _beyond_confidence(it: Study, found: list[Spread]) -> list[str]:
+    """What the SD knows more than the mean of the runs."""
+    parts = []
+    for spread in found:
+        gain = statistics.paired_difference(spread.of("auroc"), spread.of("auroc_confidence"), spread.curve.groups)
+        if gain.cases and not spread.constant:
+            parts.append(f"{_name(it, spread)} {words.with_interval(gain, write=words.signed)}")
+    if not parts:
+        return []
+    return [
+        "Does the SD tell more than the mean alone? AUROC of the SD minus that of 1 − confidence of the mean: "
+        f"{'; '.join(parts)}."
+    ]
 
 
 def _images(it: Study, found: list[Spread]) -> str:

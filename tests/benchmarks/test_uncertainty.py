@@ -187,7 +187,7 @@ def test_a_suite_samples_what_generates_and_declines_the_rest_without_training_i
     assert set(results.records["method"]) == {"ldseg"} and results.records["runs"].eq(4).all()
     assert results.records["case"].nunique() == 5  # of 6, profile.uncertainty.most_cases
     view = next(trial for trial in results.trials if trial.config["method"]["name"] == "resunet")
-    assert view.status == "declined" and "does not sample" in view.reason
+    assert view.status == "declined" and "no spread to measure" in view.reason
     assert not (view.path / "weights.safetensors").exists()
     (stored,) = results.uncertainty.values()
     first, last = stored.pictures()
