@@ -8,9 +8,9 @@ from reports.curves import Variant
 from reports.friedman import ALPHA, Friedman
 from reports.style import WIDTH, Look
 
-ROW, HEAD, FOOT = 0.2, 0.75, 0.1
+ROW, HEAD, FOOT = 0.2, 0.95, 0.1
 """Inches: a line of text; above the axis; below the last method."""
-CHARACTER = 0.066
+CHARACTER = 0.058
 """Inches: the mean width of a character of a name."""
 
 
@@ -24,7 +24,7 @@ def draw(panels: dict[str, Friedman], names: dict[Variant, str], looks: dict[Var
     for title, test in panels.items():
         ax = figure.add_axes([label / WIDTH, 0, 1 - 2 * label / WIDTH, 1])
         drawn.append((ax, _diagram(ax, test, names, looks)))
-        ax.set_title(title, loc="left", x=-label / (WIDTH - 2 * label) + 0.02, pad=26)
+        ax.set_title(title, loc="left", x=-label / (WIDTH - 2 * label) + 0.02, pad=40)
     heights = [HEAD + FOOT + ROW * rows for _, rows in drawn]
     total = sum(heights)
     figure.set_figheight(total)
@@ -42,16 +42,17 @@ def _diagram(ax, test: Friedman, names: dict[Variant, str], looks: dict[Variant,
     keys = [str(place) for place in range(methods)]
     nemenyi = test.nemenyi.set_axis(keys, axis=0).set_axis(keys, axis=1)
     colours = {key: looks[curve.variant].color for key, curve in zip(keys, test.curves)}
-    lowest, highest = float(test.mean_ranks.min()), float(test.mean_ranks.max())
     artists = critical_difference_diagram(
         dict(zip(keys, test.mean_ranks)), nemenyi, alpha=ALPHA, ax=ax, color_palette=colours,
         label_fmt_left="{label}", label_fmt_right="{label}", text_h_margin=0.0, label_props={"fontsize": 8},
-        elbow_props={"linewidth": 1.0}, marker_props={"s": 18, "clip_on": False},
-        crossbar_props={"linewidth": 2.2, "color": "#333333"},
+        elbow_props={"linewidth": 1.0, "clip_on": False}, marker_props={"s": 18, "clip_on": False},
+        crossbar_props={"linewidth": 2.2, "color": "#333333", "clip_on": False},
     )  # fmt: skip
-    # Between whole ranks, with room for the bar that shows the critical difference.
-    left = np.floor(lowest - 1e-9)
-    right = max(np.ceil(highest + 1e-9), left + np.ceil(test.critical))
+    left, right = 1, methods
+    for (bar,) in artists["crossbars"]:
+        # A little longer than what it joins: methods of one rank are to have a bar, too.
+        low, high = min(bar.get_xdata()), max(bar.get_xdata())
+        bar.set_data([low - 0.007 * (right - left), high + 0.007 * (right - left)], [bar.get_ydata()[0]] * 2)
     for text, elbow in zip(artists["labels"], artists["elbows"], strict=True):
         place = int(text.get_text())
         on_left = text.get_ha() == "right"
