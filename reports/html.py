@@ -47,7 +47,7 @@ class Picture:
 def render(document: Document, folder: Path) -> str:
     """The page of a document whose figures are drawn in `folder`. Tables and figures are numbered as in markdown."""
     script, style = (PAGE / "report.js").read_text(encoding="utf-8"), (PAGE / "report.css").read_text(encoding="utf-8")
-    return _template().render(
+    text = _template().render(
         title=document.title,
         sections=_sections(document),
         picture=lambda block: _picture(block, folder),
@@ -56,6 +56,7 @@ def render(document: Document, folder: Path) -> str:
         # The page itself says that no script but this one may run and that nothing may be fetched.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return text.lstrip()
 
 
 @cache

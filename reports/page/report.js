@@ -101,7 +101,7 @@ function element(name, attributes, ...children) {
 
 function tile(title) {
   const base = element("img", { className: "base", alt: "" });
-  const paint = element("img", { className: "paint" });
+  const paint = element("img", { className: "paint", alt: "" });
   const note = element("span", { className: "note" });
   const picture = element("span", { className: "picture" }, base, paint);
   const button = element("button", { type: "button", className: "enlarge", title: "Enlarge" }, picture);
@@ -114,7 +114,7 @@ function fill(tile, base, paint, alt, note) {
   tile.button.hidden = base === null;
   tile.note.textContent = base === null ? "not stored" : note;
   if (base === null) return;
-  tile.base.src = `data:image/webp;base64,${base}`;
+  tile.base.src = `data:image/jpeg;base64,${base}`;
   tile.paint.hidden = paint === null;
   if (paint !== null) tile.paint.src = `data:image/png;base64,${paint}`;
   (paint === null ? tile.base : tile.paint).alt = alt;

@@ -1,3 +1,6 @@
+import ast
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
@@ -59,6 +62,24 @@ def test_two_tables_of_one_name_are_refused(tmp_path):
     table = Table("same", "", pd.DataFrame({"x": [1]}))
     with pytest.raises(ValueError, match="tables named same"):
         write_numbers(Document("T", [table, table]), tmp_path)
+
+
+PICTURES = ("samples_", "overview_", "maps_", "strip_")
+
+
+def test_every_figure_but_pictures_of_cases_brings_its_numbers():
+    """A call without data must stand in a module that names pictures of cases; copies of figures bring none."""
+    without = []
+    for path in sorted(Path(markdown.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        texts = [str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        pictures = any(text.startswith(PICTURES) for text in texts)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Figure":
+                known = [*node.args, *(keyword.arg for keyword in node.keywords)]
+                if "figsize" not in known and len(known) < 4 and not pictures:
+                    without.append(f"{path.name}:{node.lineno}")
+    assert without == []
 
 
 @pytest.mark.parametrize(

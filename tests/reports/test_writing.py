@@ -2,6 +2,8 @@ import os
 import re
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from reports import write, writing
@@ -25,6 +27,22 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(results, tmp_path):
     assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv", "report.html"} <= links
     assert all((folder / link).is_file() for link in links)
     assert set(content(folder)) - links == {"report.md", "records.csv", "outline.json"}
+    drawn = {link[:-4] for link in links if link.endswith(".svg")}
+    assert {name for name in drawn if f"{name}.csv" not in links} == {"figures/samples_camus"}
+
+
+def test_the_numbers_behind_training_curves_are_those_of_the_history(results, tmp_path):
+    write(results, tmp_path / "report")
+    found = pd.read_csv(tmp_path / "report" / "figures" / "training_camus.csv")
+    for trial in results.trials:
+        history = trial.history
+        for curve, split, metric in (("training loss", "train", "total"), ("validation DSC", "val", "dsc"),
+                                     ("ceiling", "val", "dsc_ceiling")):  # fmt: skip
+            expected = history[(history.split == split) & (history.metric == metric)]
+            part = found[(found.method == trial.label) & (found.curve == curve) & (found.seed == 0)]
+            assert part.step.tolist() == expected.step.tolist()
+            assert np.allclose(part.value, expected.value)
+    assert len(found) == 2 * (100 + 20) + 20
 
 
 def test_the_report_has_its_parts_in_order(results, tmp_path):

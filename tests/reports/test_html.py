@@ -1,0 +1,257 @@
+"""The page as text: what stands in it, that nothing in it is fetched, and what the browser of cases holds."""
+
+import base64
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from markupsafe import escape
+from matplotlib.figure import Figure as Drawing
+from PIL import Image
+
+from reports import browser, figure_samples, html, sort_keys, style, write
+from reports.document import (
+    Animation,
+    Browser,
+    Bullets,
+    Code,
+    Document,
+    Figure,
+    Heading,
+    Links,
+    Paragraph,
+    Table,
+)
+from reports.study import study
+from tests.reports.conftest import Fabricator
+
+
+class Reader(HTMLParser):
+    """Elements with their attributes, and ids."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def drawn(folder, name="curve"):
+    figure = Drawing(figsize=(2, 1))
+    figure.add_subplot().plot([0, 1])
+    style.save(figure, folder, name)
+    return name
+
+
+def animated(folder, name="noise"):
+    (folder / "figures").mkdir(exist_ok=True)
+    frames = [Image.new("RGB", (32, 24), color) for color in ("red", "blue")]
+    frames[0].save(folder / "figures" / f"{name}.gif", save_all=True, append_images=frames[1:], duration=50, loop=0)
+    return name
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Results and the folder of their report."""
+    folder = tmp_path_factory.mktemp("html")
+    fabricate = Fabricator(folder / "runs")
+    for dataset in ("phantom_glands", "camus"):
+        for method in ("ldseg", "resunet"):
+            fabricate.trial(method, dataset, sigmas=(0, 0.2), cases=6, steps=(2,), size=(24, 32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.style.DPI", 40)
+        return fabricate.results(), write(fabricate.results(), folder / "report").parent
+
+
+@pytest.fixture
+def noisy(written):
+    return written[0]
+
+
+@pytest.fixture
+def folder(written):
+    return written[1]
+
+
+def test_every_kind_of_block_is_shown_in_order(tmp_path):
+    frame = pd.DataFrame({"method": ["A", "B"], "DSC": ["0.912 [0.9, 0.95]", "–"]})
+    document = Document("Title")
+    document.add(
+        Paragraph("Words with `code` and **weight**."), Heading("Part"), Bullets(("one", "two")),
+        Code("make bench", "sh"), Table("scores", "Scores.", frame), Heading("Deeper", 3),
+        Figure(drawn(tmp_path), "A curve.", "a falling line", pd.DataFrame({"x": [1]})),
+        Animation(animated(tmp_path), "Noise.", "from red to blue"), Links((("On", "../on/report.html"),)),
+    )  # fmt: skip
+    page = html.render(document, tmp_path)
+    parts = (
+        "<h1>Title</h1>", "<p>Words with <code>code</code> and <strong>weight</strong>.</p>",
+        '<h2 id="part">Part</h2>', "<li>two</li>", "<pre><code>make bench</code></pre>", "<b>Table 1.</b> Scores.",
+        'href="tables/scores.csv"', 'href="tables/scores.tex"', "<td>A</td>",
+        '<td class="right" data-sort="0.91200000000000003">0.912 [0.9, 0.95]</td>',
+        '<td class="right" data-sort="">–</td>', '<h3 id="deeper">Deeper</h3>', 'alt="a falling line"',
+        "<b>Figure 1.</b> A curve.", 'href="figures/curve.svg"', 'href="figures/curve.csv"', 'alt="from red to blue"',
+        "<b>Figure 2.</b> Noise.", '<a href="../on/report.html">On</a>',
+    )  # fmt: skip
+    places = [page.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    assert places == sorted(places)
+
+
+HOSTILE = ("<script>alert(1)</script>", 'a" onload="x', "a & b", "don't", "{{ 7 * 7 }}", "</style>")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_shown_literally_wherever_it_stands(text, tmp_path):
+    name = drawn(tmp_path)
+    case = browser.Case("data", text, (text,), (b"x",), b"y", {text: (browser.Cell(b"z", text),)})
+    document = Document(text, [Heading(text), Paragraph(text), Bullets((text,)), Code(text), Figure(name, text, text)])
+    document.add(Table("t", text, pd.DataFrame({text: [text]})), Links(((text, text),)), Browser("", ("",), (case,)))
+    page = html.render(document, tmp_path)
+    read = Reader(page)
+    # The page's own script and the data of the cases; the page's own style.
+    assert (len(read.all("script")), len(read.all("style"))) == (2, 1)
+    assert not any("onload" in attrs for _, attrs in read.elements)
+    assert read.all("img")[0]["alt"] == text
+    shown = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL)
+    escaped = str(escape(text))
+    assert shown.count(escaped) > 8 and (text == escaped or text not in shown)
+    kept = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    assert kept["cases"][0]["name"] == text
+
+
+def test_nothing_is_fetched_and_only_the_page_s_own_script_may_run(folder):
+    page = (folder / "report.html").read_text()
+    read = Reader(page)
+    assert all(attrs["src"].startswith("data:image/") for attrs in read.all("img"))
+    assert not any(read.all(tag) for tag in ("iframe", "object", "embed", "base"))
+    assert [attrs["href"] for attrs in read.all("link")] == ["data:,"]
+    assert not any("src" in attrs for attrs in read.all("script")) and "@import" not in page and "url(" not in page
+    policy = next(attrs["content"] for attrs in read.all("meta") if "http-equiv" in attrs)
+    assert "default-src 'none'" in policy and re.search(r"script-src 'sha256-[\w+/]{43}='", policy)
+
+
+def test_every_link_leads_somewhere(folder):
+    read = Reader((folder / "report.html").read_text())
+    anchors = [attrs["id"] for _, attrs in read.elements if "id" in attrs]
+    assert len(anchors) == len(set(anchors))
+    for link in (attrs["href"] for attrs in read.all("a")):
+        assert link[1:] in anchors if link[0] == "#" else (folder / link).is_file(), link
+    for _, attrs in read.elements:
+        assert all(name in anchors for name in attrs.get("aria-labelledby", "").split())
+
+
+def test_headings_of_one_text_have_anchors_of_their_own():
+    page = html.render(Document("T", [Heading("Same"), Heading("Same"), Heading("σ = 0.2"), Heading("!")]), None)
+    assert re.findall(r'<h2 id="([^"]+)"', page) == ["same", "same-2", "σ-0-2", "section"]
+
+
+def test_no_line_ends_within_a_number_and_its_sign():
+    text = html.inline("p < 0.001 at σ = 0.2, 95 % of a < b")
+    assert text == "p\u00a0&lt;\u00a00.001 at σ\u00a0=\u00a00.2, 95\u00a0% of a &lt; b"
+
+
+def test_pictures_of_cases_are_smaller_than_their_files_and_curves_are_unchanged(folder):
+    sources = [attrs["src"] for attrs in Reader((folder / "report.html").read_text()).all("img")]
+    png = (folder / "figures" / "dsc_by_sigma.png").read_bytes()
+    assert "data:image/png;base64," + base64.b64encode(png).decode() in sources
+    shown = [base64.b64decode(source.split(",")[1]) for source in sources if source.startswith("data:image/webp")]
+    files = [path for path in (folder / "figures").glob("samples_*.png")]
+    assert len(shown) == len(files) == 2 and sum(map(len, shown)) < sum(path.stat().st_size for path in files)
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [("0.912 [0.901, 0.923]", 0.912), ("–", None), ("−0.3", -0.3), ("+0.02", 0.02), ("12 ms", 0.012), ("3.4 s", 3.4),
+     ("3 min 20 s", 200), ("2 h 05 min", 7500), ("5 min 12 s (800 steps)", 312), ("1.62 M", 1.62e6), ("34.1 k", 34100),
+     ("12,345 MiB", 12345), ("0.8 MiB", 0.8), ("1 [1–3]", 1), ("3 of 40", 3), ("1e-05", 1e-5), ("`0.5`", 0.5),
+     ("**2**", 2), ("", None), ("words", None), ("58 %", 58), (".5", 0.5), ("1e+03", 1000)],
+)  # fmt: skip
+def test_cells_are_sorted_by_what_they_say(text, key):
+    assert sort_keys.key(text) == (None if key is None else pytest.approx(key))
+
+
+def test_what_lies_beyond_a_number_is_sorted_next_to_it():
+    assert 0.5 < sort_keys.key("> 0.5") < 0.5000001 and 0.0009 < sort_keys.key("< 0.001") < 0.001
+
+
+def test_unrounded_numbers_sort_where_they_stand_cell_by_cell_and_words_sort_as_words():
+    shown = pd.DataFrame({"method": ["A", "B", "C"], "DSC": ["0.91", "0.91", "–"]})
+    exact = pd.DataFrame({"m": ["a", "b", "c"], "dsc": [0.9149, 0.9051, math.nan]})
+    assert sort_keys.columns(Table("t", "", shown, exact)) == [None, [0.9149, 0.9051, None]]
+    assert sort_keys.columns(Table("t", "", shown, exact.assign(more=1))) == [None, [0.91, 0.91, None]]
+    assert sort_keys.columns(Table("t", "", shown[:0])) == [None, None]
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")) / 255
+
+
+def test_the_cases_hold_what_each_method_made_of_each_at_every_sigma(noisy):
+    found = browser.build(noisy, study(noisy))
+    assert (found.axis, found.positions, len(found.cases)) == ("σ", ("0", "0.2"), 8)
+    records = noisy.records
+    for case in (found.cases[0], found.cases[-1]):
+        assert list(case.cells) == ["LDSeg (2 steps)", "Res-UNet"]
+        for method, row in zip(("ldseg", "resunet"), case.cells.values()):
+            trial = next(t for t in noisy.trials if t.key.startswith(f"{case.dataset}-{method}-"))
+            for sigma, cell, given in zip((0, 0.2), row, case.inputs):
+                stored = trial.samples(f"sigma{sigma:g}-{2 if method == 'ldseg' else 0}")
+                place = stored["ids"].tolist().index(case.name)
+                image, label, prediction = (stored[part][place] for part in ("image", "label", "prediction"))
+                paint = pixels(cell.picture)
+                pale = 0.4 + 0.55 * figure_samples.rgb(image).mean(axis=-1, keepdims=True)
+                laid = paint[..., 3:] * paint[..., :3] + (1 - paint[..., 3:]) * pale
+                assert np.abs(laid - figure_samples.overlay(image, label, prediction)).max() < 0.01
+                assert np.abs(pixels(given)[..., :3] - figure_samples.rgb(image)).mean() < 0.05
+                dsc = records[(records.method == method) & (records.dataset == case.dataset) & (records.sigma == sigma)
+                              & (records.case == case.name) & (records["class"] == "all")].dsc.item()  # fmt: skip
+                assert cell.dsc == f"{dsc:.2f}"
+        assert (pixels(case.label)[..., 3] > 0).tolist() == (label > 0).tolist()
+
+
+def test_the_slider_goes_over_steps_where_those_vary_and_sigma_does_not(fabricate):
+    fabricate.trial("ldseg", sigmas=(0,), cases=3, steps=(2, 5, 10))
+    fabricate.trial("resunet", sigmas=(0,), cases=3)
+    fabricate.trial("lsegdiff", sigmas=(0,), cases=3, steps=(2, 10))
+    results = fabricate.results()
+    found = browser.build(results, study(results))
+    assert (found.axis, found.positions) == ("steps", ("2", "5", "10"))
+    cells = found.cases[0].cells
+    assert list(cells) == ["LDSeg", "Res-UNet", "LSegDiff"]
+    assert len(set(cells["Res-UNet"])) == 1 and cells["LSegDiff"][1] is None and cells["LSegDiff"][2] is not None
+    assert len({cell.dsc for cell in cells["LDSeg"]}) > 1
+
+
+def test_one_sigma_and_one_number_of_steps_need_no_slider(fabricate):
+    fabricate.trial("ldseg", sigmas=(0,), cases=3, steps=(2,))
+    fabricate.trial("lsegdiff", sigmas=(0,), cases=3, steps=(10,))
+    results = fabricate.results()
+    found = browser.build(results, study(results))
+    assert (found.axis, found.positions) == ("", ("",)) and list(found.cases[0].cells) == [
+        "LDSeg (2 steps)",
+        "LSegDiff (10 steps)",
+    ]
+    assert re.search(r'<label class="slider" hidden>', html.render(Document("T", [found]), None))
+
+
+def test_what_is_not_stored_is_left_open_and_a_store_without_samples_has_no_cases(fabricate, tmp_path):
+    fabricate.trial("ldseg", sigmas=(0, 0.2), cases=3, steps=(2,))
+    fabricate.trial("resunet", sigmas=(0,), cases=3)
+    fabricate.trial("unet", sigmas=(0, 0.2), cases=3, samples=False)
+    results = fabricate.results()
+    cells = browser.build(results, study(results)).cases[0].cells
+    assert cells["Res-UNet"][1] is None and cells["U-Net"] == (None, None) and None not in cells["LDSeg (2 steps)"]
+    results.conditions = {}
+    text = write(results, tmp_path / "report").read_text()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "## Test cases" not in text and '"browser"' not in page
