@@ -5,6 +5,8 @@ import json
 import re
 from dataclasses import dataclass
 
+import pandas as pd
+
 from benchmarks.store import Results
 from benchmarks.tracking_series import (
     Point,
@@ -66,13 +68,14 @@ def suite_run(results: Results) -> Run:
 def trial_runs(results: Results) -> list[Run]:
     """One run per trial, with the records that this suite made of it."""
     suite = results.suite
-    samplings = settings(results.records, suite.get("steps") or [])
-    by_trial = dict(tuple(results.records.groupby("trial")))
+    tested = _ends(results.records)
+    samplings = settings(tested, suite.get("steps") or [])
+    by_trial = dict(tuple(tested.groupby("trial")))
     seeds = {trial.config["seed"] for trial in results.trials}
     runs = []
     for trial in results.trials:
         config, environment = trial.config, trial.environment
-        records = by_trial.get(trial.key, results.records.iloc[:0])
+        records = by_trial.get(trial.key, tested.iloc[:0])
         seed = f" s{config['seed']}" if len(seeds) > 1 else ""
         tags = {
             "diffseg.method": config["method"]["name"],
@@ -103,6 +106,15 @@ def trial_runs(results: Results) -> list[Run]:
             )
         )
     return runs
+
+
+def _ends(records: pd.DataFrame) -> pd.DataFrame:
+    """Of records along trajectories those of the last state of each sampling, which is what a method segments."""
+    if "direction" not in records:
+        return records
+    reverse = records[records["direction"] == "reverse"]
+    last = reverse.groupby(["trial", "case", "steps"])["index"].transform("max")
+    return reverse[reverse["index"] == last]
 
 
 def parameters(config: dict) -> dict[str, str]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import plan, runner, suites, trajectories
+from benchmarks import plan, runner, suites, tracking_runs, trajectories
 from benchmarks.configuration import configure
 from benchmarks.diffusion_processes import process_of, reason_against
 from benchmarks.errors import BadInput
@@ -106,6 +106,14 @@ def test_a_second_run_records_nothing_and_the_report_finds_it_without_data(suite
     found = suites.stored(config, TINY)
     pd.testing.assert_frame_equal(found.records, results.records)
     assert [case.case for case in found.trajectories] == [case.case for case in results.trajectories]
+
+
+def test_tracked_are_the_scores_of_the_last_states_alone(suite):
+    run = next(run for run in tracking_runs.trial_runs(suite[2]) if run.tags["diffseg.method"] == "ldseg")
+    last = process(suite[2], "ldseg", "reverse", 4).groupby("case").dsc.last()
+    values = {point.name: point.value for point in run.points if point.name.startswith("test")}
+    assert values["test/dsc"] == pytest.approx(last.mean())
+    assert not any("0_steps" in name or "forward" in name for name in values)
 
 
 def test_a_deterministic_method_is_declined_and_not_trained(suite):
