@@ -184,8 +184,10 @@ class _Networks:
         how, began = contestant.sampling, 0.0
 
         def watch(step, t, x):
-            if time.perf_counter() - began > longest:
-                raise _TooLong(f"stopped after {longest:g} s at step {step} of {how.steps}")
+            seconds = time.perf_counter() - began
+            if seconds > longest:
+                whole = f", so the whole would take about {seconds * how.steps / step:.2g} s" if step else ""
+                raise _TooLong(f"stopped after {longest:g} s at step {step} of {how.steps}{whole}")
 
         call = self._call(contestant, how, watch if longest and how else None)
         began = time.perf_counter()

@@ -57,7 +57,7 @@ def attempt(part: Part, act: Callable[[DictConfig, list[str]], int]) -> None:
     """Do for one suite what the command says; what goes wrong is kept and said, not raised."""
     console.say(f"suite={part.name}")
     for word in part.left_out:
-        console.say(f"  {word} is left out: it has no meaning for this suite")
+        console.say(f"  {word} is left out: this suite does not take it from suite=all")
     started = time.monotonic()
     try:
         part.code = act(part.config, part.overrides)

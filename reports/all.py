@@ -67,7 +67,7 @@ def _part(part: dict, found: dict | None, folder: Path) -> list[Block]:
         blocks.append(Paragraph(f"**{_status(part).capitalize()}**: {words.sentence(words.one_line(part['reason']))}"))
     if part["left_out"]:
         named = words.listing([f"`{word}`" for word in part["left_out"]])
-        blocks.append(Paragraph(f"Of the command, {named} was left out: it has no meaning for this suite."))
+        blocks.append(Paragraph(f"Of the command, {named} was left out: this suite does not take it from suite=all."))
     if found is None:
         return [*blocks, Paragraph("There is no report of it.")]
     # What stands there after a suite broke off is of an earlier run.
@@ -88,5 +88,8 @@ def _picture(part: dict, picture: dict, folder: Path) -> list[Block]:
         if not source.exists():
             return []
         shutil.copyfile(source, folder / "figures" / f"{name}.{ending}")
-    kind = Animation if picture["endings"] == ["gif"] else Figure
-    return [kind(name, picture["caption"], picture["alt"])]
+    if picture["endings"] == ["gif"]:
+        return [Animation(name, picture["caption"], picture["alt"])]
+    numbers = Path(part["folder"]) / "figures" / f"{picture['name']}.csv"
+    data = pd.read_csv(numbers) if numbers.exists() else None
+    return [Figure(name, picture["caption"], picture["alt"], data)]

@@ -153,11 +153,15 @@ def notes(results: Results, *more: str) -> list[Block]:
 
 
 def failures(found: list[Calls]) -> list[str]:
-    """A sentence for each contestant without a time."""
-    return [
-        f"**{calls.variant.title}** on {calls.dataset} at {calls.size}"
-        + (f" with {calls.variant.steps} steps" if calls.variant.steps else "")
-        + f" has no time: {words.sentence(calls.reason or 'it was not called')}"
-        for calls in found
-        if not len(calls.repeated)
-    ]
+    """A sentence for each method that has no time at some size."""
+    without: dict[tuple[str, Variant], dict[str, list[str]]] = {}
+    for calls in found:
+        if not len(calls.repeated):
+            reasons = without.setdefault((calls.dataset, calls.variant), {})
+            reasons.setdefault(calls.reason or "it was not called", []).append(calls.size)
+    sentences = []
+    for (dataset, variant), reasons in without.items():
+        steps = f" with {variant.steps} steps" if variant.steps else ""
+        parts = [f"at {words.listing(sizes)}: {reason}" for reason, sizes in reasons.items()]
+        sentences.append(f"**{variant.title}**{steps} on {dataset} has no time {words.sentence('; '.join(parts))}")
+    return sentences

@@ -61,7 +61,7 @@ def by_size(
     looks = style.looks(list(names))
     figure = Figure(figsize=(WIDTH, 3.3 * len(datasets) + 0.5), layout="constrained")
     axes = figure.subplots(len(datasets), 2, squeeze=False)
-    handles = {}
+    handles, guides = {}, {}
     for (left, right), dataset in zip(axes, datasets):
         here = [one for one in found if one.dataset == dataset]
         for variant in dict.fromkeys(one.variant for one in here):
@@ -82,28 +82,27 @@ def by_size(
             ax.xaxis.set_minor_locator(NullLocator())
             ax.set_xlabel("side of the image in pixels")
             _logarithmic(ax, format_value)
-            _guide(ax, sides, here[0].dimensions)
+            if len(sides) > 1:
+                guide = _guide(ax, sides, here[0].dimensions)
+                guides["∝ pixels" if here[0].dimensions == 2 else "∝ voxels"] = guide
         left.set_ylabel("time for one image")
         right.set_ylabel("peak memory for one image")
         if len(datasets) > 1:
             left.set_title(dataset)
             right.set_title(dataset)
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=5, handlelength=3.6)
+    shown = handles | guides
+    columns = 3 if max(map(len, shown)) > 14 else min(6, len(shown))
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns, handlelength=3.2)
     return figure
 
 
-def _guide(ax, sides: list[float], dimensions: int) -> None:
+def _guide(ax, sides: list[float], dimensions: int):
     """How steep proportional to the number of pixels is, from the lower left corner of what is drawn."""
-    if len(sides) < 2:
-        return
     bottom, top = ax.get_ylim()
     x = np.array([sides[0], sides[-1]])
-    ax.plot(x, bottom * (x / x[0]) ** dimensions, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-    ax.annotate(
-        "∝ pixels" if dimensions == 2 else "∝ voxels", (x[-1], bottom * (x[-1] / x[0]) ** dimensions),
-        xytext=(-2, -4), textcoords="offset points", ha="right", va="top", fontsize=7.5, color="#777777",
-    )  # fmt: skip
-    ax.set_ylim(bottom, max(top, 1.6 * bottom * (x[-1] / x[0]) ** dimensions))
+    y = bottom * (x / x[0]) ** dimensions
+    ax.set_ylim(bottom, max(top, 1.3 * y[-1]))
+    return ax.plot(x, y, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)[0]
 
 
 def _logarithmic(ax, format_value) -> None:

@@ -165,12 +165,14 @@ def _figure(found: list[Calls], fits: list[Scaling], folder: Path) -> list[Block
     shown = [one for one in found if len(one.repeated)]
     if not shown:
         return []
-    names = labels(list(dict.fromkeys(one.variant for one in shown)))
+    variants = list(dict.fromkeys(one.variant for one in shown))
+    methods = [variant.method for variant in variants]
+    names = {v: v.title if methods.count(v.method) == 1 else name for v, name in labels(variants).items()}
     lines = {(fit.timed[0].dataset, fit.timed[0].variant): (fit.exponent.value, fit.intercept) for fit in fits}
     style.save(figure_scaling.by_size(shown, names, lines), folder, "cost_by_size")
     caption = (
         "Time (median; bar: quartiles; line: fitted power law) and peak memory of one image against its side, all axes "
-        "logarithmic. Dotted: as steep as in proportion to the number of pixels."
+        "logarithmic. Dotted in grey: as steep as in proportion to the number of pixels."
     )
     alt = f"Time and peak memory of {words.listing(list(names.values()))} for images of growing size."
     return [Figure("cost_by_size", caption, alt, pd.DataFrame([calls.numbers(one) for one in shown]))]

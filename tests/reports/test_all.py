@@ -1,11 +1,13 @@
 """suite=all: what every suite is given, what its exit status is, and the index of the reports."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+import run_bench
 from benchmarks import everything
 from benchmarks.configuration import configure, names
 from benchmarks.errors import BadInput
@@ -53,7 +55,10 @@ def test_the_exit_status_is_2_only_where_no_suite_could_begin(codes, expected):
 
 
 def test_a_suite_that_breaks_off_does_not_stop_the_others(capsys):
-    found = list(parts().values())[:3]
+    found = [
+        everything.Part(name, [], [], SimpleNamespace(suite=SimpleNamespace(name=name)))
+        for name in ("accuracy", "runtime", "ablation")
+    ]
 
     def act(config, overrides):
         if config.suite.name == found[0].name:
@@ -137,6 +142,39 @@ def test_the_index_shows_the_headline_and_the_first_figure_of_a_report(index):
         headline.startswith("**phantom_glands** (64x64): LDSeg takes") and headline in (index / "report.md").read_text()
     )
     for suite, figure in (("runtime", "seconds_by_steps"), ("image_size", "cost_by_size")):
-        for ending in ("png", "svg"):
+        for ending in ("png", "svg", "csv"):
             own = index / f"../{suite}/figures/{figure}.{ending}"
             assert (index / "figures" / f"{suite}_{figure}.{ending}").read_bytes() == own.read_bytes()
+
+
+def together(act, tmp_path, *overrides) -> int:
+    """run_all over two suites that train nothing."""
+    given = ["suite=all", "profile=tiny", "tracking=none", "device=cpu", f"paths.runs={tmp_path}", *overrides]
+    config = configure(given)
+    config.suite.suites = ["runtime", "data_overview"]
+    return run_bench.run_all(config, given, act)
+
+
+def test_two_suites_run_and_are_redrawn_together(tmp_path):
+    small = ["datasets=[phantom_glands]", "profile.timing.most_steps=3", "profile.limit={train: 1, val: 1, test: 2}"]
+    assert together(run_bench.run, tmp_path, *small) == 0
+    folder = tmp_path / "reports"
+    first = pd.read_csv(folder / "all/tables/suites.csv")
+    assert first["ok"].tolist() == [2, 1] and (first["seconds"] > 0).all()
+    records = (folder / "runtime/records.csv").read_bytes()
+    shutil.rmtree(folder)
+    assert together(run_bench.redraw, tmp_path, *small) == 0
+    assert (folder / "runtime/records.csv").read_bytes() == records
+    assert "2 of 2 suites ended well" in (folder / "all/report.md").read_text()
+
+
+def test_a_suite_without_its_data_is_named_and_the_other_runs(tmp_path):
+    elsewhere = ["datasets=[glas]", "paths.data=/nowhere", "profile.timing.most_steps=3"]
+    assert together(run_bench.run, tmp_path, *elsewhere) == 1
+    text = (tmp_path / "reports/all/report.md").read_text()
+    assert "(`data_overview`) could not begin: dataset.glas: /nowhere/glas" in text and "../runtime/report.md" in text
+
+
+def test_where_nothing_is_stored_nothing_is_written(tmp_path):
+    assert together(run_bench.redraw, tmp_path) == 2
+    assert not (tmp_path / "reports").exists()

@@ -109,6 +109,6 @@ def test_nothing_timed_at_all_is_said(tmp_path):
     parts += [contestant("resunet", steps=0, status="failed", reason="ZeroDivisionError: by zero")]
     folder = write(results("runtime", *parts), tmp_path / "report").parent
     text = (folder / "report.md").read_text()
-    assert "with 1000 steps has no time: stopped after 10 s at step 12 of 1000." in text
+    assert "with 1000 steps on phantom_glands has no time at 64x64: stopped after 10 s at step 12 of 1000." in text
     assert "ZeroDivisionError: by zero" in text and len(table(folder, "runtime")) == 2
     assert not list((folder / "figures").glob("*.png")) if (folder / "figures").exists() else True
