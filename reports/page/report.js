@@ -43,7 +43,11 @@ const dialog = document.getElementById("enlarged");
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".enlarge");
   if (!button) return;
-  dialog.querySelector(".enlarged-picture").replaceChildren(button.firstElementChild.cloneNode(true));
+  const picture = button.firstElementChild.cloneNode(true);
+  dialog.querySelector(".enlarged-picture").replaceChildren(picture);
+  // A picture of a case is as large as the window admits; a tall figure may be scrolled.
+  const base = button.querySelector(".base");
+  if (base) picture.style.width = `min(88vw, ${(72 * base.naturalWidth) / base.naturalHeight}vh)`;
   const caption = button.closest("figure").querySelector("figcaption").cloneNode(true);
   caption.querySelectorAll(".links").forEach((links) => links.remove());
   document.getElementById("enlarged-caption").replaceChildren(...caption.childNodes);
@@ -144,12 +148,13 @@ function browse(root) {
 
   function move() {
     const place = Number(slider.value);
-    const where = axis ? `${axis} = ${positions[place]}` : "";
+    const where = { "σ": `σ = ${positions[place]}`, steps: `${positions[place]} steps` }[axis] ?? "";
     const shown = it.inputs[place];
     slider.ariaValueText = where;
     status.textContent = [it.dataset, it.name, where].filter(Boolean).join(", ");
-    fill(input, shown, null, `Input of ${status.textContent}`, where);
-    fill(label, shown, it.label, `Ground truth of ${it.name}`, "");
+    const noise = axis === "σ" ? where : "";
+    fill(input, shown, null, ["Input", it.name, noise].filter(Boolean).join(", "), noise);
+    fill(label, shown, it.label, `Ground truth, ${it.name}`, "");
     it.rows.forEach(([name, cells], k) => {
       const [paint, dsc] = cells[place] ?? [null, ""];
       const note = dsc && `DSC ${dsc}`;
