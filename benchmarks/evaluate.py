@@ -65,7 +65,7 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
     """Records and pictures of conditions that share one noise level."""
     cases = data.split["test"]
     kept = set(cases[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE_CASES, len(cases))).astype(int))].tolist())
-    noisy = _noisy_images(data, cases, group[0])
+    noisy = noisy_images(data, cases, group[0])
     rows: dict[str, list[dict]] = {c.key: [] for c in group}
     pictures: dict[str, list[Picture]] = {c.key: [] for c in group}
     before = {c.key: Before() for c in group}
@@ -78,7 +78,7 @@ def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[
                 prediction = on_grid(probability, label.shape).argmax(0).cpu().numpy()
                 scores = score(prediction, label, list(data.class_names), spacing)
                 temporal = before[condition.key].rows(data, index, prediction, label)
-                common = _common(trial, condition, data, index, seconds, model)
+                common = common_columns(trial, condition, data, index, seconds, model)
                 rows[condition.key] += [common | row | time for row, time in zip(scores, temporal, strict=True)]
                 if int(index) in kept:
                     pictures[condition.key].append(picture(data.ids[index], array, label, prediction))
@@ -100,22 +100,24 @@ def _segmented(trial, model, data, group, image: Tensor, indices) -> Iterator[tu
     device = image.device
     if tuple(image.shape[2:]) != tuple(data.image_size) and not model.any_size:
         for condition in group:
-            yield condition, *_timed(device, lambda c=condition: _by_window(trial, model, data, c, image, indices))
+            yield condition, *_timed(device, lambda c=condition: by_window(trial, model, data, c, image, indices))
         return
     embedding, embedding_seconds = _timed(device, lambda: model.embed(image))
     known = {} if embedding is None else {"embedding": embedding}
     for condition in group:
         probabilities, seconds = _timed(
             device,
-            lambda c=condition: model.segment(image, c.sampling or ANY, _generators(trial, data, c, indices), **known),
+            lambda c=condition: model.segment(
+                image, c.sampling or ANY, sampling_generators(trial, data, c, indices), **known
+            ),
         )
         yield condition, probabilities, (seconds + embedding_seconds) / len(indices)
 
 
-def _by_window(trial, model, data, condition: Condition, image: Tensor, indices) -> Tensor:
+def by_window(trial, model, data, condition: Condition, image: Tensor, indices) -> Tensor:
     """Probabilities (1, K, *S) of a volume (1, C, *S) of another size than the model's: padded where it is smaller,
     windows that overlap by half and are weighted by a Gaussian where it is larger (Isensee et al. 2021)."""
-    generators = _generators(trial, data, condition, indices)
+    generators = sampling_generators(trial, data, condition, indices)
     return sliding_window_inference(
         image,
         tuple(data.image_size),
@@ -134,13 +136,14 @@ def on_grid(probability: Tensor, shape: tuple[int, ...]) -> Tensor:
     return functional.interpolate(probability[None], tuple(shape), mode=how, align_corners=False)[0]
 
 
-def _generators(trial, data, condition: Condition, indices) -> list[torch.Generator]:
+def sampling_generators(trial, data, condition: Condition, indices) -> list[torch.Generator]:
+    """A generator for each case."""
     # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
     seed = (condition.sampling or ANY).seed
     return [generator_for("sampling", data.name, data.ids[i], trial.config["seed"], seed) for i in indices]
 
 
-def _noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
+def noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
     """A function from a case's index to its image (C, *S) with the condition's noise."""
 
     def noisy(index: int, **how) -> np.ndarray:
@@ -168,7 +171,8 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _common(trial, condition, data, index, seconds, model) -> dict:
+def common_columns(trial, condition, data, index, seconds, model) -> dict:
+    """What all records of a case under a condition share."""
     sampling, config = condition.sampling, trial.config
     return {
         "trial": trial.key,

@@ -142,7 +142,7 @@ def _sample(config: DictConfig, trial: Trial, condition: Condition, folder: Path
     model = plan.build(trial.config)
     model.load_state_dict(load_weights(weights))
     model.to(device).eval()
-    runs, noisy = _runs(config), evaluate._noisy_images(data, data.split["test"], condition)
+    runs, noisy = _runs(config), evaluate.noisy_images(data, data.split["test"], condition)
     cases = evenly(data.split["test"], config.profile.uncertainty.most_cases)
     kept = set(evenly(cases, config.suite.pictures).tolist())
     parts = [cases[start : start + CHUNK] for start in range(0, len(cases), CHUNK)]
@@ -156,7 +156,7 @@ def _sample(config: DictConfig, trial: Trial, condition: Condition, folder: Path
                 report(done, len(cases), "cases")
                 array = noisy(index)
                 found, seconds = sampled(trial, model, data, condition, array, index, runs, device)
-                common = evaluate._common(trial, condition, data, index, seconds, model)
+                common = evaluate.common_columns(trial, condition, data, index, seconds, model)
                 rows += [common | row for row in scores(found, data, index)]
                 if int(index) in kept:
                     count = sum(name.startswith("sd_") for name in maps)
@@ -200,10 +200,10 @@ def sampled(
             for seed in range(start, min(start + (1 if windows else batch), runs))
         ]
         if windows:
-            probabilities = evaluate._by_window(trial, model, data, seeded[0], image, [index])
+            probabilities = evaluate.by_window(trial, model, data, seeded[0], image, [index])
         else:
             known = {} if embedding is None else {"embedding": embedding.repeat_interleave(len(seeded), 0)}
-            generators = [evaluate._generators(trial, data, one, [index])[0] for one in seeded]
+            generators = [evaluate.sampling_generators(trial, data, one, [index])[0] for one in seeded]
             many = image.repeat_interleave(len(seeded), 0)
             probabilities = model.segment(many, condition.sampling, generators, **known)
         for probability in probabilities:
