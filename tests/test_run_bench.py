@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -106,6 +107,24 @@ def check_rows(table, declined: dict[str, str]):
     assert done.dsc.notna().all()
     for column in ("parameters", "training_seconds", "nfe", "seconds_median", "peak_memory_mib"):
         assert (done[column] > 0).all(), column
+
+
+def test_every_suite_leaves_its_report_and_the_index_links_them(tmp_path):
+    runs = tmp_path / "runs"
+    chosen = ["datasets=[phantom_glands]", "methods=[ldseg,resunet]", "training.steps=6"]
+    result = bench(runs, "suite=all", "profile=tiny", "tracking=none", "device=cpu", *chosen)
+    assert result.returncode == 0, result.stderr
+    suites = {path.stem for path in (ROOT / "conf/suite").glob("*.yaml")}
+    assert {path.name for path in (runs / "reports").iterdir()} == suites
+    index = (runs / "reports/all/report.md").read_text()
+    for suite in suites - {"all"}:
+        assert f"(../{suite}/report.md)" in index, suite
+    for suite in suites:
+        folder = runs / "reports" / suite
+        assert {"report.md", "report.html", "records.csv"} <= {path.name for path in folder.iterdir()}, suite
+        text = (folder / "report.md").read_text()
+        links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+        assert links and all((folder / link).exists() for link in links), suite
 
 
 def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
