@@ -19,9 +19,10 @@ from torch import Tensor
 from benchmarks import console, plan, runner
 from benchmarks.diffusion_processes import Process, process_of, reason_against
 from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.evaluate import common_columns
 from benchmarks.metrics import POOLED, class_dsc
 from benchmarks.pictures import cut, plane
-from benchmarks.plan import Trial
+from benchmarks.plan import Condition, Trial
 from benchmarks.seeding import generator_for
 from benchmarks.store import (
     RECORD_COLUMNS,
@@ -40,7 +41,7 @@ from methods.base import Sampling, Segmenter
 
 TRAJECTORY_VERSION = 1
 """Raised when what is recorded for given weights changes."""
-NOT_MEASURED = ("hd95", "assd", "seconds", "temporal_dsc", "temporal_dsc_label")
+NOT_MEASURED = ("hd95", "assd", "temporal_dsc", "temporal_dsc_label")
 COLUMNS = [*RECORD_COLUMNS, "direction", "index", "t", "alpha_bar"]
 """direction: forward or reverse; index: place in the process, from 0; t: time in the method's own units."""
 
@@ -110,7 +111,9 @@ def watch(
                     if not bool(torch.isfinite(x).all()):
                         raise TrialFailed(f"the state at t = {t:g} of the {direction} process is not finite")
                     prediction = process.decode(x.to(device))[0].argmax(0).to("cpu", torch.uint8).numpy()
-                    common = _common(trial, data, index, model, sampling)
+                    condition = Condition(0.0, sampling, data.image_size, "none")
+                    common = common_columns(trial, condition, data, index, float("nan"), model) | {"empty": ""}
+                    common |= {"nfe": common["nfe"] if sampling else 0}
                     common |= {"direction": direction, "index": place, "t": t, "alpha_bar": _alpha_bar(process, t)}
                     scores = class_dsc(prediction, label, len(data.class_names))
                     names = [*data.class_names, POOLED]
@@ -165,28 +168,6 @@ def _slice(x: Tensor, where: tuple[int, int] | None, shape: tuple[int, ...], cla
         return channel
     axis, position = where
     return cut(channel, (axis, position * channel.shape[axis] // shape[axis]))
-
-
-def _common(trial: Trial, data: Prepared, index: int, model: Segmenter, sampling: Sampling | None) -> dict:
-    config = trial.config
-    return {
-        "trial": trial.key,
-        "method": config["method"]["name"],
-        "dataset": data.name,
-        "seed": config["seed"],
-        "case": data.ids[index],
-        "group": data.groups[index],
-        "video": data.videos[index],
-        "time": data.times[index],
-        "steps": sampling.steps if sampling else 0,
-        "sampler": sampling.sampler if sampling else "",
-        "eta": sampling.stochasticity if sampling else 0.0,
-        "ensemble": 1,
-        "sigma": 0.0,
-        "image_size": "x".join(map(str, data.image_size)),
-        "nfe": model.network_evaluations(sampling) if sampling else 0,
-        "empty": "",
-    }
 
 
 def add(config: DictConfig, results: Results) -> None:
