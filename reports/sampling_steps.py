@@ -132,11 +132,14 @@ def _curves(found: dict[str, list[StepCurve]], folder: Path) -> list[Block]:
         caption = f"The same by method, a line per data set{band}."
         alt = f"Lines of mean DSC against sampling steps of {words.listing(names)}, a panel each."
         blocks.append(Figure("dsc_by_steps_method", caption, alt, data))
-    if data["seconds_median"].notna().any():
-        style.save(figure_steps.by_time(panels), folder, "dsc_by_time")
+    timed = {dataset: [line for line in lines if None not in line[1].seconds] for dataset, lines in panels.items()}
+    timed = {dataset: lines for dataset, lines in timed.items() if lines}
+    if timed:
+        style.save(figure_steps.by_time(timed), folder, "dsc_by_time")
         caption = f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}."
-        alt = f"Mean DSC against seconds per image on {words.listing(list(found))}."
-        blocks.append(Figure("dsc_by_time", caption, alt, data))
+        alt = f"Mean DSC against seconds per image on {words.listing(list(timed))}."
+        shown = figure_steps.numbers([curve for lines in timed.values() for _, curve, _ in lines])
+        blocks.append(Figure("dsc_by_time", caption, alt, shown))
     return blocks
 
 
