@@ -39,8 +39,9 @@ def _leader(it: Study, found: list[Curve]) -> str:
     named = [f"{it.names[curve.variant]} with {words.with_interval(curve.mean(it.clean))}" for curve in ordered[:2]]
     text = f"Highest mean DSC: {named[0]}"
     if len(ordered) > 1:
-        text += f", followed by {named[1]}; lowest: {it.names[ordered[-1].variant]} with "
-        text += words.with_interval(ordered[-1].mean(it.clean))
+        text += f", followed by {named[1]}"
+    if len(ordered) > 2:
+        text += f"; lowest: {it.names[ordered[-1].variant]} with {words.with_interval(ordered[-1].mean(it.clean))}"
     reference = found[0]
     if reference not in (ordered[0], ordered[-1]):
         rank = ordered.index(reference) + 1
