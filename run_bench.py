@@ -82,7 +82,7 @@ def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, planner, runner, timings
+    from benchmarks import console, planner, runner, timings, uncertainty
     from benchmarks.store import Store
 
     store = Store(Path(config.paths.runs))
@@ -96,6 +96,9 @@ def show_plan(config, overrides: list[str]) -> int:
     total = 0.0
     for trial in trials:
         training, tests, seconds = planner.outlook(store, trial)
+        if config.suite.kind == "uncertainty":
+            tests, sampling = uncertainty.outlook(config, trial)
+            seconds += sampling
         total += seconds
         table.add_row(trial.name, training, tests, console.duration(seconds) if seconds else "-")
     console.out.print(table)

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import measure, plan
+from benchmarks import console, measure, plan
 from benchmarks.checkpointing import checkpoint_gradients
 from benchmarks.errors import BadInput
 from benchmarks.seeding import generator_for
@@ -34,6 +34,8 @@ def reason_against(config: dict, cache: Path, device: torch.device) -> str | Non
     path = cache / "memory" / f"{plan.digest(asked)}.json"
     kept = read_json(path)
     if kept is None:
+        size = "x".join(map(str, config["dataset"]["image_size"]))
+        console.say(f"  estimating the memory that training {config['method']['name']} takes at {size}")
         kept = {"bytes": training_bytes(config, device)}
         write_json(path, kept)
     return shortage(kept["bytes"], available(device))

@@ -160,7 +160,8 @@ def outlook(store: Store, trial: Trial) -> tuple[str, str, float]:
         shape = (1, dataset["channels"], *dataset["image_size"])
         samplings = [condition.sampling for condition in missing]
         seconds += dataset["cases"]["test"] * measure.segmentation(plan.build(trial.config), shape, samplings)
-    return training, f"{now.tested} of {total} there" if now.tested else f"{total} conditions", seconds
+    tests = f"{now.tested} of {total} there" if now.tested else f"{total} conditions" if total else "-"
+    return training, tests, seconds
 
 
 def _step_seconds(store: Store, trial: Trial) -> float:

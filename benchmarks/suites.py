@@ -32,7 +32,7 @@ def run(config: DictConfig, overrides: list[str]) -> Results:
     trials = planner.admit(config, store, trials, runner.fabric_for(config).device)
     runner.work(config, store, trials)
     if kind == "uncertainty":
-        uncertainty.measure(config, store, trials)
+        uncertainty.sample(config, store, trials)
     elif kind == "trajectories":
         trajectories.record(config, store, trials)
     else:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from benchmarks import console, evaluate, plan, spread
+from benchmarks import console, evaluate, measure, plan, spread
 from benchmarks.errors import BadInput
 from benchmarks.metrics import POOLED, class_dsc, score
 from benchmarks.pictures import cut, picture, plane
@@ -45,7 +45,7 @@ CHUNK = 4
 """Test cases whose records are written together."""
 
 
-def measure(config: DictConfig, store: Store, trials: list[Trial]) -> None:
+def sample(config: DictConfig, store: Store, trials: list[Trial]) -> None:
     """Sample every trained generative trial as the suite says and store what came of it.
 
     A job that another run is working on is left to the end, then waited for. A failure is written down with its reason
@@ -98,6 +98,22 @@ def add(config: DictConfig, results: Results) -> None:
         records = pd.concat(frames, ignore_index=True)
         columns = [*RECORD_COLUMNS, *(name for name in records.columns if name not in RECORD_COLUMNS)]
         results.records = records.reindex(columns=columns).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+
+
+def outlook(config: DictConfig, trial: Trial) -> tuple[str, float]:
+    """What is left to sample for a trial, in words, and a guess of its seconds."""
+    method, dataset = trial.config["method"]["name"], trial.config["dataset"]
+    if trial.declined:
+        return "-", 0.0
+    conditions = _conditions(config, method, dataset["name"])
+    missing = [c for c in conditions if not _complete(_folder(config, trial.key, c))]
+    if not missing:
+        return "there already", 0.0
+    most, runs = config.profile.uncertainty.most_cases, _runs(config)
+    cases = dataset["cases"]["test"] if most is None else min(most, dataset["cases"]["test"])
+    shape = (1, dataset["channels"], *dataset["image_size"])
+    seconds = measure.segmentation(plan.build(trial.config), shape, [c.sampling for c in missing])
+    return f"{cases} cases x {runs} runs", cases * runs * seconds
 
 
 def _conditions(config: DictConfig, method: str, dataset: str) -> list[Condition]:

@@ -12,6 +12,7 @@ from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
 from benchmarks.metrics import score
 from benchmarks.plan import Condition, Trial
+from benchmarks.planner import make_plan
 from benchmarks.seeding import generator_for
 from methods.base import Sampling, Segmenter
 from reports import write
@@ -211,6 +212,18 @@ def test_an_interrupted_run_samples_only_the_missing_cases_and_the_records_are_t
     assert chunks[0].stat().st_mtime_ns == kept
     pd.testing.assert_frame_equal(compared(again.records), compared(results.records))
     pd.testing.assert_frame_equal(run(runs, action=suites.stored).records, again.records)
+
+
+def test_the_plan_says_how_much_is_left_to_sample(finished):
+    runs, _ = finished
+
+    def left(*overrides):
+        config = configure([*TINY, f"paths.runs={runs}", *overrides])
+        return [uncertainty.outlook(config, trial) for trial in make_plan(config)]
+
+    assert left() == [("there already", 0), ("-", 0)]
+    (words, seconds), _ = left("profile.uncertainty.most_runs=8")
+    assert words == "5 cases x 8 runs" and seconds > 0
 
 
 def test_other_settings_are_other_results(finished):
