@@ -18,7 +18,7 @@ BASE_WIDTHS = {"tiny": 8, "small": 16, "paper": 32}
 MOST_WIDTH = {2: 16, 3: 10}
 SHORTEST_EDGE = 4
 """No feature map is made shorter than this."""
-MOMENTUM, WEIGHT_DECAY, GRADIENT_NORM = 0.99, 3e-5, 12.0
+WEIGHT_DECAY, GRADIENT_NORM = 3e-5, 12.0
 DICE_SMOOTH = 1e-5
 
 
@@ -55,8 +55,8 @@ class NNUNet(Deterministic):
     """nnU-Net's own method (Isensee et al., Nature Methods 18, 2021), as far as it applies to images of one size.
 
     Taken over: the topology follows from the image size, instance normalisation, deep supervision, cross entropy +
-    Dice, SGD with Nesterov momentum 0.99, z-scored channels, mirroring in training and at test time, gradients of a
-    norm of at most 12. Polynomial decay is in the method's configuration. The patch is the whole image, which is what
+    Dice, SGD with Nesterov momentum, z-scored channels, mirroring in training and at test time, gradients of a norm of
+    at most 12. Polynomial decay is in the method's configuration. The patch is the whole image, which is what
     nnU-Net plans for 8 GB at sizes up to 512x768 and beyond. What differs from the package: docs/nnunetv2.md.
 
     spatial_dims: 2 or 3; in_channels: channels of the image; classes: background included; image_size: one entry per
@@ -64,7 +64,10 @@ class NNUNet(Deterministic):
     size: channels at full resolution, 8 ("tiny"), 16 ("small") or nnU-Net's 32 ("paper"); the depth is nnU-Net's.
     mirroring: show mirrored images in training, and average the logits over all mirror images at test time, which
     takes four evaluations of the network in 2D and eight in 3D.
-    Raises ValueError for an unknown size and for an image size the topology does not divide.
+    momentum: of SGD, from 0 to below 1; published 0.99, which averages gradients over some hundred steps. A lasting
+    gradient moves the weights by learning rate / (1 - momentum), so a change of one asks for a change of the other.
+    Raises ValueError for an unknown size, for a momentum out of range and for an image size the topology does not
+    divide.
     """
 
     def __init__(
@@ -75,10 +78,13 @@ class NNUNet(Deterministic):
         image_size: Sequence[int],
         size: str = "small",
         mirroring: bool = True,
+        momentum: float = 0.99,
     ):
         super().__init__()
         base = layout_of(size, BASE_WIDTHS)
-        self.mirroring = mirroring
+        if not 0 <= momentum < 1:
+            raise ValueError(f"method.momentum is {momentum}, expected a number from 0 to below 1, such as 0.9.")
+        self.mirroring, self.momentum = mirroring, momentum
         self.topology = topology(image_size)
         _check(tuple(image_size), spatial_dims, self.topology)
         stages = len(self.topology.strides)
@@ -117,7 +123,7 @@ class NNUNet(Deterministic):
     def optimizer(self, stage: str, learning_rate: float) -> torch.optim.Optimizer:
         return ClippedSGD(
             [{"params": group["params"], "lr": learning_rate} for group in self.parameter_groups(stage)],
-            lr=learning_rate, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY,
+            lr=learning_rate, momentum=self.momentum, nesterov=self.momentum > 0, weight_decay=WEIGHT_DECAY,
         )  # fmt: skip
 
     def network_evaluations(self, sampling: Sampling) -> int:

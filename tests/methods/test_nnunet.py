@@ -259,6 +259,13 @@ def test_a_class_that_is_neither_there_nor_predicted_counts_as_found():
 def test_the_optimiser_is_sgd_with_nesterov_momentum():
     group = build().optimizer("train", 1e-2).param_groups[0]
     assert (group["momentum"], group["nesterov"], group["weight_decay"], group["lr"]) == (0.99, True, 3e-5, 1e-2)
+    assert build(momentum=0.9).optimizer("train", 1e-1).param_groups[0]["momentum"] == 0.9
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0])
+def test_a_momentum_out_of_range_is_refused(momentum):
+    with pytest.raises(ValueError, match=f"method.momentum is {momentum}, expected a number from 0 to below 1"):
+        build(momentum=momentum)
 
 
 @pytest.mark.parametrize(("length", "used"), [(120.0, 12.0), (6.0, 6.0)])
