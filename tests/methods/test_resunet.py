@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from methods.base import Sampling
 from methods.resunet import ResUNet
 
 
@@ -24,32 +23,3 @@ def test_parameter_counts(size, plane, volume):
     assert trainable(build(size)) == plane
     with torch.device("meta"):
         assert trainable(build(size, 3, in_channels=1, classes=3, image_size=(32, 32, 32))) == volume
-
-
-@pytest.mark.parametrize(
-    ("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("paper", (32, 36)), ("tiny", (32, 32, 32))]
-)
-def test_an_image_size_that_cannot_be_halved_is_refused(size, image_size):
-    with pytest.raises(ValueError, match=r"image_size is \(.*multiple of"):
-        build(size, image_size=image_size)
-
-
-def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
-        build("huge")
-
-
-def test_three_dimensional_images_are_segmented():
-    method = build(spatial_dims=3, in_channels=1, classes=3, image_size=(16, 16, 24)).eval()
-    with torch.no_grad():
-        probabilities = method.segment(torch.rand(2, 1, 16, 16, 24), Sampling(), [])
-    assert probabilities.shape == (2, 3, 16, 16, 24)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(2, 16, 16, 24))
-
-
-def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
-    method = build().eval()
-    image = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        bright, dim = (method.segment(x, Sampling(), []) for x in (image, 0.4 * image + 0.1))
-    torch.testing.assert_close(bright, dim, atol=1e-4, rtol=0)

@@ -93,37 +93,8 @@ def test_every_parameter_takes_part(deep_supervision):
     assert all(p.grad is not None and p.grad.any() for p in method.parameters())
 
 
-@pytest.mark.parametrize(("in_channels", "classes"), [(1, 4), (3, 2)])
-@pytest.mark.parametrize("image_size", [(32, 32), (64, 96)])
-def test_images_of_any_admitted_shape_are_segmented(in_channels, classes, image_size):
-    method = build("small", in_channels=in_channels, classes=classes, image_size=image_size).eval()
-    with torch.no_grad():
-        probabilities = method.segment(torch.rand(2, in_channels, *image_size), Sampling(), [])
-    assert probabilities.shape == (2, classes, *image_size)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(2, *image_size))
-
-
 def test_three_dimensions_are_declined_with_what_there_is_instead():
     assert UNetPlusPlus.supports(2, 4) is None
     assert "3D" in UNetPlusPlus.supports(3, 2) and "nnunet" in UNetPlusPlus.supports(3, 2)
     with pytest.raises(ValueError, match="published for 2D images; the data are 3D"):
         build(spatial_dims=3, image_size=(16, 16, 16))
-
-
-@pytest.mark.parametrize(("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("tiny", (32, 32, 32))])
-def test_an_image_size_that_cannot_be_halved_is_refused(size, image_size):
-    with pytest.raises(ValueError, match=r"image_size is \(.*U-Net\+\+ of size.*multiple of"):
-        build(size, image_size=image_size)
-
-
-def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
-        build("huge")
-
-
-def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
-    method = build().eval()
-    image = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        bright, dim = (method.segment(x, Sampling(), []) for x in (image, 0.4 * image + 0.1))
-    torch.testing.assert_close(bright, dim, atol=1e-4, rtol=0)

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from methods.base import Sampling
 from methods.vnet import Stage, VNet
 
 
@@ -103,37 +102,3 @@ def test_a_right_stage_sees_the_left_stage_of_its_size():
     for skip, joined in zip(left[-2::-1], right, strict=True):
         assert joined.shape[1] == 2 * skip.shape[1]
         assert torch.equal(joined[:, skip.shape[1] :], skip)
-
-
-@pytest.mark.parametrize(("in_channels", "classes"), [(1, 4), (3, 2), (5, 2)])
-@pytest.mark.parametrize("image_size", [(32, 32), (64, 96)])
-def test_images_of_any_admitted_shape_are_segmented(in_channels, classes, image_size):
-    method = build("small", in_channels=in_channels, classes=classes, image_size=image_size).eval()
-    with torch.no_grad():
-        probabilities = method.segment(torch.rand(2, in_channels, *image_size), Sampling(), [])
-    assert probabilities.shape == (2, classes, *image_size)
-
-
-def test_three_dimensional_images_are_segmented():
-    method = build(spatial_dims=3, in_channels=1, classes=3, image_size=(16, 16, 24)).eval()
-    with torch.no_grad():
-        assert method.segment(torch.rand(2, 1, 16, 16, 24), Sampling(), []).shape == (2, 3, 16, 16, 24)
-
-
-@pytest.mark.parametrize(("size", "image_size"), [("small", (40, 32)), ("tiny", (32, 4)), ("tiny", (32, 32, 32))])
-def test_an_image_size_that_cannot_be_halved_is_refused(size, image_size):
-    with pytest.raises(ValueError, match=r"image_size is \(.*V-Net of size.*multiple of"):
-        build(size, image_size=image_size)
-
-
-def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="method.size is 'huge', expected one of tiny, small, paper"):
-        build("huge")
-
-
-def test_a_dimmer_copy_of_an_image_gets_the_same_segmentation():
-    method = build().eval()
-    image = torch.rand(1, 3, 32, 32)
-    with torch.no_grad():
-        bright, dim = (method.segment(x, Sampling(), []) for x in (image, 0.4 * image + 0.1))
-    torch.testing.assert_close(bright, dim, atol=1e-4, rtol=0)
