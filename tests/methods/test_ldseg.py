@@ -12,6 +12,7 @@ from methods.blocks.convolution import StridedConv, TransposedConv
 from methods.blocks.intensity import min_max
 from methods.diffusion.schedule import cosine_alpha_bar
 from methods.ldseg import COMPONENTS, SWITCHES, LDSeg, dice_loss
+from tests.methods.discs import assert_it_reads_the_image
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "ldseg.yaml"
 CHOICES = [(name, option) for name, switch in SWITCHES.items() for option in switch.options]
@@ -418,33 +419,4 @@ def test_perfect_denoiser_recovers_the_label_latent(steps):
 
 @pytest.mark.long
 def test_learns_to_read_the_segmentation_off_the_image_in_two_steps():
-    """Bright discs on a dark ground, new ones at every step; with the image of another case the result is wrong."""
-    steps = 300
-    model = build()
-    optimizer = model.optimizer("train", 4e-3)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.03 ** (1 / steps))
-    for step in range(steps):
-        optimizer.zero_grad()
-        loss_of(model, *discs(8, seed=step), seed=step)["total"].backward()
-        optimizer.step()
-        schedule.step()
-    model.eval()
-    image, label = discs(16, seed=10_000)
-    own, other = (
-        dsc(model.segment(x, Sampling(steps=2), generators(16)).argmax(1), label) for x in (image, image.roll(1, 0))
-    )
-    assert own > 0.7 and other < own - 0.25
-
-
-def dsc(predicted, label):
-    return (2 * (predicted * label).sum((1, 2)) / (predicted + label).sum((1, 2))).mean().item()
-
-
-def discs(count, seed):
-    random = torch.Generator().manual_seed(seed)
-    grid = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"))
-    centre = 8 + 16 * torch.rand(count, 2, 1, 1, generator=random)
-    radius = 4 + 5 * torch.rand(count, 1, 1, generator=random)
-    label = ((grid - centre).square().sum(1) < radius**2).long()
-    noise = 0.2 * torch.rand(count, 3, 32, 32, generator=random)
-    return 0.2 + 0.5 * label[:, None] + noise, label
+    assert_it_reads_the_image(build(), 4e-3, lambda done: 0.03**done, Sampling(steps=2))

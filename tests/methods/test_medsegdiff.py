@@ -17,6 +17,7 @@ from methods.blocks.medsegdiff_network import LinearAttention, MedSegDiffNetwork
 from methods.blocks.staple import staple
 from methods.diffusion.schedule import linear_alpha_bar
 from methods.medsegdiff import OPTIONS, MedSegDiff, normalise
+from tests.methods.discs import assert_it_reads_the_image
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "medsegdiff.yaml"
 SAMPLINGS = [
@@ -585,33 +586,4 @@ def test_configuration_names_every_option_with_its_default():
 
 @pytest.mark.long
 def test_learns_to_read_the_segmentation_off_the_image():
-    """Bright discs on a dark ground, new ones at every step; with the image of another case the result is wrong."""
-    steps = 300
-    model = build(size="small")
-    optimizer = model.optimizer("train", 2e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / steps) ** 0.9)
-    for step in range(steps):
-        optimizer.zero_grad()
-        model.loss(*discs(8, seed=step), "train", torch.Generator().manual_seed(step))["total"].backward()
-        optimizer.step()
-        schedule.step()
-    model.eval()
-    image, label = discs(16, seed=10_000)
-    own, other = (
-        dsc(model.segment(x, Sampling(steps=10), generators(16)).argmax(1), label) for x in (image, image.roll(1, 0))
-    )
-    assert own > 0.7 and other < own - 0.25
-
-
-def dsc(predicted, label):
-    return (2 * (predicted * label).sum((1, 2)) / (predicted + label).sum((1, 2))).mean().item()
-
-
-def discs(count, seed):
-    random = torch.Generator().manual_seed(seed)
-    grid = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"))
-    centre = 8 + 16 * torch.rand(count, 2, 1, 1, generator=random)
-    radius = 4 + 5 * torch.rand(count, 1, 1, generator=random)
-    label = ((grid - centre).square().sum(1) < radius**2).long()
-    noise = 0.2 * torch.rand(count, 3, 32, 32, generator=random)
-    return 0.2 + 0.5 * label[:, None] + noise, label
+    assert_it_reads_the_image(build(size="small"), 2e-3, lambda done: (1 - done) ** 0.9, Sampling(steps=10))
