@@ -21,8 +21,8 @@ TELLS = 8
 GIB = 2**30
 
 
-def reason_against(config: dict, cache: Path, device: torch.device) -> str | None:
-    """Why a trial (its config) will not fit into the memory of `device`, in words for the report; None if it will.
+def reason_against(config: dict, cache: Path, device: torch.device, there: float) -> str | None:
+    """Why a trial (its config) will not fit into `there` bytes of `device`, in words for the report; None if it will.
 
     The estimate is kept in `cache`, since it takes a training step of a small image. Trainings on small images are not
     asked. Raises BadInput naming a kept estimate that cannot be read.
@@ -38,7 +38,7 @@ def reason_against(config: dict, cache: Path, device: torch.device) -> str | Non
         console.say(f"  estimating the memory that training {config['method']['name']} takes at {size}")
         kept = {"bytes": training_bytes(config, device)}
         write_json(path, kept)
-    return shortage(kept["bytes"], available(device))
+    return shortage(kept["bytes"], there)
 
 
 def shortage(needed: float, there: float) -> str | None:

@@ -86,10 +86,12 @@ def _trial(config: DictConfig, method: str, dataset: str, seed: int, known: dict
 def admit(config: DictConfig, store: Store, trials: list[Trial], device: torch.device) -> list[Trial]:
     """The trials, with those declined that are still to be trained and will not fit into the memory of `device`."""
     cache = Path(config.paths.cache)
+    # Asked once: what an estimate has used is not given back to the system at once.
+    there = memory.available(device)
     return [
         trial
         if trial.declined or state(store, trial).trained
-        else replace(trial, declined=memory.reason_against(trial.config, cache, device))
+        else replace(trial, declined=memory.reason_against(trial.config, cache, device, there))
         for trial in trials
     ]
 

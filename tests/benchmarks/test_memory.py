@@ -54,7 +54,17 @@ def test_the_row_says_what_is_needed_and_what_is_there():
 
 def test_small_trainings_are_not_asked(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "training_bytes", lambda *_: pytest.fail("asked"))
-    assert memory.reason_against(trial_config("unet", [128, 128]), tmp_path, CPU) is None
+    assert memory.reason_against(trial_config("unet", [128, 128]), tmp_path, CPU, 2**40) is None
+
+
+def test_what_is_there_is_asked_before_the_first_estimate_alone(monkeypatch, tmp_path):
+    config = configure([*TINY, "methods=[resunet,unet]", f"paths.runs={tmp_path}"])
+    store, asked = Store(tmp_path), iter([2**20])
+    store.open()
+    monkeypatch.setattr(memory, "ASKED_FROM", 1)
+    monkeypatch.setattr(memory, "available", lambda device: next(asked))
+    monkeypatch.setattr(memory, "training_bytes", lambda *_: 2**21)
+    assert all("0.000977 GiB available" in trial.declined for trial in admit(config, store, make_plan(config), CPU))
 
 
 def test_what_does_not_fit_is_a_declined_row_until_it_does(monkeypatch, tmp_path):
@@ -79,7 +89,7 @@ def test_what_does_not_fit_is_a_declined_row_until_it_does(monkeypatch, tmp_path
 def test_an_estimate_is_made_once(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "ASKED_FROM", 1)
     config = trial_config("unet", [32, 32])
-    assert memory.reason_against(config, tmp_path, CPU) is None
+    assert memory.reason_against(config, tmp_path, CPU, 2**40) is None
     monkeypatch.setattr(memory, "training_bytes", lambda *_: pytest.fail("asked again"))
-    assert memory.reason_against(config, tmp_path, CPU) is None
+    assert memory.reason_against(config, tmp_path, CPU, 2**40) is None
     assert memory.available(CPU) > 2**20
