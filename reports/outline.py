@@ -10,8 +10,8 @@ MOST_SENTENCES = 4
 
 
 def write(document: Document, folder: Path) -> None:
-    """outline.json: title, headline (the first text under each heading of the first section, at most four) and picture
-    (name, caption, alt and ending of the first figure, or None)."""
+    """outline.json: title, headline (the first sentence under each heading of the first section, the first ones where it
+    has one heading, at most four) and picture (name, caption, alt and ending of the first figure, or None)."""
     shown = next((block for block in document.blocks if isinstance(block, Figure | Animation)), None)
     picture = None
     if shown is not None:
@@ -28,14 +28,18 @@ def read(folder: Path) -> dict | None:
 
 
 def _headline(document: Document) -> list[str]:
-    texts: list[str] = []
-    waiting = False
+    parts: list[tuple[str, list[str]]] = []
+    heading: str | None = None
     for block in document.blocks:
         if isinstance(block, Heading):
-            if block.level == 2 and texts:
+            if block.level == 2 and parts:
                 break
-            waiting = True
-        elif waiting and isinstance(block, Paragraph | Bullets):
-            texts.append(block.text if isinstance(block, Paragraph) else block.items[0])
-            waiting = False
-    return texts[:MOST_SENTENCES]
+            heading = block.text
+        elif heading is not None and isinstance(block, Paragraph | Bullets):
+            parts.append((heading, [block.text] if isinstance(block, Paragraph) else list(block.items)))
+            heading = None
+    if len(parts) == 1:
+        return parts[0][1][:MOST_SENTENCES]
+    # Torn from its heading, a sentence has to say which of them it is about.
+    firsts = [text[0] if name in text[0] else f"{name}: {text[0]}" for name, text in parts]
+    return firsts[:MOST_SENTENCES]

@@ -77,13 +77,17 @@ def test_a_suite_that_breaks_off_does_not_stop_the_others(capsys):
 def test_an_outline_is_the_first_text_of_each_part_of_the_first_section_and_the_first_figure(tmp_path):
     document = Document("Title")
     document.add(
-        Paragraph("Question"), Heading("Summary"), Heading("one", 3), Paragraph("First."), Paragraph("Second.")
+        Paragraph("Question"), Heading("Summary"), Heading("one", 3), Paragraph("First of one."), Paragraph("Second.")
     )
     document.add(Heading("two", 3), Bullets(("Third.", "Fourth.")), Heading("More"), Paragraph("Fifth."))
     document.add(Table("t", "", pd.DataFrame()), Figure("f", "caption", "alt"), Figure("g", "", ""))
     outline.write(document, tmp_path)
     picture = {"name": "f", "caption": "caption", "alt": "alt", "endings": ["png", "svg"]}
-    assert outline.read(tmp_path) == {"title": "Title", "headline": ["First.", "Third."], "picture": picture}
+    assert outline.read(tmp_path) == {"title": "Title", "headline": ["First of one.", "two: Third."], "picture": picture}
+    single = Document("Title")
+    single.add(Heading("Summary"), Bullets(("First.", "Second.")), Heading("More"), Bullets(("Third.",)))
+    outline.write(single, tmp_path)
+    assert outline.read(tmp_path)["headline"] == ["First.", "Second."]
     outline.write(Document("Nothing"), tmp_path)
     assert outline.read(tmp_path) == {"title": "Nothing", "headline": [], "picture": None}
     assert outline.read(tmp_path / "elsewhere") is None
