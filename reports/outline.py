@@ -10,8 +10,9 @@ MOST_SENTENCES = 4
 
 
 def write(document: Document, folder: Path) -> None:
-    """outline.json: title, headline (the first sentence under each heading of the first section, the first ones where it
-    has one heading, at most four) and picture (name, caption, alt and ending of the first figure, or None)."""
+    """outline.json: title, headline (the first sentence under each heading of the first section, or the first
+    ones where it has one heading, at most four) and picture (name, caption, alt and ending of the first figure, or
+    None)."""
     shown = next((block for block in document.blocks if isinstance(block, Figure | Animation)), None)
     picture = None
     if shown is not None:

@@ -83,7 +83,11 @@ def test_an_outline_is_the_first_text_of_each_part_of_the_first_section_and_the_
     document.add(Table("t", "", pd.DataFrame()), Figure("f", "caption", "alt"), Figure("g", "", ""))
     outline.write(document, tmp_path)
     picture = {"name": "f", "caption": "caption", "alt": "alt", "endings": ["png", "svg"]}
-    assert outline.read(tmp_path) == {"title": "Title", "headline": ["First of one.", "two: Third."], "picture": picture}
+    assert outline.read(tmp_path) == {
+        "title": "Title",
+        "headline": ["First of one.", "two: Third."],
+        "picture": picture,
+    }
     single = Document("Title")
     single.add(Heading("Summary"), Bullets(("First.", "Second.")), Heading("More"), Bullets(("Third.",)))
     outline.write(single, tmp_path)
