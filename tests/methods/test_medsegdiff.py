@@ -4,7 +4,6 @@ import math
 from inspect import signature
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,9 +11,8 @@ from omegaconf import OmegaConf
 
 from methods.base import Sampling
 from methods.blocks.embedding import sinusoid
-from methods.blocks.ff_parser import ChannelNorm, FFParser, Fusion
+from methods.blocks.ff_parser import ChannelNorm
 from methods.blocks.medsegdiff_network import LinearAttention, MedSegDiffNetwork, SoftmaxAttention, halving
-from methods.blocks.staple import staple
 from methods.diffusion.schedule import linear_alpha_bar
 from methods.medsegdiff import OPTIONS, MedSegDiff, normalise
 from tests.methods.discs import assert_it_reads_the_image
@@ -172,94 +170,6 @@ def test_channel_norm_standardises_the_channels_of_each_voxel(bias):
     assert len(list(layer.parameters())) == 1 + bias
 
 
-# ---- FF-Parser and fusion ------------------------------------------------------------------------------------------
-
-GRIDS = [(6, 4), (5, 7), (4, 5), (3, 4, 6), (3, 2, 5)]
-
-
-def fourier(size):
-    """(N, N) matrix of exp(-2 pi i k n / size) over all frequencies k and voxels n of a grid, row by row."""
-    matrix = np.ones((1, 1))
-    for n in size:
-        matrix = np.kron(matrix, np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(n)) / n))
-    return torch.from_numpy(matrix)
-
-
-@pytest.mark.parametrize("size", GRIDS)
-@pytest.mark.parametrize("weights", ["complex", "real_full"])
-def test_parser_is_the_identity_before_training(size, weights):
-    x = normal(2, 3, *size)
-    torch.testing.assert_close(FFParser(3, size, weights).double()(x), x, atol=1e-13, rtol=0)
-
-
-@pytest.mark.parametrize("size", GRIDS)
-@pytest.mark.parametrize("weights", ["complex", "real_full"])
-def test_parser_with_nothing_but_the_zero_frequency_gives_channel_means(size, weights):
-    parser, x = FFParser(3, size, weights).double(), normal(2, 3, *size)
-    with torch.no_grad():
-        parser.real.zero_()
-        parser.real[(slice(None), *[0] * len(size))] = 1
-    mean = x.mean(tuple(range(2, x.ndim)), keepdim=True)
-    torch.testing.assert_close(parser(x), mean.expand_as(x), atol=1e-13, rtol=0)
-
-
-@pytest.mark.parametrize("size", GRIDS)
-def test_parser_equals_the_sum_over_the_half_spectrum(size):
-    """Every frequency off the mirror planes of the last axis stands for its conjugate, too."""
-    parser, x, n = shaken(FFParser(2, size).double(), 1.0), normal(1, 2, *size), math.prod(size)
-    half, last = size[-1] // 2 + 1, size[-1]
-    weight = torch.full((half,), 2.0, dtype=torch.float64)
-    weight[0] = 1
-    if last % 2 == 0:
-        weight[-1] = 1
-    kept = torch.arange(n).reshape(size)[..., :half].flatten()
-    matrix = fourier(size)[kept]  # (frequencies, voxels)
-    a = torch.complex(parser.real, parser.imaginary).flatten(1) * weight.repeat(len(kept) // half)
-    spectrum = torch.einsum("kn,bcn->bck", matrix, x.flatten(2).to(matrix))
-    expected = torch.einsum("ck,bck,kn->bcn", a, spectrum, matrix.conj()).real / n
-    torch.testing.assert_close(parser(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
-
-
-@pytest.mark.parametrize("size", GRIDS)
-def test_real_parser_equals_the_sum_over_the_whole_spectrum(size):
-    parser, x = shaken(FFParser(2, size, "real_full").double(), 1.0), normal(1, 2, *size)
-    matrix = fourier(size)
-    spectrum = torch.einsum("kn,bcn->bck", matrix, x.flatten(2).to(matrix))
-    a = parser.real.flatten(1).to(matrix)
-    expected = torch.einsum("ck,bck,kn->bcn", a, spectrum, matrix.conj()).real / math.prod(size)
-    torch.testing.assert_close(parser(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
-
-
-def test_parser_transforms_half_precision_in_single():
-    parser, x = FFParser(1, (32, 32)), 300 * torch.ones(1, 1, 32, 32, dtype=torch.float16)
-    y = parser(x)  # the sum over the image, 300 * 32 in an orthonormal transform, times A would overflow soon
-    assert y.dtype == torch.float16
-    torch.testing.assert_close(y, x)
-    parser.real.data *= 100
-    torch.testing.assert_close(parser(x), 100 * x)
-
-
-@pytest.mark.parametrize("size", [(4, 6), (2, 3, 4)])
-def test_fusion_equals_the_naive_formula(size):
-    fusion = shaken(Fusion(5, size).double(), 0.5)
-    mask, image = normal(2, 5, *size, seed=1), normal(2, 5, *size, seed=2)
-    parsed, expected = fusion.parser(mask), torch.empty_like(image)
-    for b in range(2):
-        for voxel in np.ndindex(*size):
-            place = (b, slice(None), *voxel)
-            normed = []
-            for m, norm in ((image[place], fusion.norm_image), (parsed[place], fusion.norm_mask)):
-                standard = (m - m.mean()) / ((m - m.mean()).square().mean() + 1e-5).sqrt()
-                normed.append(norm.scale * standard + norm.shift)
-            expected[place] = normed[0] * normed[1] * image[place]
-    torch.testing.assert_close(fusion(mask, image), expected, atol=1e-12, rtol=1e-12)
-
-
-def test_fusion_of_an_empty_image_stream_is_zero():
-    fusion = shaken(Fusion(5, (4, 6)))
-    assert not fusion(torch.randn(2, 5, 4, 6), torch.zeros(2, 5, 4, 6)).any()
-
-
 # ---- masks and classes ---------------------------------------------------------------------------------------------
 
 
@@ -343,60 +253,6 @@ def test_staple_fusion_ignores_a_sample_that_is_always_wrong(encoding):
     fused = model.fuse([rater(0.1), rater(0.1), rater(0.1), rater(1.0), rater(1.0)])
     torch.testing.assert_close(fused.sum(1), torch.ones(1, 32, 32))
     assert (fused.argmax(1) != label).float().mean() < 0.03
-
-
-# ---- STAPLE --------------------------------------------------------------------------------------------------------
-
-
-def votes_of(sensitivity, specificity, count=40_000, share=0.3):
-    random = torch.Generator().manual_seed(0)
-    truth = torch.rand(count, generator=random) < share
-    chance = torch.where(truth, torch.tensor(sensitivity)[:, None], 1 - torch.tensor(specificity)[:, None])
-    return truth, torch.rand(chance.shape, generator=random) < chance
-
-
-def test_staple_finds_the_raters_sensitivity_and_specificity():
-    sensitivity, specificity = (0.95, 0.9, 0.8, 0.7, 0.6), (0.9, 0.97, 0.99, 0.8, 0.95)
-    truth, votes = votes_of(sensitivity, specificity)
-    result = staple(votes)
-    torch.testing.assert_close(result.sensitivity, torch.tensor(sensitivity).double(), atol=0.02, rtol=0)
-    torch.testing.assert_close(result.specificity, torch.tensor(specificity).double(), atol=0.02, rtol=0)
-    errors, majority = ((p > 0.5) != truth for p in (result.probability, votes.double().mean(0)))
-    assert errors.sum() < 0.9 * majority.sum()
-    # Its probabilities mean what they say.
-    unsure = (result.probability > 0.1) & (result.probability < 0.9)
-    assert truth[unsure].double().mean() == pytest.approx(result.probability[unsure].mean().item(), abs=0.03)
-
-
-def test_staple_is_a_fixed_point_of_its_equations():
-    _, votes = votes_of((0.9, 0.8, 0.7), (0.8, 0.9, 0.95))
-    w, p, q = staple(votes, iterations=2000)
-    d = votes.double()
-    prior = d.mean()
-    a = prior * torch.where(votes, p[:, None], 1 - p[:, None]).prod(0)
-    b = (1 - prior) * torch.where(votes, 1 - q[:, None], q[:, None]).prod(0)
-    torch.testing.assert_close(w, a / (a + b), atol=1e-4, rtol=0)
-    torch.testing.assert_close(p, (d @ w) / w.sum(), atol=1e-4, rtol=0)
-    torch.testing.assert_close(q, ((1 - d) @ (1 - w)) / (1 - w).sum(), atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize("value", [False, True])
-def test_staple_of_unanimous_votes_is_the_vote(value):
-    result = staple(torch.full((3, 7), value))
-    assert result.probability.tolist() == [float(value)] * 7
-    assert torch.isfinite(result.sensitivity).all() and torch.isfinite(result.specificity).all()
-
-
-@pytest.mark.parametrize("raters", [1, 2, 40])
-def test_staple_of_equal_raters_is_what_they_say(raters):
-    vote = torch.tensor([True, False, False, True, False])
-    assert torch.equal(staple(vote.repeat(raters, 1)).probability, vote.double())
-
-
-def test_staple_of_a_lone_voxel_is_finite():
-    votes = torch.zeros(5, 10_000, dtype=torch.bool)
-    votes[2, 17] = True
-    assert all(torch.isfinite(part).all() for part in staple(votes))
 
 
 # ---- training ------------------------------------------------------------------------------------------------------
