@@ -18,9 +18,7 @@ def row(comparison, seconds, steps=None, ensemble=None):
 
 
 def seconds(results, dataset="phantom_glands"):
-    return {
-        (c.variant.method, c.variant.steps): cost.cost(results, c).seconds for c in study(results).curves[dataset]
-    }
+    return {(c.variant.method, c.variant.steps): cost.cost(results, c).seconds for c in study(results).curves[dataset]}
 
 
 def test_times_of_another_comparison_are_left_out(fabricate):

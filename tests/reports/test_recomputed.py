@@ -8,6 +8,7 @@ from scipy import stats
 
 from reports import write
 from tests.reports.conftest import Fabricator
+from tests.reports.resampling import ends, holm, samples
 
 METHODS = ("ldseg", "lsegdiff", "resunet", "unet")
 DATASETS = {"glas": ("all",), "camus": ("LV", "wall", "LA", "all")}
@@ -41,20 +42,6 @@ def scores(records, dataset, method, metric="dsc", name="all"):
     part = records[(records.dataset == dataset) & (records.method == method) & (records["class"] == name)]
     by_case = part.groupby("case")[metric].mean().sort_index()
     return by_case.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
-
-
-def samples(values, groups):
-    """(2000,) means over cases of bootstrap samples of patients: a case weighs as often as its patient was drawn."""
-    names, patient = np.unique(groups, return_inverse=True)
-    draws = np.random.default_rng(0).multinomial(len(names), [1 / len(names)] * len(names), size=2000)
-    kept = np.isfinite(values)
-    return np.array([np.average(values[kept], weights=draw[patient][kept]) for draw in draws])
-
-
-def ends(replicates):
-    """The 95 % range: the 50th smallest and largest of 2000, as nearest ranks."""
-    ordered = np.sort(replicates)
-    return ordered[int(np.floor(0.025 * (len(ordered) - 1)))], ordered[int(np.ceil(0.975 * (len(ordered) - 1)))]
 
 
 def check(row, name, values, groups, low=None, high=None):
@@ -129,10 +116,7 @@ def test_differences_their_tests_and_effect_sizes(report, dataset):
         assert row["rank_biserial"] == pytest.approx((favour - against) / (favour + against))
         assert row["d_z"] == pytest.approx(by_patient.mean() / by_patient.std(ddof=1))
     assert rows.p.tolist() == pytest.approx(p_values)
-    order, holm = np.argsort(p_values), np.empty(3)
-    for place, k in enumerate(order):
-        holm[k] = max([(3 - place) * p_values[k], *holm[order[:place]]])
-    assert rows.p_holm.tolist() == pytest.approx(np.minimum(holm, 1))
+    assert rows.p_holm.tolist() == pytest.approx(holm(p_values))
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

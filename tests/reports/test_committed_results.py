@@ -1,0 +1,181 @@
+"""The reports in docs/results against the records committed beside them, and their overview against the reports.
+
+Committed records are rounded to five digits, so scores agree to about 1e-5 and distances to about 1e-4 of their size.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tests.reports.resampling import ends, holm, samples
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+METRICS = ("dsc", "iou", "hd95", "assd")
+
+
+def found(pattern):
+    """Tables of that name in all committed reports, as parameters named by their path."""
+    paths = sorted(RESULTS.glob(f"*/*/tables/{pattern}.csv"))
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(RESULTS)) for path in paths])
+
+
+@pytest.fixture
+def records(path):
+    (file,) = path.parents[1].glob("records.csv*")
+    return pd.read_csv(file, low_memory=False)
+
+
+def scores(records, metric="dsc", name="all", **where):
+    """(cases,) mean over seeds in order of the case, and the patient of each."""
+    part = records[records["class"] == name]
+    for column, value in where.items():
+        part = part[part[column] == value]
+    by_case = part.groupby("case")[metric].mean().sort_index()
+    return by_case.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
+
+
+def same(row, name, values, groups, low=None, high=None):
+    expected = (np.nanmean(values), *ends(samples(values, groups)))
+    assert (row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]) == pytest.approx(
+        expected, rel=1e-4, abs=2e-5
+    )
+
+
+def measured(path):
+    """Rows of a table without those of methods that were declined or failed."""
+    rows = pd.read_csv(path)
+    return rows[rows.dsc.notna()].to_dict("records")
+
+
+def test_there_are_results_of_three_data_sets():
+    assert {path.parent.name for path in RESULTS.glob("*/accuracy")} == {"glas", "camus", "hippocampus"}
+
+
+@found("accuracy_*")
+def test_accuracy(path, records):
+    rows = measured(path)
+    assert {row["method"] for row in rows} == set(records.method)
+    means = [scores(records, method=row["method"], sigma=0, steps=row["steps"])[0].mean() for row in rows]
+    for row in rows:
+        where = {"method": row["method"], "sigma": 0, "steps": row["steps"]}
+        for metric in METRICS:
+            same(row, metric, *scores(records, metric, **where))
+        for column in row:
+            if (name := column.removeprefix("dsc_")) in set(records["class"]) and column != name:
+                same(row, column, *scores(records, "dsc", name, **where))
+        assert row["rank"] == 1 + sum(other > row["dsc"] + 1e-5 for other in means)
+
+
+@found("classes_*")
+def test_scores_per_class(path, records):
+    names = [name for name in records["class"].unique() if name != "all"]
+    for row in measured(path):
+        where = {"method": row["method"], "sigma": row["sigma"], "steps": row["steps"]}
+        single = {"pooled": ["all"], "mean over classes": names}.get(row["class"], [row["class"]])
+        single = ["all"] if single[0] not in names and single != ["all"] else single
+        for metric in METRICS:
+            parts = [scores(records, metric, name, **where) for name in single]
+            same(row, metric, np.mean([values for values, _ in parts], axis=0), parts[0][1])
+
+
+@found("dsc_by_s*")
+def test_curves_over_sigma_or_steps(path, records):
+    axis = "sigma" if "sigma" in path.stem else "steps"
+    rows = measured(path)
+    for row in rows:
+        where = {"method": row["method"], "steps": row["steps"], "sigma": row.get("sigma", 0)}
+        same(row, "dsc", *scores(records, **where), "low", "high")
+    assert len(rows) == len(records.groupby(["method", "steps", "sigma"])) and axis in rows[0]
+
+
+@found("robustness")
+def test_areas_and_losses(path, records):
+    for row in pd.read_csv(path).to_dict("records"):
+        part = records[(records.method == row["method"]) & (records.steps == row["steps"])]
+        sigmas = np.sort(part.sigma.unique())
+        values, groups = zip(*(scores(part, sigma=sigma) for sigma in sigmas))
+
+        def area(curve, sigmas=sigmas):
+            return np.sum(np.diff(sigmas) * (curve[1:] + curve[:-1]) / 2) / (sigmas[-1] - sigmas[0])
+
+        def lost(curve, sigmas=sigmas):
+            if not (below := np.flatnonzero(curve <= curve[0] - 0.05)).size:
+                return np.inf
+            k = below[0]
+            share = (curve[k - 1] - curve[0] + 0.05) / (curve[k - 1] - curve[k])
+            return sigmas[k - 1] + share * (sigmas[k] - sigmas[k - 1])
+
+        drawn = samples(values, groups[0]).T
+        for name, function, tolerance in (
+            ("area", area, 2e-5),
+            ("relative_area", lambda curve: area(curve) / curve[0], 1e-4),
+            ("sigma_at_loss", lost, 1e-3),  # rounded scores are divided by their small difference
+        ):
+            expected = (function(np.mean(values, axis=1)), *ends([function(curve) for curve in drawn]))
+            assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(expected, abs=tolerance), name
+
+
+@found("differences")
+def test_differences_and_their_tests(path, records):
+    rows = pd.read_csv(path)
+    rows["p_found"] = np.nan
+    for index, row in rows.iterrows():
+        (first, second), sigma = [
+            (key.rpartition("-") if "-" in key else (key, "", "0"))[::2] for key in (row["first"], row["second"])
+        ], [float(number) for number in re.findall(r"[\d.]+", row["of"])][-1]  # fmt: skip
+        both = [scores(records, method=name, steps=int(steps), sigma=sigma) for name, steps in (first, second)]
+        difference, groups = both[0][0] - both[1][0], both[0][1]
+        if row["of"].startswith("change"):
+            clean = [scores(records, method=name, steps=int(steps), sigma=0)[0] for name, steps in (first, second)]
+            difference = difference - (clean[0] - clean[1])
+        same(row, "difference", difference, groups, "low", "high")
+        rows.loc[index, "p_found"] = stats.wilcoxon(pd.Series(difference).groupby(groups).mean()).pvalue
+    assert rows.p.tolist() == pytest.approx(rows.p_found.tolist(), rel=0.05)
+    for _, family in rows.groupby(["dataset", "of"]):
+        assert family.p_holm.tolist() == pytest.approx(holm(family.p.to_numpy()))
+
+
+@found("steps_needed")
+def test_steps_that_suffice(path, records):
+    for row in pd.read_csv(path).to_dict("records"):
+        part = records[(records.method == row["method"]) & (records.sigma == 0)]
+        steps = np.sort(part.steps.unique())
+        values, groups = zip(*(scores(part, steps=k) for k in steps))
+        means = np.mean(values, axis=1)
+
+        def enough(curve, steps=steps):
+            return steps[np.flatnonzero(curve >= curve.max() - 0.005)[0]]
+
+        expected = (enough(means), *ends([enough(curve) for curve in samples(values, groups[0]).T]))
+        assert (row["enough"], row["enough_low"], row["enough_high"]) == expected
+        assert row["best_steps"] == steps[means.argmax()] and row["best_dsc"] == pytest.approx(means.max(), abs=2e-5)
+        same(row, "best_minus_fewest", values[means.argmax()] - values[0], groups[0], "low", "high")
+
+
+def test_every_interval_that_the_overview_quotes_is_one_of_a_table():
+    text = (RESULTS / "README.md").read_text().replace("\u2212", "-")
+    number = r"([+-]?\d+\.\d+)"
+    triples = re.findall(rf"{number}\s+\[{number}, {number}\]", text)
+    quoted = {tuple(part.lstrip("+") for part in parts) for parts in triples}
+    assert len(quoted) > 25
+    known = {both_with_two_steps()}
+    for path in RESULTS.rglob("tables/*.csv"):
+        table = pd.read_csv(path)
+        for column in table.columns:
+            for ends_of in ([f"{column}_low", f"{column}_high"], ["low", "high"]):
+                if set(ends_of) < set(table.columns) and table[column].dtype == float:
+                    known |= {tuple(values) for values in table[[column, *ends_of]].dropna().to_numpy()}
+    known |= {(-value, -high, -low) for value, low, high in known}
+    written = {tuple(f"{part:.{places}f}" for part in values) for values in known for places in (2, 3)}
+    assert quoted - written == set()
+
+
+def both_with_two_steps():
+    """LDSeg less LSegDiff on GlaS, each with 2 steps: quoted, but of no table."""
+    records = pd.read_csv(RESULTS / "glas" / "sampling_steps" / "records.csv")
+    (first, groups), (second, _) = (scores(records, method=name, steps=2) for name in ("ldseg", "lsegdiff"))
+    return ((first - second).mean(), *ends(samples(first - second, groups)))
