@@ -7,21 +7,9 @@ import pytest
 import torch
 
 from methods.blocks.ff_parser import FFParser, Fusion
+from tests.methods.tensors import normal, shaken
 
 GRIDS = [(6, 4), (5, 7), (4, 5), (3, 4, 6), (3, 2, 5)]
-
-
-def shaken(module: torch.nn.Module, spread=0.1):
-    """As after some training: no weight at its neutral start; in evaluation mode."""
-    random = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += spread * torch.randn(parameter.shape, generator=random, dtype=parameter.dtype)
-    return module.eval()
-
-
-def normal(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def fourier(size):

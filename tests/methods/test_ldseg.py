@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from omegaconf import OmegaConf
 
 from methods.base import Sampling
-from methods.blocks.convolution import StridedConv, TransposedConv
 from methods.blocks.intensity import min_max
 from methods.diffusion.schedule import cosine_alpha_bar
-from methods.ldseg import COMPONENTS, SWITCHES, LDSeg, dice_loss
+from methods.ldseg import COMPONENTS, SWITCHES, LDSeg
 from tests.methods.discs import assert_it_reads_the_image
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "ldseg.yaml"
@@ -106,28 +104,6 @@ def test_plain_latent_norm_has_no_weights_and_keeps_latents_standardised():
     torch.testing.assert_close(z.std((1, 2, 3), correction=0), torch.ones(3), atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize(("tf_padding", "row"), [(True, 2), (False, 1)])
-def test_strided_convolution_samples_the_grid_as_tensorflow_does(tf_padding, row):
-    x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    layer = StridedConv(2, 1, 1, tf_padding)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.zero_()
-        # Copies the upper left voxel of every window.
-        layer.conv.weight[..., 0, 0] = 1
-    y = layer(x)
-    assert y.shape == (1, 1, 2, 2) and y[0, 0, 1, 1] == x[0, 0, row, row]
-
-
-def test_transposed_convolution_keeps_the_first_outputs():
-    layers = TransposedConv(2, 1, 1, True), TransposedConv(2, 1, 1, False)
-    layers[1].load_state_dict(layers[0].state_dict())
-    x = torch.randn(1, 1, 3, 3)
-    first, last = (layer(x) for layer in layers)
-    assert first.shape == last.shape == (1, 1, 6, 6)
-    torch.testing.assert_close(first[..., 1:, 1:], last[..., :-1, :-1])
-
-
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
@@ -157,27 +133,6 @@ def test_same_generator_same_loss_other_generator_other_loss():
     model, data = build(), batch()
     first, again, other = (loss_of(model, *data, seed=seed)["total"] for seed in (7, 7, 8))
     assert first == again and first != other
-
-
-def test_pooled_dice_is_one_minus_the_mean_true_class_probability():
-    random = torch.Generator().manual_seed(0)
-    probability = torch.randn(2, 3, 8, 8, generator=random).softmax(1)
-    label = torch.randint(0, 3, (2, 8, 8), generator=random)
-    expected = 1 - probability.gather(1, label[:, None]).mean()
-    torch.testing.assert_close(dice_loss(probability, label), expected, atol=1e-6, rtol=0)
-
-
-def test_dice_by_class_counts_only_classes_that_are_there():
-    label = torch.zeros(1, 4, 4, dtype=torch.long)
-    label[:, :2] = 1
-    perfect = F.one_hot(label, 3).movedim(-1, 1).float()
-    assert dice_loss(perfect, label, "per_class").item() == pytest.approx(0, abs=1e-6)
-    background = torch.zeros(1, 3, 4, 4)
-    background[:, 0] = 1
-    # Background: 2 * 8 / (16 + 8); class 1: nothing found.
-    assert dice_loss(background, label, "per_class").item() == pytest.approx((1 - 2 / 3 + 1) / 2, abs=1e-5)
-    assert dice_loss(background, label, "foreground").item() == pytest.approx(1)
-    assert dice_loss(background, torch.zeros_like(label), "foreground").item() == 0
 
 
 def test_parameter_groups_are_the_four_components_once_each():

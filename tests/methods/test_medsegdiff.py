@@ -1,6 +1,5 @@
-"""MedSegDiff: sizes, its layers against direct formulas, masks and classes, sampling and fusion of samples."""
+"""MedSegDiff: sizes, masks and classes, sampling and fusion of samples."""
 
-import math
 from inspect import signature
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from omegaconf import OmegaConf
 
 from methods.base import Sampling
 from methods.blocks.embedding import sinusoid
-from methods.blocks.ff_parser import ChannelNorm
-from methods.blocks.medsegdiff_network import LinearAttention, MedSegDiffNetwork, SoftmaxAttention, halving
+from methods.blocks.medsegdiff_network import LinearAttention, MedSegDiffNetwork, SoftmaxAttention
 from methods.diffusion.schedule import linear_alpha_bar
 from methods.medsegdiff import OPTIONS, MedSegDiff, normalise
 from tests.methods.discs import assert_it_reads_the_image
+from tests.methods.tensors import shaken
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "medsegdiff.yaml"
 SAMPLINGS = [
@@ -31,15 +30,6 @@ def build(image_size=(32, 32), classes=2, size="tiny", **settings) -> MedSegDiff
     return MedSegDiff(spatial_dims=2, in_channels=3, classes=classes, image_size=image_size, size=size, **settings)
 
 
-def shaken(module: torch.nn.Module, spread=0.1):
-    """As after some training: no weight at its neutral start; in evaluation mode."""
-    random = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += spread * torch.randn(parameter.shape, generator=random, dtype=parameter.dtype)
-    return module.eval()
-
-
 def batch(count=3, image_size=(32, 32), classes=2, seed=5):
     random = torch.Generator().manual_seed(seed)
     image = torch.rand(count, 3, *image_size, generator=random)
@@ -48,10 +38,6 @@ def batch(count=3, image_size=(32, 32), classes=2, seed=5):
 
 def generators(count=3, first=0):
     return [torch.Generator().manual_seed(first + i) for i in range(count)]
-
-
-def normal(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 # ---- network -------------------------------------------------------------------------------------------------------
@@ -124,50 +110,6 @@ def test_attention_compares_all_pairs_up_to_512_voxels():
         SoftmaxAttention,
         SoftmaxAttention,
     ]
-
-
-@pytest.mark.parametrize("spatial", [(4, 3), (2, 3, 2)])
-@pytest.mark.parametrize("memory_format", ["first", "last"])
-@pytest.mark.parametrize("kind", [LinearAttention, SoftmaxAttention])
-def test_attention_equals_its_formula(kind, spatial, memory_format):
-    heads, d, channels = 2, 3, 5
-    layer = shaken(kind(channels, heads, d).double(), 0.5)
-    x = normal(2, channels, *spatial)
-    if memory_format == "last":
-        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
-    expected = torch.empty(2, channels, math.prod(spatial), dtype=torch.float64)
-    for b in range(2):
-        tokens = layer.norm(x)[b].flatten(1).T  # (N, C)
-        query, key, value = (tokens @ w.T for w in layer.qkv.weight.chunk(3))
-        mixed = []
-        for h in range(heads):
-            q, k, v = (part[:, h * d : (h + 1) * d] for part in (query, key, value))
-            if kind is SoftmaxAttention:
-                mixed.append((q @ k.T / d**0.5).softmax(1) @ v)
-            else:
-                mixed.append(q.softmax(1) / d**0.5 @ (k.softmax(0).T @ v))
-        out = torch.cat(mixed, 1) @ layer.proj.weight.T + layer.proj.bias
-        if kind is LinearAttention:
-            out = layer.out_norm(out.T[None])[0].T
-        expected[b] = x[b].flatten(1) + out.T
-    torch.testing.assert_close(layer(x).flatten(2), expected, atol=1e-12, rtol=1e-12)
-
-
-def test_halving_is_space_to_depth_and_a_linear_map():
-    layer = halving(2, 3, 5).double()
-    x = normal(2, 3, 8, 6)
-    expected = F.conv2d(F.pixel_unshuffle(x, 2), layer.weight.reshape(5, 12, 1, 1), layer.bias)
-    torch.testing.assert_close(layer(x), expected, atol=1e-13, rtol=1e-13)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_channel_norm_standardises_the_channels_of_each_voxel(bias):
-    layer = shaken(ChannelNorm(6, bias).double())
-    x = normal(2, 6, 3, 4)
-    normed = (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
-    expected = normed * layer.scale[:, None, None] + (layer.shift[:, None, None] if bias else 0)
-    torch.testing.assert_close(layer(x), expected)
-    assert len(list(layer.parameters())) == 1 + bias
 
 
 # ---- masks and classes ---------------------------------------------------------------------------------------------
