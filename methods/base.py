@@ -110,7 +110,7 @@ class Segmenter(nn.Module):
         """Called once before the first step of each stage, with the weights the stage starts from in place.
 
         batches: (image, label) as in `loss`, the whole training split once, in a fixed order and not augmented. For
-        what is measured rather than learnt, to be kept in buffers so that it is saved with the weights.
+        what is measured rather than learnt, to be kept in buffers or put into weights, so that it is saved with them.
         """
 
     def reconstruct(self, label: Tensor) -> Tensor | None:

@@ -1,6 +1,6 @@
 """LDSeg: segmentation by diffusion in the latent space of a label encoder, all parts trained together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ SWITCHES = {
     "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
     "image_attention": Switch(("code", "two"), "code", "code"),
     "ema_scope": Switch(("denoiser", "all"), "denoiser", "denoiser"),
+    "decoder_bias": Switch(("frequency", "zero"), "frequency", "zero"),
     "label_input": Switch(("index", "onehot"), "index", "index"),
     "tf_padding": Switch((True, False), True, True),
     "attn_residual": Switch(("normed", "raw"), "normed", "normed"),
@@ -80,6 +81,8 @@ class LDSeg(Segmenter):
     image_attention: image encoder with the code's three attention blocks ("code") or the paper's two ("two"); without
                      effect in 3D, where the code has none.
     ema_scope:       the moving average covers the denoiser ("denoiser") or all components ("all").
+    decoder_bias:    before the first step the shift of the decoder's last batch norm is measured (`prepare_stage`): the
+                     logarithms of the class frequencies ("frequency"), or stays "zero".
     label_input:     the label enters as its class index ("index") or as one channel per class ("onehot").
     tf_padding:      strided convolutions pad as TensorFlow does (True) or symmetrically (False); in 3D only label
                      encoder and denoiser have such layers.
@@ -148,6 +151,11 @@ class LDSeg(Segmenter):
         return None
 
     # ---- training ---------------------------------------------------------------------------------------------------
+
+    def prepare_stage(self, stage: str, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Switch `decoder_bias`. See `Segmenter`, and `LabelDecoder.expect` for the reason."""
+        if self.switches["decoder_bias"] == "frequency":
+            self.label_decoder.expect(label for _, label in batches)
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
         """CE + 2 Dice + L2 of one batch, with random times and noise; keys total, ce, dice, l2. See `Segmenter`."""

@@ -43,9 +43,10 @@ class LSegDiff(Segmenter):
     is one of x0_hat 640 times as large: "eps" did not learn four cases by heart in the 400 steps that "x0" needs.
     postprocess: "morph" (`morphology.clean`, part of the published method) or "none"; weights do not depend on it.
 
-    When the second stage begins, `prepare_stage` measures over the training set the running statistics of the
-    autoencoder, the mean and standard deviation by which latents are scaled, and their largest magnitude, which bounds
-    the estimates of x0 while sampling. All are buffers: `latent_mean`, `latent_std`, `latent_bound`.
+    `prepare_stage` measures over the training set, before the first stage, the frequencies of the classes; before the
+    second, the running statistics of the autoencoder, the mean and standard deviation by which latents are scaled, and
+    their largest magnitude, which bounds the estimates of x0 while sampling. The latter are buffers: `latent_mean`,
+    `latent_std`, `latent_bound`.
     Raises ValueError for an unknown size, objective or postprocess, for data it does not support and for an image
     size that cannot be halved often enough.
     """
@@ -98,14 +99,18 @@ class LSegDiff(Segmenter):
 
     @torch.no_grad()
     def prepare_stage(self, stage: str, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Before stage "denoiser", measure over the training set what stays fixed from then on.
+        """Measure over the training set what a stage starts from.
 
-        First the statistics of the autoencoder's batch normalisations, without dropout and without noise on the
-        latents: those that accumulated in training were taken with both, which shifts the variances (Li et al. 2019,
-        "Understanding the disharmony between dropout and batch normalization by variance shift"). Then the mean, the
-        standard deviation (both summed in float64) and the largest magnitude of the latents.
+        Before stage "autoencoder": the frequencies of the classes, from which the logits start (`LabelDecoder.expect`).
+
+        Before stage "denoiser", what stays fixed from then on. First the statistics of the autoencoder's batch
+        normalisations, without dropout and without noise on the latents: those that accumulated in training were taken
+        with both, which shifts the variances (Li et al. 2019, "Understanding the disharmony between dropout and batch
+        normalization by variance shift"). Then the mean, the standard deviation (both summed in float64) and the
+        largest magnitude of the latents.
         """
-        if stage != "denoiser":
+        if stage == "autoencoder":
+            self.label_decoder.expect(label for _, label in batches)
             return
         labels = [label.byte() for _, label in batches]
         autoencoder = nn.ModuleList([self.label_encoder, self.label_decoder])

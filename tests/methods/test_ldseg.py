@@ -202,6 +202,25 @@ def test_switch_changes_the_sampling(name, option):
     assert (results[0] - results[1]).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("settings", [{}, {"label_downsampling": True}, {"image_downsampling": True}])
+def test_logits_start_at_the_class_frequencies_of_the_training_labels(settings):
+    model = build(classes=4, **settings)
+    first, second = torch.zeros(2, 2, 32, 32, dtype=torch.int64)
+    first[:, :4, :8], second[0, 3, :2] = 1, 3
+    model.prepare_stage("train", iter([(None, first), (None, second)]))
+    z = torch.randn(2, 1, *model.latent_size, generator=torch.Generator().manual_seed(1))
+    mean = model.train().label_decoder(z).mean((0, 2, 3))
+    expected = torch.tensor([4 * 1024 - 66.0, 64, 1, 2]).log()  # class 2 is absent and counts as one voxel
+    torch.testing.assert_close(mean - mean[0], expected - expected[0], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("settings", [{"decoder_bias": "zero"}, {"preset": "official"}])
+def test_logits_start_at_zero_if_asked_to(settings):
+    model = build(**settings)
+    model.prepare_stage("train", [(None, torch.zeros(1, 32, 32, dtype=torch.int64))])
+    assert not model.label_decoder.norm.bias.any()
+
+
 def test_summed_l2_is_the_mean_times_the_latent_size():
     mean, total = (loss_of(build(l2_reduction=r), *batch())["l2"] for r in ("mean", "sum"))
     torch.testing.assert_close(total, 16 * mean)
