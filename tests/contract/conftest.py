@@ -9,6 +9,8 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from benchmarks.train import lr_factor
+
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
@@ -57,13 +59,24 @@ def own_class(group, name):
 
 
 def method_subject(name):
-    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=), further arguments and learning_rate."""
+    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=), further arguments, and of its training the
+    learning_rate and decay(progress), the factor on it.
+    """
     if not (CONF / "method" / f"{name}.yaml").exists():
         cls = own_class("method", name)
-        return SimpleNamespace(name=name, cls=cls, build=cls, arguments={}, learning_rate=1e-3)
-    cls, arguments, training = settings("method", name)
-    rate = training.get("learning_rate", 1e-3)
-    return SimpleNamespace(name=name, cls=cls, build=partial(cls, **arguments), arguments=arguments, learning_rate=rate)
+        arguments, training = {}, {}
+    else:
+        cls, arguments, training = settings("method", name)
+    return SimpleNamespace(
+        name=name,
+        cls=cls,
+        build=partial(cls, **arguments),
+        arguments=arguments,
+        learning_rate=training.get("learning_rate", 1e-3),
+        decay=partial(
+            lr_factor, schedule=training.get("lr_schedule", "constant"), final=training.get("lr_final_factor", 1.0)
+        ),
+    )
 
 
 def dataset_subject(name):

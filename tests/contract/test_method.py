@@ -316,6 +316,9 @@ def test_an_awkward_image_size_works_or_is_refused_by_name(method, spatial_dims)
 
 @pytest.mark.long
 def test_four_cases_are_learnt_by_heart(method, data):
+    """With the method's own learning rate and its decay. Ten sampling steps, because the fewer there are the more a
+    single estimate counts: LDSeg in 3D ends at 0.94 with two steps and passes 0.95 after 550 of training with ten.
+    """
     subject = build(method, *data, side=SIDE)
     model = subject.model
     image, label = shapes(4, subject.classes, subject.channels, subject.spatial)
@@ -327,7 +330,7 @@ def test_four_cases_are_learnt_by_heart(method, data):
         steps = OVERFIT_STEPS // len(model.stages)
         for step in range(steps):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * 0.03 ** (step / steps)
+                group["lr"] = rate * method.decay(step / steps)
             torch.manual_seed(step)
             model.train()
             total = model.loss(image, label, stage, torch.Generator().manual_seed(step))["total"]
@@ -335,7 +338,8 @@ def test_four_cases_are_learnt_by_heart(method, data):
             total.backward()
             optimizer.step()
             if stage == model.stages[-1] and (step + 1) % 50 == 0:
-                best = max(best, foreground_dsc(segment(model, image).argmax(1), label, subject.classes))
+                predicted = segment(model, image, Sampling(steps=10)).argmax(1)
+                best = max(best, foreground_dsc(predicted, label, subject.classes))
                 if best >= 0.95:
                     return
     assert best >= 0.95
