@@ -33,8 +33,8 @@ def main(overrides: list[str]) -> int:
         return 0
     # Imported here so that help answers at once.
     from benchmarks import console
-    from benchmarks.configuration import configure
     from benchmarks.errors import BadInput
+    from benchmarks.plan.configuration import configure
 
     actions = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "list": show_list}
     try:
@@ -55,7 +55,8 @@ def main(overrides: list[str]) -> int:
 
 def run(config, overrides: list[str]) -> int:
     """Train and test what is missing, then measure, report and track."""
-    from benchmarks import console, suites
+    from benchmarks import console
+    from benchmarks.kinds import suites
 
     results = suites.run(config, overrides)
     folder = write_report(config, results)
@@ -67,7 +68,7 @@ def run(config, overrides: list[str]) -> int:
 
 def run_all(config, overrides: list[str], act) -> int:
     """Do the same for every suite in turn, then write the report that links theirs."""
-    from benchmarks import everything
+    from benchmarks.kinds import everything
 
     found = everything.parts(config, overrides)
     for part in found:
@@ -82,20 +83,23 @@ def show_plan(config, overrides: list[str]) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, planner, runner, timings, uncertainty
-    from benchmarks.store import Store
+    from benchmarks import console, runner
+    from benchmarks.kinds import timing, uncertainty
+    from benchmarks.machine import outlook
+    from benchmarks.plan import planning
+    from benchmarks.store.results import Store
 
     store = Store(Path(config.paths.runs))
     if config.suite.kind == "timing":
-        console.say(f"{config.suite.title}: {timings.state(config, store)}")
-        for contestant in timings.contestants(config):
+        console.say(f"{config.suite.title}: {timing.state(config, store)}")
+        for contestant in timing.contestants(config):
             console.say(f"  {contestant.name}{f': declined, {contestant.declined}' if contestant.declined else ''}")
         return 0
-    trials = planner.admit(config, store, planner.make_plan(config), runner.fabric_for(config).device)
+    trials = outlook.admit(config, store, planning.make_plan(config), runner.fabric_for(config).device)
     table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
     total = 0.0
     for trial in trials:
-        training, tests, seconds = planner.outlook(store, trial)
+        training, tests, seconds = outlook.outlook(store, trial)
         if config.suite.kind == "uncertainty":
             tests, sampling = uncertainty.outlook(config, trial)
             seconds += sampling
@@ -108,7 +112,7 @@ def show_plan(config, overrides: list[str]) -> int:
 
 def redraw(config, overrides: list[str]) -> int:
     """Write the report again from what is stored."""
-    from benchmarks import suites
+    from benchmarks.kinds import suites
 
     results = suites.stored(config, overrides)
     write_report(config, results)
@@ -117,8 +121,9 @@ def redraw(config, overrides: list[str]) -> int:
 
 def compare(config, overrides: list[str]) -> int:
     """Report what differs between the store `paths.other` (before) and the store `paths.runs` (after)."""
-    from benchmarks import comparison, console
-    from benchmarks.store import Store
+    from benchmarks import console
+    from benchmarks.kinds import comparison
+    from benchmarks.store.results import Store
     from reports import write
 
     results = comparison.compare(config, overrides)
@@ -129,9 +134,10 @@ def compare(config, overrides: list[str]) -> int:
 
 def replay(config, overrides: list[str]) -> int:
     """Send stored results to MLflow. Exit status 1 where it cannot be reached."""
-    from benchmarks import console, suites
+    from benchmarks import console
     from benchmarks.errors import BadInput
-    from benchmarks.store import Store
+    from benchmarks.kinds import suites
+    from benchmarks.store.results import Store
 
     if not config.tracking.enabled:
         raise BadInput("tracking: is switched off, so there is nothing to send to; leave out tracking=none.")
@@ -146,7 +152,7 @@ def show_list(config, overrides: list[str]) -> int:
     from rich.table import Table
 
     from benchmarks import console
-    from benchmarks.catalogue import catalogue
+    from benchmarks.plan.catalogue import catalogue
 
     for title, rows in catalogue(config).items():
         table = Table(title, "", show_edge=False, title_justify="left")
@@ -158,7 +164,7 @@ def show_list(config, overrides: list[str]) -> int:
 
 def write_report(config, results) -> Path:
     from benchmarks import console
-    from benchmarks.store import Store
+    from benchmarks.store.results import Store
     from reports import write
 
     folder = Store(Path(config.paths.runs)).report_folder(results.suite["name"])
@@ -170,9 +176,9 @@ def write_report(config, results) -> Path:
 def track(results, folder: Path, config) -> str | None:
     from omegaconf import OmegaConf
 
-    from benchmarks import tracking
+    from benchmarks.tracking import sending
 
-    return tracking.track(results, folder, OmegaConf.to_container(config.tracking))
+    return sending.track(results, folder, OmegaConf.to_container(config.tracking))
 
 
 def conclude(results) -> int:

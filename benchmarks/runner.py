@@ -13,15 +13,20 @@ from omegaconf import DictConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from benchmarks import console, measure, plan
-from benchmarks.environment import environment
+from benchmarks import console
 from benchmarks.errors import BadInput, TrialFailed
-from benchmarks.evaluate import evaluate
-from benchmarks.plan import Trial
-from benchmarks.planner import source, state
+from benchmarks.machine import measure
+from benchmarks.machine.environment import environment
+from benchmarks.plan import building, identity
+from benchmarks.plan.sources import source
+from benchmarks.plan.standing import state
+from benchmarks.plan.trials import Trial
 from benchmarks.seeding import seed_for
-from benchmarks.store import Store, TrialView, write_atomic, write_frame, write_json
-from benchmarks.train import load_checkpoint, train
+from benchmarks.store.files import write_atomic, write_frame, write_json
+from benchmarks.store.results import Store
+from benchmarks.store.trial import TrialView
+from benchmarks.testing.evaluate import evaluate
+from benchmarks.training.loop import load_checkpoint, train
 from datasets.prepare import Prepared, prepare
 
 
@@ -50,7 +55,7 @@ def work(config: DictConfig, store: Store, trials: list[Trial]) -> None:
     for trial in trials:
         view = store.trial(trial.key)
         # What is said about a trial (its title, say) can have changed, not what it is: that is in the key.
-        if view and plan.digest(view.config) != plan.digest(trial.config):
+        if view and identity.digest(view.config) != identity.digest(trial.config):
             write_json(view.path / "config.json", trial.config)
     waiting = [trial for trial in trials if not _settled(store, trial)]
     executor = instantiate(config.executor)
@@ -138,7 +143,7 @@ def _train_and_test(config: DictConfig, folder: Path, trial: Trial) -> None:
     fabric = fabric_for(config)
     data = prepared(config, trial)
     torch.manual_seed(seed_for("weights", trial.config["method"]["name"], trial.config["seed"]))
-    model = plan.build(trial.config)
+    model = building.build(trial.config)
     weights, checkpoint = folder / "weights.safetensors", folder / "checkpoint.pt"
     settings = trial.config["training"]
     if not weights.exists():

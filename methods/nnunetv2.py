@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from methods.base import Segmenter
 
-COMMAND = "python -m benchmarks.external_nnunetv2"
+COMMAND = "python -m benchmarks.nnunetv2"
 
 
 class NNUNetV2(Segmenter):

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results
-from reports import latex, markdown, outline
-from reports.document import Document, write_numbers
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
+from benchmarks.store.results import Results
+from reports.paper import latex, markdown, outline
+from reports.paper.document import Document, write_numbers
 
 STALE_SECONDS = 3600.0
 
@@ -30,7 +31,7 @@ def write(results: Results, folder: Path) -> Path:
     drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         document = build(results, drawn)
-        _drawing("browser").add(document, results)
+        _drawing("sections.browser").add(document, results)
         write_records(results, drawn / "records.csv")
         write_document(document, drawn)
         drawn.chmod(0o755)
@@ -47,7 +48,7 @@ def write_document(document: Document, folder: Path) -> None:
     latex.write(document, folder)
     outline.write(document, folder)
     (folder / "report.md").write_text(markdown.render(document), encoding="utf-8")
-    (folder / "report.html").write_text(_drawing("html").render(document, folder), encoding="utf-8")
+    (folder / "report.html").write_text(_drawing("paper.html").render(document, folder), encoding="utf-8")
 
 
 def write_records(results: Results, path: Path) -> None:
@@ -60,9 +61,9 @@ def write_records(results: Results, path: Path) -> None:
 
 def _builder(suite: str) -> Callable[[Results, Path], Document]:
     """`build` of the module of reports/ that is named like the suite."""
-    if not suite.isidentifier() or importlib.util.find_spec(f"reports.{suite}") is None:
-        raise ValueError(f"suite.name is {suite!r}, which has no report; expected a module reports/{suite}.py.")
-    return _drawing(suite).build
+    if not suite.isidentifier() or importlib.util.find_spec(f"reports.suites.{suite}") is None:
+        raise ValueError(f"suite.name is {suite!r}, which has no report; expected a module reports/suites/{suite}.py.")
+    return _drawing(f"suites.{suite}").build
 
 
 def _drawing(module: str):

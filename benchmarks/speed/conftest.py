@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.environment import environment
+from benchmarks.machine.environment import environment
 
 COSTS: dict[tuple[str, int], dict[str, float]] = {}
 """What `costs` was told, for the table at the end: (method, side of the image) -> quantity -> value."""

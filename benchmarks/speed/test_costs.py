@@ -12,8 +12,9 @@ import time
 import pytest
 import torch
 
-from benchmarks import measure, plan
-from benchmarks.configuration import configure
+from benchmarks.machine import measure
+from benchmarks.plan import building, choices
+from benchmarks.plan.configuration import configure
 from methods.base import Sampling
 
 BATCH, STEPS = 4, 6
@@ -21,15 +22,15 @@ CONFIG = configure(["suite=accuracy", "profile=quick"])
 METHODS = [
     name
     for name in CONFIG.suite.methods
-    if plan.method_class(name, CONFIG.method[name]._target_).supports(2, 2) is None  # those for images
+    if building.method_class(name, CONFIG.method[name]._target_).supports(2, 2) is None  # those for images
 ]
 
 
 def build(name, side, device):
     torch.manual_seed(0)
-    asked = plan.request(CONFIG, name, "glas", 0)
+    asked = choices.request(CONFIG, name, "glas", 0)
     data = {"name": "glas", "image_size": [side, side], "channels": 3, "class_names": ["gland"]}
-    return plan.build(asked | {"dataset": data}).to(device)
+    return building.build(asked | {"dataset": data}).to(device)
 
 
 def image(count, side, device):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from benchmarks.train import train
+from benchmarks.training.loop import train
 from datasets.augment import augment
 from datasets.base import Augmentation
 from datasets.prepare import Prepared

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from benchmarks.checkpointing import checkpoint_gradients
-from benchmarks.measure import peak_memory
+from benchmarks.machine.measure import peak_memory
+from benchmarks.training.recomputation import checkpoint_gradients
 from methods.ldseg import LDSeg
 from methods.resunet import ResUNet
 from methods.unet import UNet

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import run_bench
-from benchmarks import plan
-from benchmarks.configuration import configure
-from benchmarks.store import RECORD_COLUMNS
+from benchmarks.plan import choices, identity
+from benchmarks.plan.configuration import configure
+from benchmarks.store.records import RECORD_COLUMNS
 
 COMMAND = [
     "suite=accuracy", "profile=tiny", "datasets=[phantom_glands]", "methods=[resunet,unet]", "tracking=none",
@@ -28,15 +28,15 @@ def configured(*overrides):
 def trial(runs, method, scores, code="new", fingerprint="data", status="ok", overrides=(), parameters=1000):
     """One finished trial as a run would store it; scores: DSC by case."""
     config = configured(*overrides)
-    asked = plan.request(config, method, "phantom_glands", 0)
+    asked = choices.request(config, method, "phantom_glands", 0)
     known = {"title": "glands", "class_names": ["gland"], "fingerprint": fingerprint, "cases": {"test": len(scores)}}
-    full = asked | {"dataset": known | asked["dataset"], "request": plan.request_key(asked), "code": code}
-    folder = runs / "trials" / f"phantom_glands-{method}-s0-{plan.digest([full, code])}"
+    full = asked | {"dataset": known | asked["dataset"], "request": identity.request_key(asked), "code": code}
+    folder = runs / "trials" / f"phantom_glands-{method}-s0-{identity.digest([full, code])}"
     (folder / "records").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(full))
     (folder / "done.json").write_text(json.dumps({"status": status, "reason": None, "finished": "2025-01-01"}))
     (folder / "cost.json").write_text(json.dumps({"parameters": parameters, "training_seconds": 10.0}))
-    (condition,) = plan.conditions(config, method, False, asked["dataset"]["image_size"])
+    (condition,) = choices.conditions(config, method, False, asked["dataset"]["image_size"])
     rows = [
         {"trial": folder.name, "method": method, "dataset": "phantom_glands", "seed": 0, "case": f"case{k}",
          "group": f"case{k}", "class": name, "steps": 0, "sampler": "", "eta": 0.0, "ensemble": 1, "sigma": 0.0,
@@ -51,7 +51,7 @@ def trial(runs, method, scores, code="new", fingerprint="data", status="ok", ove
 
 @pytest.fixture(autouse=True)
 def coarse_figures(monkeypatch):
-    monkeypatch.setattr("reports.style.DPI", 40)
+    monkeypatch.setattr("reports.paper.style.DPI", 40)
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.configuration import CONF, configure, names
 from benchmarks.errors import BadInput
+from benchmarks.plan.configuration import CONF, configure, names
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.evaluate import evaluate, on_grid
-from benchmarks.metrics import score
-from benchmarks.plan import Condition, Trial
-from benchmarks.store import TrialView
+from benchmarks.plan.trials import Condition, Trial
+from benchmarks.store.trial import TrialView
+from benchmarks.testing.evaluate import evaluate, on_grid
+from benchmarks.testing.metrics import score
 from datasets.base import Augmentation
 from datasets.prepared import Prepared, Ragged
 from methods.base import Sampling, Segmenter

@@ -13,14 +13,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks import planner, runner
-from benchmarks.configuration import configure
+from benchmarks import runner
 from benchmarks.errors import BadInput, TrialFailed
-from benchmarks.evaluate import evaluate
-from benchmarks.external_nnunetv2 import COMMANDS, budget, find_commands, main, own_overrides
-from benchmarks.nnunetv2_package import export, identifier, read_label, windows, write_nifti
-from benchmarks.plan import Trial
-from benchmarks.store import Store
+from benchmarks.nnunetv2.command import COMMANDS, budget, find_commands, main, own_overrides
+from benchmarks.nnunetv2.package import export, identifier, read_label, windows, write_nifti
+from benchmarks.plan import planning, standing
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.trials import Trial
+from benchmarks.store.results import Store
+from benchmarks.testing.evaluate import evaluate
 from methods.base import Segmenter
 from methods.nnunet import NNUNet, topology
 from methods.nnunetv2 import COMMAND, NNUNetV2
@@ -92,7 +93,7 @@ def run(tmp_path, package):
 
 def planned(tmp_path, *more) -> tuple[Store, Trial]:
     """The store, and the trial as a suite plans it."""
-    [trial] = planner.make_plan(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}", *more]))
+    [trial] = planning.make_plan(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}", *more]))
     return Store(tmp_path / "runs"), trial
 
 
@@ -170,7 +171,7 @@ def test_a_suite_finds_the_results_and_leaves_them_alone(run, tmp_path):
     runner.check_store(store, [trial])
     runner.work(config, store, [trial])
     assert (store.folder(trial.key) / "done.json").read_bytes() == before
-    results = store.results({}, planner.find_stored(config, store))
+    results = store.results({}, standing.find_stored(config, store))
     assert [view.status for view in results.trials] == ["ok"]
     assert len(results.records) == 2 * 3 * 3 and set(results.records.method) == {"nnunetv2"}
     assert results.trials[0].environment["nnunetv2"] == "stand-in"
@@ -275,7 +276,7 @@ def test_commands_are_found_beside_python_and_on_the_path(package, tmp_path, mon
 
 
 def test_the_stand_in_for_the_package_builds_no_network():
-    with pytest.raises(ValueError, match=r"image_size \(32, 32\).*python -m benchmarks.external_nnunetv2"):
+    with pytest.raises(ValueError, match=r"image_size \(32, 32\).*python -m benchmarks.nnunetv2"):
         NNUNetV2(2, 3, 2, (32, 32))
 
 

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from benchmarks import memory, plan
-from benchmarks.configuration import configure
-from benchmarks.measure import peak_memory
-from benchmarks.planner import admit, make_plan
+from benchmarks.machine import memory
+from benchmarks.machine.measure import peak_memory
+from benchmarks.machine.outlook import admit
+from benchmarks.plan import building
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.planning import make_plan
 from benchmarks.runner import work
 from benchmarks.seeding import generator_for
-from benchmarks.store import Store
+from benchmarks.store.results import Store
 
 CPU = torch.device("cpu")
 TINY = ["profile=tiny", "datasets=[phantom_glands]", "device=cpu", "training.steps=2",
@@ -29,7 +31,7 @@ def trial_config(method: str, size: list[int], **training) -> dict:
 @pytest.mark.parametrize("method, size", [("ldseg", [256, 256]), ("unet", [256, 128])])
 def test_the_estimate_is_near_what_a_step_really_takes(method, size):
     config = trial_config(method, size)
-    model = plan.build(config).train()
+    model = building.build(config).train()
     image, label = torch.rand(2, 1, *size), torch.randint(3, (2, *size))
     optimizer = model.optimizer(model.stages[0], 1e-4)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.metrics import pooled_dsc, score
+from benchmarks.testing.metrics import pooled_dsc, score
 
 
 def random_labels(seed, shape=(12, 15), classes=2, smooth=1.5, background=5.0):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.noise import add_noise
+from benchmarks.testing.noise import add_noise
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
-from benchmarks.overview import collect, find
-from benchmarks.planner import source
-from benchmarks.store import Store
+from benchmarks.kinds.overview import collect, find
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.sources import source
+from benchmarks.store.results import Store
 from reports import write
 
 TINY = ["suite=data_overview", "profile=tiny", "profile.limit={train: 2, val: 1, test: 4}"]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.pictures import Picture, cut, picture, plane, stacked, unstacked
+from benchmarks.store.kept import Picture, stacked, unstacked
+from benchmarks.testing.pictures import cut, picture, plane
 
 
 def test_a_volume_is_cut_where_most_of_its_label_is():

@@ -6,10 +6,10 @@ import textwrap
 
 import pytest
 
-from benchmarks import plan
-from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
-from benchmarks.planner import make_plan
+from benchmarks.plan import choices, identity
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.planning import make_plan
 
 TINY = ["profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]"]
 
@@ -47,21 +47,21 @@ def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
         "suite.sampler=ddpm",
         "suite.ensemble=2",
     ):
-        keys |= {c.key for c in plan.conditions(configure([override]), "ldseg", True, [32, 32])}
+        keys |= {c.key for c in choices.conditions(configure([override]), "ldseg", True, [32, 32])}
     assert len(keys) == 5 * 12 * 2
 
 
 def test_deterministic_methods_are_tested_once_per_sigma():
-    assert len(plan.conditions(configure([]), "resunet", False, [32, 32])) == 12
-    assert len(plan.conditions(configure([]), "ldseg", True, [32, 32])) == 24
+    assert len(choices.conditions(configure([]), "resunet", False, [32, 32])) == 12
+    assert len(choices.conditions(configure([]), "ldseg", True, [32, 32])) == 24
 
 
 def test_a_trial_is_found_without_its_data_by_what_was_asked_for(planned):
     config = configure(TINY)
-    asked = plan.request_key(plan.request(config, "resunet", "phantom_glands", 0))
+    asked = identity.request_key(choices.request(config, "resunet", "phantom_glands", 0))
     assert planned()[0].config["request"] == asked
-    other = plan.request(configure([*TINY, "training.steps=5"]), "resunet", "phantom_glands", 0)
-    assert plan.request_key(other) != asked
+    other = choices.request(configure([*TINY, "training.steps=5"]), "resunet", "phantom_glands", 0)
+    assert identity.request_key(other) != asked
 
 
 def test_an_image_size_that_a_method_cannot_take_is_refused_before_any_work(planned):
@@ -80,36 +80,36 @@ def test_a_class_that_is_no_method_is_refused(planned, target, message):
 
 def test_an_unknown_sampler_is_refused():
     with pytest.raises(BadInput, match="sampling.sampler is 'dddim', expected one of ddpm, ddim"):
-        plan.conditions(configure(["suite.sampler=dddim"]), "ldseg", True, [32, 32])
+        choices.conditions(configure(["suite.sampler=dddim"]), "ldseg", True, [32, 32])
 
 
 ACCURACY = ["suite=accuracy", "profile=tiny"]
 
 
 def test_a_suite_that_leaves_sampling_open_takes_the_methods_own_within_the_limits_of_the_profile():
-    (own,) = plan.samplings(configure(["suite=accuracy", "profile=paper"]), "lsegdiff")
+    (own,) = choices.samplings(configure(["suite=accuracy", "profile=paper"]), "lsegdiff")
     assert (own.steps, own.sampler, own.ensemble) == (10, "ddim", 1)
-    (limited,) = plan.samplings(configure(ACCURACY), "lsegdiff")
+    (limited,) = choices.samplings(configure(ACCURACY), "lsegdiff")
     assert limited.steps == configure(ACCURACY).profile.sampling.most_steps == 3
-    (asked,) = plan.samplings(configure([*ACCURACY, "suite.steps=[7]", "suite.sampler=dpm_solver++"]), "lsegdiff")
+    (asked,) = choices.samplings(configure([*ACCURACY, "suite.steps=[7]", "suite.sampler=dpm_solver++"]), "lsegdiff")
     assert (asked.steps, asked.sampler) == (7, "dpm_solver++")
 
 
 def test_a_method_that_says_nothing_of_sampling_takes_two_steps():
-    (own,) = plan.samplings(configure(ACCURACY), "resunet")
+    (own,) = choices.samplings(configure(ACCURACY), "resunet")
     assert (own.steps, own.sampler, own.ensemble) == (2, "ddim", 1)
 
 
 def test_how_a_method_is_sampled_does_not_decide_its_weights(planned):
     config = configure(ACCURACY)
-    asked = plan.request_key(plan.request(config, "lsegdiff", "phantom_glands", 0))
+    asked = identity.request_key(choices.request(config, "lsegdiff", "phantom_glands", 0))
     config.method.lsegdiff.sampling.steps = 4
-    assert plan.request_key(plan.request(config, "lsegdiff", "phantom_glands", 0)) == asked
+    assert identity.request_key(choices.request(config, "lsegdiff", "phantom_glands", 0)) == asked
 
 
 def test_a_word_that_means_nothing_for_sampling_is_refused():
     with pytest.raises(BadInput, match=r"method\.lsegdiff\.sampling: \['step'\] mean nothing"):
-        plan.samplings(configure([*ACCURACY, "+method.lsegdiff.sampling.step=3"]), "lsegdiff")
+        choices.samplings(configure([*ACCURACY, "+method.lsegdiff.sampling.step=3"]), "lsegdiff")
 
 
 def code_hash(folder) -> str:

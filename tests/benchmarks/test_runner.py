@@ -5,11 +5,12 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks import runner
-from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
-from benchmarks.planner import find_stored, make_plan, state
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.planning import make_plan
+from benchmarks.plan.standing import find_stored, state
 from benchmarks.runner import check_store, work
-from benchmarks.store import Store
+from benchmarks.store.results import Store
 
 TINY = [
     "profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]", "suite.sigmas=[0,0.2]", "training.steps=4",

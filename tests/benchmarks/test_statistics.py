@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import statistics
+from reports.numbers import statistics
 
 
 def by_loop(values, groups, resamples, seed):

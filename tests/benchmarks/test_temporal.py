@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from benchmarks.metrics import class_dsc, score
-from benchmarks.temporal import Before
+from benchmarks.testing.metrics import class_dsc, score
+from benchmarks.testing.temporal import Before
 
 
 def video(*frames):

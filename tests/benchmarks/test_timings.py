@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import contest, measure, timings
-from benchmarks.configuration import configure
 from benchmarks.errors import BadInput
-from benchmarks.store import Store
+from benchmarks.kinds import timing
+from benchmarks.machine import contest, measure
+from benchmarks.plan.configuration import configure
+from benchmarks.store.results import Store
 from methods.base import Segmenter
 from methods.ldseg import LDSeg
 from methods.resunet import ResUNet
@@ -22,12 +23,12 @@ IDENTITY = ["method", "image_size", "steps"]
 
 def timed(tmp_path, *overrides) -> pd.DataFrame:
     config = configure([*SMALL, *overrides, f"paths.runs={tmp_path}"])
-    return timings.measure(config, Store(tmp_path))
+    return timing.measure(config, Store(tmp_path))
 
 
 def test_every_contestant_is_called_first_and_then_in_turn(tmp_path):
     rows = timed(tmp_path)
-    assert list(rows.columns[: len(timings.RECORD_COLUMNS)]) == timings.RECORD_COLUMNS
+    assert list(rows.columns[: len(timing.RECORD_COLUMNS)]) == timing.RECORD_COLUMNS
     order = [("ldseg", "16x16", 2), ("ldseg", "32x32", 2), ("resunet", "16x16", 0), ("resunet", "32x32", 0)]
     assert list(rows[IDENTITY].itertuples(index=False, name=None)) == order * 3
     assert rows["call"].tolist() == [0] * 4 + [1] * 4 + [2] * 4 and (rows["first"] == (rows["call"] == 0)).all()
@@ -60,13 +61,13 @@ def test_what_is_there_is_neither_timed_again_nor_lost_when_interrupted(tmp_path
 def test_the_rows_are_found_without_timing_and_only_those_that_were_asked_for(tmp_path, monkeypatch):
     config = configure([*SMALL, f"paths.runs={tmp_path}"])
     with pytest.raises(BadInput, match="holds no timing of suite=image_size"):
-        timings.find(config, Store(tmp_path))
-    rows = timings.measure(config, Store(tmp_path))
+        timing.find(config, Store(tmp_path))
+    rows = timing.measure(config, Store(tmp_path))
     monkeypatch.setattr(contest, "timed", lambda *_: pytest.fail("timed again"))
-    pd.testing.assert_frame_equal(timings.find(config, Store(tmp_path)), rows)
+    pd.testing.assert_frame_equal(timing.find(config, Store(tmp_path)), rows)
     for other in ("suite.sizes=[16]", "method.ldseg.latent_norm=plain", "suite.seconds=2"):
         with pytest.raises(BadInput, match="holds no timing"):
-            timings.find(configure([*SMALL, other, f"paths.runs={tmp_path}"]), Store(tmp_path))
+            timing.find(configure([*SMALL, other, f"paths.runs={tmp_path}"]), Store(tmp_path))
 
 
 def test_a_changed_setting_is_timed_anew(tmp_path):
@@ -93,7 +94,7 @@ def test_a_call_beyond_the_limit_is_stopped_and_larger_images_are_not_tried(tmp_
 
 
 def test_an_image_that_will_not_fit_is_a_row_that_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.memory.available", lambda device: 2**16)
+    monkeypatch.setattr("benchmarks.machine.memory.available", lambda device: 2**16)
     rows = timed(tmp_path, "methods=[resunet]", "suite.sizes=[16,32,128]").query("first")
     assert rows["status"].tolist() == ["ok", "declined", "declined"]
     assert "out of memory: needs about" in rows["reason"].iloc[1]
@@ -148,7 +149,7 @@ def test_a_size_or_a_data_set_that_a_method_does_not_take_is_a_declined_row(tmp_
 def test_real_data_sets_are_timed_without_their_files(tmp_path):
     overrides = ["suite=runtime", "profile=tiny", "device=cpu", "datasets=[glas,camus,knee]", "suite.steps=[3,2]",
                  "profile.timing_repeats=1", "paths.data=/nowhere", f"paths.runs={tmp_path}"]  # fmt: skip
-    rows = timings.measure(configure(overrides), Store(tmp_path)).query("not first")
+    rows = timing.measure(configure(overrides), Store(tmp_path)).query("not first")
     assert rows[["dataset", "image_size", "steps", "nfe"]].values.tolist() == [
         ["glas", "32x32", 2, 1], ["glas", "32x32", 3, 2], ["camus", "32x32", 2, 1], ["camus", "32x32", 3, 2],
         ["knee", "32x32x32", 2, 1], ["knee", "32x32x32", 3, 2],
@@ -158,7 +159,7 @@ def test_real_data_sets_are_timed_without_their_files(tmp_path):
 def test_a_data_set_that_needs_its_files_to_tell_its_classes_says_so(tmp_path):
     config = configure(["suite=runtime", "datasets=[decathlon]", "paths.data=/nowhere", f"paths.runs={tmp_path}"])
     with pytest.raises(BadInput, match="dataset.decathlon: /nowhere/.*dataset.json does not exist"):
-        timings.measure(config, Store(tmp_path))
+        timing.measure(config, Store(tmp_path))
 
 
 def test_the_call_that_is_timed_is_a_whole_segmentation(tmp_path, monkeypatch):

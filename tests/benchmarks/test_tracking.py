@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from benchmarks import tracking
-from benchmarks.store import RECORD_COLUMNS, Store, write_frame, write_json
+from benchmarks.store.files import write_frame, write_json
+from benchmarks.store.records import RECORD_COLUMNS
+from benchmarks.store.results import Store
+from benchmarks.tracking import sending
 
 SIGMAS = [0.0, 0.025, 0.2]
 STEPS = [2, 10]
@@ -136,7 +138,7 @@ def series(client, run, name: str) -> dict[int, float]:
 
 @pytest.fixture
 def tracked(store, tmp_path):
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     return store, *mlflow_runs(tmp_path)[:2]
 
 
@@ -187,18 +189,18 @@ def test_losses_and_validation_scores_are_series_by_training_step(tracked):
 
 def test_stages_with_losses_of_the_same_name_are_told_apart(store, tmp_path):
     add_trial(store, "lsegdiff", "LSegDiff", generative=True, stages=("autoencoder", "denoiser"))
-    assert tracking.track(results(store, ["lsegdiff"]), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store, ["lsegdiff"]), store.report_folder("noise"), conf(tmp_path)) is None
     _, runs, _ = mlflow_runs(tmp_path)
     assert {"train/total autoencoder", "train/total denoiser", "val/dsc"} <= set(runs["lsegdiff"].data.metrics)
 
 
 def test_long_curves_are_thinned_between_their_ends(store, tmp_path):
-    length = 2 * tracking.METRICS_PER_CALL + 1
+    length = 2 * sending.METRICS_PER_CALL + 1
     steps = range(1, length + 1)
     curve = pd.DataFrame({"stage": "main", "step": steps, "epoch": 0, "seconds": 0.0, "split": "train"})
     path = store.folder("echo-resunet-s0-0123456789ab") / "history.parquet"
     write_frame(path, curve.assign(metric="total", value=1.0))
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     client, runs, _ = mlflow_runs(tmp_path)
     logged = sorted(series(client, runs["resunet"], "train/total"))
     assert (logged[0], logged[-1], len(logged)) == (1, length, 1000)
@@ -216,7 +218,7 @@ def test_failed_and_declined_trials_are_runs_with_their_reason(store, tmp_path):
     add_trial(store, "vnet", "V-Net", generative=False, status="failed")
     add_trial(store, "medt", "MedT", generative=False, status="declined")
     names = ["ldseg", "vnet", "medt"]
-    assert tracking.track(results(store, names), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store, names), store.report_folder("noise"), conf(tmp_path)) is None
     _, runs, _ = mlflow_runs(tmp_path)
     assert {name: run.info.status for name, run in runs.items()} == {
         "suite": "FAILED", "ldseg": "FINISHED", "vnet": "FAILED", "medt": "KILLED",
@@ -234,7 +236,7 @@ def test_a_second_call_changes_nothing(tracked, tmp_path):
     store = tracked[0]
     client, _, before = mlflow_runs(tmp_path)
     expected = snapshot(client, before)
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     assert snapshot(client, mlflow_runs(tmp_path)[2]) == expected
 
 
@@ -250,10 +252,10 @@ def test_a_call_that_was_cut_short_is_completed_by_the_next(store, tmp_path, mon
         return whole(*args, **keys)
 
     monkeypatch.setattr(MlflowClient, "log_batch", fails_later)
-    assert "the server went away" in tracking.track(results(store), store.report_folder("noise"), conf(tmp_path))
+    assert "the server went away" in sending.track(results(store), store.report_folder("noise"), conf(tmp_path))
     monkeypatch.setattr(MlflowClient, "log_batch", whole)
     interrupted = {run.info.run_id for run in mlflow_runs(tmp_path)[2]}
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     client, runs, all_runs = mlflow_runs(tmp_path)
     assert len(all_runs) == 3 and interrupted <= {run.info.run_id for run in all_runs}
     assert list(series(client, runs["resunet"], "train/total")) == [10, 20, 30, 40]
@@ -264,7 +266,7 @@ def test_a_trial_that_was_tested_again_replaces_its_run(tracked, tmp_path):
     store, _, old = tracked
     path = store.folder("echo-ldseg-s0-0123456789ab") / "records" / "all.parquet"
     write_frame(path, pd.read_parquet(path).assign(dsc=0.5))
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     client, runs, all_runs = mlflow_runs(tmp_path)
     assert len(all_runs) == 3
     assert set(series(client, runs["ldseg"], "test/dsc_by_sigma").values()) == {0.5}
@@ -273,9 +275,9 @@ def test_a_trial_that_was_tested_again_replaces_its_run(tracked, tmp_path):
 
 def test_a_trial_that_left_the_suite_is_marked_and_comes_back(tracked, tmp_path):
     store, _, old = tracked
-    assert tracking.track(results(store, ["ldseg"]), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store, ["ldseg"]), store.report_folder("noise"), conf(tmp_path)) is None
     assert mlflow_runs(tmp_path)[1]["resunet"].data.tags["diffseg.in_report"] == "false"
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     back = mlflow_runs(tmp_path)[1]["resunet"]
     assert (back.data.tags["diffseg.in_report"], back.info.run_id) == ("true", old["resunet"].info.run_id)
 
@@ -283,7 +285,7 @@ def test_a_trial_that_left_the_suite_is_marked_and_comes_back(tracked, tmp_path)
 def test_a_changed_report_is_uploaded_again(tracked, tmp_path):
     store, client, runs = tracked
     (store.report_folder("noise") / "report.md").write_text("new")
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     there = client.download_artifacts(runs["suite"].info.run_id, "report.md", tmp_path)
     assert open(there).read() == "new"
 
@@ -292,27 +294,27 @@ def test_two_suites_have_each_their_own_runs_of_a_trial(tracked, tmp_path):
     store = tracked[0]
     other = results(store)
     other.suite["name"] = "accuracy"
-    assert tracking.track(other, store.report_folder("accuracy"), conf(tmp_path)) is None
+    assert sending.track(other, store.report_folder("accuracy"), conf(tmp_path)) is None
     suites = Counter(run.data.tags["diffseg.suite"] for run in mlflow_runs(tmp_path)[2])
     assert suites == {"noise": 3, "accuracy": 3}
 
 
 def test_nothing_is_written_where_tracking_is_off(store, tmp_path):
     settings = conf(tmp_path, enabled=False, uri=f"sqlite:///{tmp_path}/fresh/mlflow.db")
-    assert tracking.track(results(store), store.report_folder("noise"), settings) is None
+    assert sending.track(results(store), store.report_folder("noise"), settings) is None
     assert not (tmp_path / "fresh").exists()
 
 
 @pytest.mark.parametrize("changes", [{"uri": ""}, {"uri": None}, {"experiment": ""}, {"uri": "nosuchscheme://x"}])
 def test_settings_that_cannot_be_used_are_named(store, tmp_path, changes):
-    reason = tracking.track(results(store), store.report_folder("noise"), conf(tmp_path, **changes))
+    reason = sending.track(results(store), store.report_folder("noise"), conf(tmp_path, **changes))
     assert "tracking.uri" in reason or "nosuchscheme" in reason
     assert "\n" not in reason
 
 
 def seconds_and_reason(store, settings) -> tuple[float, str]:
     started = time.monotonic()
-    reason = tracking.track(results(store), store.report_folder("noise"), settings)
+    reason = sending.track(results(store), store.report_folder("noise"), settings)
     return time.monotonic() - started, reason
 
 
@@ -332,36 +334,36 @@ def test_a_server_that_never_answers_is_a_reason_within_seconds(store, tmp_path,
 
 
 def test_a_locked_database_is_a_reason_and_is_written_later(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(tracking, "DATABASE_SECONDS", 0.5)
-    assert tracking.track(results(store, ["ldseg"]), store.report_folder("noise"), conf(tmp_path)) is None
+    monkeypatch.setattr(sending, "DATABASE_SECONDS", 0.5)
+    assert sending.track(results(store, ["ldseg"]), store.report_folder("noise"), conf(tmp_path)) is None
     owner = sqlite3.connect(tmp_path / "db" / "mlflow.db", isolation_level=None)
     owner.execute("BEGIN EXCLUSIVE")
     seconds, reason = seconds_and_reason(store, conf(tmp_path))
     owner.close()
     assert "locked" in reason and "mlflow.db" in reason and seconds < 5
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
     assert set(mlflow_runs(tmp_path)[1]) == {"suite", "ldseg", "resunet"}
 
 
 def test_a_file_that_is_no_database_is_a_reason(store, tmp_path):
     (tmp_path / "db" / "mlflow.db").write_text("not a database, but a file of another kind " * 50)
-    assert "not a database" in tracking.track(results(store), store.report_folder("noise"), conf(tmp_path))
+    assert "not a database" in sending.track(results(store), store.report_folder("noise"), conf(tmp_path))
 
 
 def test_another_run_that_is_writing_is_waited_for(store, tmp_path, monkeypatch):
     lock = FileLock(tmp_path / "db" / "mlflow.db.lock", thread_local=False)
     lock.acquire()
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.2)
-    assert "another run" in tracking.track(results(store), store.report_folder("noise"), conf(tmp_path))
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 30.0)
+    monkeypatch.setattr(sending, "LOCK_SECONDS", 0.2)
+    assert "another run" in sending.track(results(store), store.report_folder("noise"), conf(tmp_path))
+    monkeypatch.setattr(sending, "LOCK_SECONDS", 30.0)
     threading.Timer(0.5, lock.release).start()
-    assert tracking.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
+    assert sending.track(results(store), store.report_folder("noise"), conf(tmp_path)) is None
 
 
 def test_a_database_that_is_not_there_is_made_in_silence(store, tmp_path, capfd):
     from mlflow import MlflowClient
 
     settings = conf(tmp_path, uri=f"sqlite:///{tmp_path}/fresh/mlflow.db")
-    assert tracking.track(results(store), store.report_folder("noise"), settings) is None
+    assert sending.track(results(store), store.report_folder("noise"), settings) is None
     assert capfd.readouterr() == ("", "")
     assert len(MlflowClient(tracking_uri=settings["uri"]).search_runs(["1"])) == 3

@@ -7,9 +7,9 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from benchmarks import train as training
 from benchmarks.errors import BadInput, TrialFailed
-from benchmarks.train import MovingAverage, Progress, batch_indices, lr_factor, train
+from benchmarks.training import loop as training
+from benchmarks.training.loop import MovingAverage, Progress, batch_indices, lr_factor, train
 from datasets.base import Augmentation
 from datasets.prepare import Prepared
 from methods.base import Segmenter

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import plan, runner, suites, tracking_runs, trajectories
-from benchmarks.configuration import configure
-from benchmarks.diffusion_processes import process_of, reason_against
+from benchmarks import runner
 from benchmarks.errors import BadInput
+from benchmarks.kinds import suites, trajectories
+from benchmarks.plan import building, trials
+from benchmarks.plan.configuration import configure
 from benchmarks.seeding import generator_for
-from benchmarks.store import Store
+from benchmarks.store.results import Store
+from benchmarks.testing.diffusion_processes import process_of, reason_against
+from benchmarks.tracking import runs
 from methods.base import Sampling, Segmenter
 from methods.diffusion.schedule import cosine_alpha_bar, linear_alpha_bar
 from methods.ldseg import LDSeg
@@ -75,9 +78,9 @@ def test_the_last_segmentation_is_what_the_method_segments_in_any_other_test(sui
     for view in results.trials:
         if view.config["method"]["name"] == "resunet":
             continue
-        model = plan.build(view.config).eval()
+        model = building.build(view.config).eval()
         model.load_state_dict(runner.load_weights(view.path / "weights.safetensors"))
-        data = runner.prepared(config, plan.Trial(view.config, ()))
+        data = runner.prepared(config, trials.Trial(view.config, ()))
         for case in (case for case in results.trajectories if case.trial == view.key):
             image = torch.from_numpy(np.array(data.images[data.ids.index(case.case)]))[None]
             generator = generator_for("sampling", data.name, case.case, 0, 0)
@@ -109,7 +112,7 @@ def test_a_second_run_records_nothing_and_the_report_finds_it_without_data(suite
 
 
 def test_tracked_are_the_scores_of_the_last_states_alone(suite):
-    run = next(run for run in tracking_runs.trial_runs(suite[2]) if run.tags["diffseg.method"] == "ldseg")
+    run = next(run for run in runs.trial_runs(suite[2]) if run.tags["diffseg.method"] == "ldseg")
     last = process(suite[2], "ldseg", "reverse", 4).groupby("case").dsc.last()
     values = {point.name: point.value for point in run.points if point.name.startswith("test")}
     assert values["test/dsc"] == pytest.approx(last.mean())

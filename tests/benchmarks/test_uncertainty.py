@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import runner, spread, suites, uncertainty
-from benchmarks.configuration import configure
+from benchmarks import runner
 from benchmarks.errors import BadInput
-from benchmarks.metrics import score
-from benchmarks.plan import Condition, Trial
-from benchmarks.planner import make_plan
+from benchmarks.kinds import suites, uncertainty
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.planning import make_plan
+from benchmarks.plan.trials import Condition, Trial
 from benchmarks.seeding import generator_for
+from benchmarks.testing import spread
+from benchmarks.testing.metrics import score
 from methods.base import Sampling, Segmenter
 from reports import write
 from tests.benchmarks.test_evaluate import prepared, ragged

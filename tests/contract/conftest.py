@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from benchmarks.train import lr_factor
+from benchmarks.training.loop import lr_factor
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import pictures
-from benchmarks.store import RECORD_COLUMNS, RECORD_ORDER, Results, TrialView, tested
+from benchmarks.store.kept import stacked
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
+from benchmarks.store.results import Results
+from benchmarks.store.trial import TrialView
+from benchmarks.testing import pictures
 
 TITLES = {"ldseg": "LDSeg", "resunet": "Res-UNet", "lsegdiff": "LSegDiff", "unet": "U-Net"}
 GENERATIVE = ("ldseg", "lsegdiff", "ldseg_ld", "ldseg_id", "ldseg_ld_id")
@@ -151,7 +154,7 @@ class Fabricator:
         for case in range(count):
             image, label, prediction = picture(dataset, case, sigma, size, classes, method)
             kept.append(pictures.picture(f"case{case:03d}", image, label, prediction))
-        np.savez(path / "samples" / f"{condition}.npz", **pictures.stacked(kept))
+        np.savez(path / "samples" / f"{condition}.npz", **stacked(kept))
 
 
 def picture(dataset, case, sigma, size, classes, method):
@@ -195,7 +198,7 @@ def history(stages, rise, ceiling) -> pd.DataFrame:
 @pytest.fixture(autouse=True)
 def coarse_figures(monkeypatch):
     """Pictures are drawn in full, but with few pixels."""
-    monkeypatch.setattr("reports.style.DPI", 40)
+    monkeypatch.setattr("reports.paper.style.DPI", 40)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from benchmarks.store import RECORD_COLUMNS, Results
+from benchmarks.store.records import RECORD_COLUMNS
+from benchmarks.store.results import Results
 
 TITLES = {"ldseg": "LDSeg", "resunet": "Res-UNet", "sdf_ddpm": "SDF-DDPM"}
 MORE = [

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
-from benchmarks import statistics
-from reports import published, write
+from reports import write
+from reports.numbers import statistics
+from reports.sections import published
 from tests.reports.conftest import Fabricator
 
 SUITE = {"name": "accuracy", "title": "Segmentation accuracy", "question": "Which is best?"}

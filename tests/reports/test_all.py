@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 import run_bench
-from benchmarks import everything
-from benchmarks.configuration import configure, names
 from benchmarks.errors import BadInput
-from benchmarks.store import RECORD_COLUMNS, Results
-from reports import outline, write
-from reports.document import Bullets, Document, Figure, Heading, Paragraph, Table
+from benchmarks.kinds import everything
+from benchmarks.plan.configuration import configure, names
+from benchmarks.store.records import RECORD_COLUMNS
+from benchmarks.store.results import Results
+from reports import write
+from reports.paper import outline
+from reports.paper.document import Bullets, Document, Figure, Heading, Paragraph, Table
 from tests.reports.fabricated_calls import contestant, results
 
 

@@ -2,8 +2,8 @@
 
 import json
 
-from reports import cost
-from reports.study import study
+from reports.numbers.study import study
+from reports.sections import cost
 
 
 def timed(trial, *rows):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.store import Watched
-from reports import figure_trajectory, write
+from benchmarks.store.kept import Watched
+from reports import write
+from reports.suites.diffusion_process import trajectory_figure
 from tests.reports.conftest import picture
 
 TIMES = {"ldseg": [999.0, 666.0, 333.0, 0.0], "sdf_ddpm": [999.0, 499.0, -1.0]}
@@ -17,7 +18,7 @@ TIMES = {"ldseg": [999.0, 666.0, 333.0, 0.0], "sdf_ddpm": [999.0, 499.0, -1.0]}
 @pytest.fixture
 def watch(fabricate, tmp_path, monkeypatch):
     """Adds a watched trial; `watch.report()` writes the report and returns (text, folder)."""
-    monkeypatch.setattr("reports.animation.DPI", 30)
+    monkeypatch.setattr("reports.paper.animation.DPI", 30)
     watched, rows = [], []
 
     def add(
@@ -139,5 +140,5 @@ def test_an_empty_label_and_a_single_number_of_steps_are_drawn(watch):
 def test_equal_states_do_not_divide_by_zero():
     case = Watched("t", "c", True, np.zeros((1, 4, 4), np.uint8), np.zeros((4, 4), np.uint8),
                    {("forward", 0): np.zeros((2, 2, 2), np.float32)}, {})  # fmt: skip
-    assert figure_trajectory.limit(case) == 1
-    np.testing.assert_allclose(figure_trajectory.grey(np.array([[-1.0, 0.0, 1.0]]), 1.0)[0, :, 0], [0, 0.5, 1])
+    assert trajectory_figure.limit(case) == 1
+    np.testing.assert_allclose(trajectory_figure.grey(np.array([[-1.0, 0.0, 1.0]]), 1.0)[0, :, 0], [0, 0.5, 1])

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from reports import markdown, words
-from reports.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table, write_numbers
+from reports.paper import markdown, words
+from reports.paper.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table, write_numbers
 
 
 def rendered(text):

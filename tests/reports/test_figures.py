@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from reports import figure_curves, figure_samples, style
-from reports.curves import Variant, curve, labels, variants
+from reports.numbers.curves import Variant, curve, labels, variants
+from reports.paper import overlays, style
+from reports.suites.noise_robustness import curves_figure
 
 
 def test_missed_added_confused_and_correct_pixels_get_their_colours():
     image = np.zeros((1, 1, 5), np.uint8)
-    picture = figure_samples.overlay(image, np.array([[1, 0, 1, 1, 0]]), np.array([[0, 1, 2, 1, 0]]))
+    picture = overlays.overlay(image, np.array([[1, 0, 1, 1, 0]]), np.array([[0, 1, 2, 1, 0]]))
 
     def nearest(pixel):
-        names = {"missed": figure_samples.MISSED, "added": figure_samples.ADDED, "confused": figure_samples.CONFUSED,
-                 "correct": figure_samples.CORRECT[0]}  # fmt: skip
+        names = {"missed": overlays.MISSED, "added": overlays.ADDED, "confused": overlays.CONFUSED,
+                 "correct": overlays.CORRECT[0]}  # fmt: skip
         return min(names, key=lambda name: np.abs(np.array(to_rgb(names[name])) - pixel).sum())
 
     assert [nearest(pixel) for pixel in picture[0, :4]] == ["missed", "added", "confused", "correct"]
@@ -21,7 +22,7 @@ def test_missed_added_confused_and_correct_pixels_get_their_colours():
 
 
 def test_missed_is_dark_red_and_added_light_red():
-    missed, added = np.array(to_rgb(figure_samples.MISSED)), np.array(to_rgb(figure_samples.ADDED))
+    missed, added = np.array(to_rgb(overlays.MISSED)), np.array(to_rgb(overlays.ADDED))
     assert missed[0] > missed[1:].max() and added[0] > added[1:].max()
     assert missed.mean() < 0.3 < 0.6 < added.mean()
 
@@ -45,7 +46,7 @@ def test_lines_and_bands_are_the_means_and_their_intervals(fabricate):
     results = fabricate.results()
     found = variants(results)
     line = curve(results, "phantom_glands", found[0])
-    figure = figure_curves.draw({"phantom_glands": [line]}, labels(found), style.looks(found))
+    figure = curves_figure.draw({"phantom_glands": [line]}, labels(found), style.looks(found))
     ax = figure.axes[0]
     drawn = ax.lines[0]
     np.testing.assert_allclose(drawn.get_xdata(), [0, 0.1, 0.2])
@@ -61,5 +62,5 @@ def test_no_band_without_an_interval(fabricate):
     fabricate.trial("resunet", sigmas=(0, 0.1), cases=4, samples=False)
     results = fabricate.results()
     found = variants(results)
-    figure = figure_curves.draw({"d": [curve(results, "phantom_glands", found[0])]}, labels(found), style.looks(found))
+    figure = curves_figure.draw({"d": [curve(results, "phantom_glands", found[0])]}, labels(found), style.looks(found))
     assert len(figure.axes[0].collections) == 0

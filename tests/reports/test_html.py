@@ -14,20 +14,11 @@ from markupsafe import escape
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
-from reports import browser, figure_samples, html, sort_keys, style, write
-from reports.document import (
-    Animation,
-    Browser,
-    Bullets,
-    Code,
-    Document,
-    Figure,
-    Heading,
-    Links,
-    Paragraph,
-    Table,
-)
-from reports.study import study
+from reports import write
+from reports.numbers.study import study
+from reports.paper import html, overlays, sort_keys, style
+from reports.paper.document import Animation, Browser, Bullets, Code, Document, Figure, Heading, Links, Paragraph, Table
+from reports.sections import browser
 from tests.reports.conftest import Fabricator
 
 
@@ -69,7 +60,7 @@ def written(tmp_path_factory):
         for method in ("ldseg", "resunet"):
             fabricate.trial(method, dataset, sigmas=(0, 0.2), cases=6, steps=(2,), size=(24, 32))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.style.DPI", 40)
+        patch.setattr("reports.paper.style.DPI", 40)
         return fabricate.results(), write(fabricate.results(), folder / "report").parent
 
 
@@ -209,10 +200,10 @@ def test_the_cases_hold_what_each_method_made_of_each_at_every_sigma(noisy):
                 place = stored["ids"].tolist().index(case.name)
                 image, label, prediction = (stored[part][place] for part in ("image", "label", "prediction"))
                 paint = pixels(cell.picture)
-                pale = 0.4 + 0.55 * figure_samples.rgb(image).mean(axis=-1, keepdims=True)
+                pale = 0.4 + 0.55 * overlays.rgb(image).mean(axis=-1, keepdims=True)
                 laid = paint[..., 3:] * paint[..., :3] + (1 - paint[..., 3:]) * pale
-                assert np.abs(laid - figure_samples.overlay(image, label, prediction)).max() < 0.01
-                assert np.abs(pixels(given)[..., :3] - figure_samples.rgb(image)).mean() < 0.05
+                assert np.abs(laid - overlays.overlay(image, label, prediction)).max() < 0.01
+                assert np.abs(pixels(given)[..., :3] - overlays.rgb(image)).mean() < 0.05
                 dsc = records[(records.method == method) & (records.dataset == case.dataset) & (records.sigma == sigma)
                               & (records.case == case.name) & (records["class"] == "all")].dsc.item()  # fmt: skip
                 assert cell.dsc == f"{dsc:.2f}"

@@ -7,8 +7,9 @@ import subprocess
 import pandas as pd
 import pytest
 
-from reports import latex, write
-from reports.document import Table
+from reports import write
+from reports.paper import latex
+from reports.paper.document import Table
 
 AWKWARD = 'σ − 2² ± 3 % a_b & c # $x$ {y} ~ ^ \\ < > | " “q” … – × ≥ Δ µ ° **b_c** `d_e&f`'
 

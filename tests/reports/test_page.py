@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reports import html, write
-from reports.document import Animation, Document, Heading, Table
+from reports import write
+from reports.paper import html
+from reports.paper.document import Animation, Document, Heading, Table
 from tests.reports.conftest import Fabricator
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -50,7 +51,7 @@ def files(tmp_path_factory):
         for method in ("ldseg", "resunet"):
             fabricate.trial(method, dataset, sigmas=(0, 0.1, 0.2), cases=6, steps=(2,), size=(32, 48))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.style.DPI", 40)
+        patch.setattr("reports.paper.style.DPI", 40)
         write(fabricate.results(), folder / "report")
     other = folder / "other"
     (other / "figures").mkdir(parents=True)

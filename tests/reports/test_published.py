@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from reports import published, write
+from reports import write
+from reports.sections import published
 
 
 @pytest.fixture

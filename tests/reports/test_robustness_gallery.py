@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageSequence
 
-from benchmarks import plan
-from benchmarks.configuration import configure
-from reports import animation, figure_samples, write
-from reports.animation import Frame
+from benchmarks.plan import choices
+from benchmarks.plan.configuration import configure
+from reports import write
+from reports.paper import animation, overlays
+from reports.paper.animation import Frame
 
 SIGMAS = (0, 0.1, 0.5)
 
@@ -34,7 +35,7 @@ def frames(path):
 def test_what_noise_robustness_has_tested_is_not_tested_again(method):
     keys = {}
     for suite in ("robustness_gallery", "noise_robustness"):
-        found = plan.conditions(configure([f"suite={suite}"]), method, method == "ldseg", [64, 64])
+        found = choices.conditions(configure([f"suite={suite}"]), method, method == "ldseg", [64, 64])
         keys[suite] = {condition.key for condition in found}
     assert keys["robustness_gallery"] <= keys["noise_robustness"] and len(keys["robustness_gallery"]) == 12
 
@@ -112,10 +113,10 @@ def test_the_same_frames_give_the_same_bytes_and_colours_stay_true(tmp_path):
     label = np.zeros((24, 24), np.uint8)
     label[4:14, 4:20] = 1
     image = np.full((3, 24, 24), 200, np.uint8)
-    truth = figure_samples.overlay(image, label, np.roll(label, 4, axis=1))
+    truth = overlays.overlay(image, label, np.roll(label, 4, axis=1))
     made = [Frame(f"frame {k}", [random.random((24, 24, 3)), truth], ["", f"DSC 0.{k}"]) for k in range(5)]
     for name in ("a", "b"):
-        animation.write(made, ["noise", "errors"], figure_samples.handles_of(["gland"]), tmp_path, name)
+        animation.write(made, ["noise", "errors"], overlays.handles_of(["gland"]), tmp_path, name)
     first, second = ((tmp_path / "figures" / f"{name}.gif").read_bytes() for name in "ab")
     assert first == second
     drawn = frames(tmp_path / "figures" / "a.gif")

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import published, write
+from reports import write
+from reports.sections import published
 from tests.reports.fabricated_calls import contestant, results
 
 PUBLISHED = {"phantom_echo": (91.23, 0.34), "glas": (80.37, 0.30), "phantom_knee": (132.36, 0.49)}

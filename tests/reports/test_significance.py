@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.statistics import Estimate
-from reports import friedman, markdown, significance, style
-from reports.document import Document, write_numbers
-from reports.study import Significance, study
+from reports.numbers import friedman
+from reports.numbers.statistics import Estimate
+from reports.numbers.study import Significance, study
+from reports.paper import markdown, style
+from reports.paper.document import Document, write_numbers
+from reports.sections import significance
 
 SUITE = {"name": "accuracy", "title": "Segmentation accuracy"}
 CASES = 12

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from reports.training import convergence, offsets, series
+from reports.numbers.training import convergence, offsets, series
 
 
 def scores(values, stage="train", every=10, metric="dsc"):

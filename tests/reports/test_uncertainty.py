@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from benchmarks import store
-from benchmarks.store import Results, Sampled
-from reports import figure_uncertainty, uncertainty_tables, uncertainty_words, write
-from reports.study import study
-from reports.uncertainty_scores import _correlation, _risks, spreads
+from benchmarks.store import records
+from benchmarks.store.kept import Sampled
+from benchmarks.store.results import Results
+from reports import write
+from reports.numbers.study import study
+from reports.suites.uncertainty import findings, maps_figure, tables
+from reports.suites.uncertainty.scores import _correlation, _risks, spreads
 
 COVERAGES = [5 * k for k in range(1, 21)]
 
@@ -44,7 +46,7 @@ def sampled(fabricate, tmp_path, constant=(), pictures=0, **suite) -> Results:
             folder = tmp_path / f"maps{number}"
             kept = frame["case"].unique()[:pictures]
             maps(folder, kept, 0.0 if frame["method"].iloc[0] in constant else 0.2)
-            results.uncertainty[store.tested(frame.iloc[0])] = Sampled(folder)
+            results.uncertainty[records.tested(frame.iloc[0])] = Sampled(folder)
     return results
 
 
@@ -76,14 +78,14 @@ def summary(results: Results) -> str:
     """The report's words alone, which take no drawing."""
     it = study(results)
     found = {dataset: spreads(it, dataset) for dataset in it.datasets}
-    parts = uncertainty_words.summary(it, found)
+    parts = findings.summary(it, found)
     return " ".join(text for part in parts for text in getattr(part, "items", [getattr(part, "text", "")]))
 
 
 def predictions(results: Results):
     """The table of error prediction on phantom_glands."""
     it = study(results)
-    return uncertainty_tables.error_prediction(it, "phantom_glands", spreads(it, "phantom_glands"))
+    return tables.error_prediction(it, "phantom_glands", spreads(it, "phantom_glands"))
 
 
 def test_every_number_of_the_tables_is_that_of_the_records(fabricate, report):
@@ -146,9 +148,9 @@ def test_the_most_uncertain_places_are_apart_and_in_order():
     y, x = np.mgrid[:60, :60]
     sd = sum(height * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 8) for a, b, height in
              ((10, 10, 0.2), (13, 12, 0.19), (40, 15, 0.4), (30, 50, 0.3), (55, 55, 0.1)))  # fmt: skip
-    found = figure_uncertainty.places(sd)
+    found = maps_figure.places(sd)
     assert np.abs(found - [(40, 15), (30, 50), (11, 11)]).max() <= 1
-    assert len(figure_uncertainty.places(np.zeros((60, 60)))) == 0
+    assert len(maps_figure.places(np.zeros((60, 60)))) == 0
 
 
 def test_maps_are_drawn_by_method_and_by_case(fabricate, report):
@@ -219,7 +221,7 @@ def test_failed_declined_and_missing_trials_are_rows_with_their_reason(fabricate
     reasons = ["failed: sampling failed: out of memory", "declined: no spread",
                "not run: the store holds no trial of it"]  # fmt: skip
     it = study(results)
-    for table in (uncertainty_tables.error_prediction, uncertainty_tables.runs):
+    for table in (tables.error_prediction, tables.runs):
         rows = table(it, "phantom_glands", spreads(it, "phantom_glands"))
         assert rows.data["note"].dropna().tolist() == reasons and len(rows.frame) == 4
 

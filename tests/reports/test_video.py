@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from reports.study import study
-from reports.video import by_video
+from reports.numbers.study import study
+from reports.suites.accuracy.video import by_video
 
 
 def test_every_number_is_that_of_the_records(fabricate):

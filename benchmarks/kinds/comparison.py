@@ -1,0 +1,109 @@
+"""Two result stores side by side: what the same suite gave before and after a change of code, settings or data."""
+
+import glob
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from benchmarks.errors import BadInput
+from benchmarks.kinds.suites import describe
+from benchmarks.plan import building, choices, identity
+from benchmarks.store.results import Results, Store
+from benchmarks.store.trial import TrialView
+
+BEFORE, AFTER = "before", "after"
+REPORT = "compare"
+"""Name of the report that shows the results."""
+
+
+def compare(config: DictConfig, overrides: list[str]) -> Results:
+    """Trials and records of the suite in both stores, `paths.other` (before) and `paths.runs` (after).
+
+    records has the further column `store`, before or after; suite[before] and suite[after] are the stores' folders, in
+    which their trials lie. The trial of the other store is the newest that the same command asks for there or, where a
+    change of settings made that another, the newest of the same data set, method, seed and profile. Raises BadInput
+    where one of the stores is none, or holds nothing of the suite.
+    """
+    if config.suite.kind != "trials":
+        raise BadInput(
+            f"action=compare: suite={config.suite.name} keeps no scores of test cases (its kind is "
+            f"{config.suite.kind}); expected a suite that tests methods, e.g. suite=accuracy."
+        )
+    if config.paths.other is None:
+        raise BadInput(
+            f"paths.other: is not set, but action=compare sets two stores side by side; add paths.other=DIR, the store "
+            f"from before the change (paths.runs={config.paths.runs} is the one from after it)."
+        )
+    folders = {BEFORE: Path(config.paths.other), AFTER: Path(config.paths.runs)}
+    if folders[BEFORE].resolve() == folders[AFTER].resolve():
+        raise BadInput(f"paths.other={folders[BEFORE]}: is the same folder as paths.runs; give another store.")
+    told = describe(config, overrides)
+    sides = {}
+    for side, key in ((BEFORE, "paths.other"), (AFTER, "paths.runs")):
+        store = _store(folders[side], key)
+        sides[side] = store.results(told, _held(config, store, key, strict=side == AFTER))
+    told |= {
+        "name": REPORT,
+        "title": f"{config.suite.title}: before and after",
+        "question": f"What changed between two stores of suite={config.suite.name}?",
+        "command": f"{told['command']} action=compare",
+        "redraw_command": None,
+        **{side: str(folder) for side, folder in folders.items()},
+    }
+    records = [result.records.assign(store=side) for side, result in sides.items() if len(result.records)]
+    return Results(
+        told,
+        [trial for result in sides.values() for trial in result.trials],
+        pd.concat(records, ignore_index=True) if records else sides[AFTER].records.assign(store=None),
+    )
+
+
+def _store(runs: Path, key: str) -> Store:
+    if not (runs / "trials").is_dir():
+        raise BadInput(
+            f"{key}={runs}: is no result store, it has no folder `trials`; give a folder that was paths.runs of a run."
+        )
+    return Store(runs)
+
+
+def _held(config: DictConfig, store: Store, key: str, strict: bool) -> list[tuple[str, list[str]]]:
+    """(trial key, condition keys) of the suite in a store. strict: only of trials asked for in these very words."""
+    views = [TrialView.load(path.parent) for path in sorted((store.runs / "trials").glob("*/done.json"))]
+    views = sorted((v for v in views if v is not None), key=lambda v: (v.done.get("finished", ""), v.key))
+    found = []
+    for dataset in choices.chosen(config, "datasets"):
+        for method in choices.chosen(config, "methods"):
+            for seed in choices.chosen(config, "seeds"):
+                asked = choices.request(config, method, dataset, seed)
+                same = [view for view in views if view.config.get("request") == identity.request_key(asked)]
+                if not same and not strict:
+                    same = [view for view in views if _subject(view.config) == _subject(asked)]
+                if same:
+                    found.append((same[-1].key, _conditions(config, same[-1], asked)))
+    if not found:
+        raise BadInput(
+            f"{key}={store.runs}: holds no finished trial of suite={config.suite.name} with these methods, data sets, "
+            f"seeds and profile={config.profile.name}; run the suite there first, or name what it holds."
+        )
+    return found
+
+
+def _subject(config: dict) -> tuple:
+    return config["dataset"]["name"], config["method"]["name"], config["seed"], config.get("profile")
+
+
+def _conditions(config: DictConfig, view: TrialView, asked: dict) -> list[str]:
+    """Keys of the suite's conditions in a trial. Where a change of how tests are made gave one another hash, the only
+    one of the same noise level and sampling is taken."""
+    generative = building.method_class(asked["method"]["name"], asked["method"]["_target_"]).generative
+    found = []
+    for condition in choices.conditions(
+        config, asked["method"]["name"], generative, view.config["dataset"]["image_size"]
+    ):
+        alike = [condition.key]
+        if not view.has(condition.key):
+            name = glob.escape(condition.key.rpartition("-")[0])
+            alike = [path.stem for path in (view.path / "records").glob(f"{name}-*.parquet")]
+        found += alike if len(alike) == 1 else []
+    return found

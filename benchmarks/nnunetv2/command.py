@@ -1,0 +1,161 @@
+"""The nnU-Net package as a method of the comparison: data exported to it, its segmentations imported as records.
+
+    python -m benchmarks.nnunetv2 dataset=glas profile=quick paths.data=DIR [nnunetv2.bin=DIR]
+
+Takes the overrides of run_bench.py, with suite=accuracy where none is given, and in addition dataset=NAME, seed=N,
+epochs=N (N times the package's 250 steps) and nnunetv2.bin=DIR, the folder of the package's commands. docs/nnunetv2.md
+"""
+
+import os
+import shutil
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from benchmarks import console
+from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.machine.environment import environment
+from benchmarks.nnunetv2.package import Package, Predictor, dataset_name, export
+from benchmarks.plan import planning
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.trials import Trial
+from benchmarks.runner import prepared
+from benchmarks.store.files import write_json
+from benchmarks.store.results import Store
+from benchmarks.testing.evaluate import evaluate
+from datasets.prepare import Prepared
+
+METHOD = "nnunetv2"
+TESTED_VERSION = "2.8.1"
+COMMANDS = ("nnUNetv2_plan_and_preprocess", "nnUNetv2_train", "nnUNetv2_predict")
+MOST_EPOCHS, FEWEST_ITERATIONS = 1000, 25
+EPOCH = 250
+"""Steps that the package calls an epoch."""
+SHORT = {"dataset": "datasets=[{}]", "seed": "seeds=[{}]"}
+
+
+def main(overrides: list[str]) -> int:
+    """Train and test the package on every data set and seed asked for. Exit status as run_bench.py's."""
+    if any(word in ("-h", "--help", "help") for word in overrides):
+        print(__doc__)
+        return 0
+    try:
+        overrides, folder = own_overrides(overrides)
+        config = configure(overrides)
+        commands = find_commands(folder)
+        store = Store(Path(config.paths.runs))
+        store.open()
+        return max(run_trial(config, store, trial, commands) for trial in planning.make_plan(config))
+    except BadInput as error:
+        console.err.print(f"Error: {error}", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        console.err.print("Interrupted. The same command goes on where this run stopped.")
+        return 130
+
+
+def own_overrides(overrides: list[str]) -> tuple[list[str], str | None]:
+    """The command's words in run_bench.py's, and the folder of the package's commands if one is given."""
+    folder, translated = None, []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == f"{METHOD}.bin":
+            folder = value
+        elif key == "epochs":
+            if not value.isdigit() or int(value) < 1:
+                raise BadInput(f"epochs={value}: expected a whole number above 0.")
+            translated.append(f"method.{METHOD}.training.steps={EPOCH * int(value)}")
+        elif key == "methods":
+            raise BadInput(f"{override}: this command runs {METHOD} alone; leave methods out.")
+        else:
+            translated.append(SHORT[key].format(value) if key in SHORT else override)
+    if not any(override.startswith("suite=") for override in translated):
+        translated.insert(0, "suite=accuracy")
+    return [*translated, f"methods=[{METHOD}]"], folder
+
+
+def find_commands(folder: str | None) -> dict[str, str]:
+    """Where each of the package's commands lies: in `folder`, else beside this Python or on PATH. Raises BadInput."""
+    places = [folder] if folder else [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    found = {name: shutil.which(name, path=os.pathsep.join(places)) for name in COMMANDS}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        where = f"nnunetv2.bin={folder}" if folder else f"{places[0]} or on PATH"
+        raise BadInput(
+            f"{', '.join(missing)}: not found in {where}. Install the package in an environment of its own, "
+            f"`python -m venv nnunet && nnunet/bin/pip install nnunetv2=={TESTED_VERSION}`, and name it: "
+            "nnunetv2.bin=nnunet/bin."
+        )
+    return {name: str(Path(path).absolute()) for name, path in found.items()}
+
+
+def run_trial(config: DictConfig, store: Store, trial: Trial, commands: dict[str, str]) -> int:
+    """Train, test and mark one trial unless the store holds it. 0, or 1 where the package failed."""
+    folder, device, (epochs, iterations) = store.folder(trial.key), device_of(config), budget(trial)
+    work = Path(config.paths.cache).absolute() / METHOD / trial.key
+    with FileLock(store.runs / "trials" / f".{trial.key}.lock"):
+        view = store.trial(trial.key)
+        if view and view.status == "ok" and all(view.has(condition.key) for condition in trial.conditions):
+            console.say(f"{trial.name}: there already.")
+            return 0
+        write_json(folder / "config.json", trial.config)
+        data = prepared(config, trial)
+        package = Package(commands, work, dataset_name(data), len(data.image_size), device, epochs, iterations)
+        console.say(
+            f"{trial.name}: {epochs} epochs of {iterations} steps on {device}; log of the package: {package.log}"
+        )
+        try:
+            _train_and_test(package, trial, data, folder)
+        except TrialFailed as error:
+            console.say(f"  {trial.name} failed: {error}")
+            _finish(folder, "failed", str(error), retry=True)
+            return 1
+        _finish(folder, "ok", best_step=epochs * iterations, best_val_dsc=None)
+    console.say(f"{trial.name}: done. Its row is in the report of run_bench.py suite=... methods=[...,{METHOD}].")
+    return 0
+
+
+def _finish(folder: Path, status: str, reason: str | None = None, **more) -> None:
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})
+
+
+def _train_and_test(package: Package, trial: Trial, data: Prepared, folder: Path) -> None:
+    export(data, package.raw)
+    package.plan()
+    package.train()
+    summary = package.summary()
+    here = environment(torch.device("cpu")) | {key: summary[key] for key in ("python", "torch", "threads", METHOD)}
+    write_json(folder / "environment.json", here | ({} if package.device == "cpu" else {"device": summary["device"]}))
+    write_json(folder / f"{METHOD}.json", summary)
+    predictor = Predictor(package, data)
+    with console.task(f"{trial.name}: testing") as report:
+        evaluate(trial, predictor, data, folder, torch.device("cpu"), report)
+    # Times are left out: those of the package's processes, starts included, stand beside no other method's.
+    call = {"steps": None, "sampler": None, "nfe": predictor.evaluations}
+    steps = summary["epochs"] * summary["iterations"]
+    cost = {"parameters": summary["parameters"], "training_steps": steps, "inference": [call]}
+    write_json(folder / "cost.json", cost)
+
+
+def device_of(config: DictConfig) -> str:
+    """What the package's `-device` is given. Raises BadInput for a device it does not know."""
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if config.device not in ("cpu", "cuda", "mps"):
+        raise BadInput(f"device={config.device}: the package knows cpu, cuda and mps; give one of them or auto.")
+    return config.device
+
+
+def budget(trial: Trial) -> tuple[int, int]:
+    """Epochs and steps in each. The package lowers its learning rate once an epoch: 1000 epochs at most, as it has, and
+    as many as leave 25 steps to each. Raises BadInput for a budget in seconds, which the package cannot keep."""
+    steps = trial.config["training"]["steps"]
+    if steps is None:
+        raise BadInput("training.seconds: the package cannot stop after a time; leave it out or give training.steps.")
+    epochs = min(MOST_EPOCHS, max(1, steps // FEWEST_ITERATIONS))
+    return epochs, round(steps / epochs)

@@ -1,0 +1,22 @@
+"""What can be named on the command line, with one line about each."""
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks.plan.configuration import CONF, names
+
+
+def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
+    """Suites, methods, data sets and profiles: a list of (key, one line) for each."""
+    return {
+        "suite": [(name, OmegaConf.load(CONF / "suite" / f"{name}.yaml").question) for name in names("suite")],
+        "method": [(name, f"{config.method[name].title}: {config.method[name].summary}") for name in names("method")],
+        "dataset": [(name, get_class(config.dataset[name]._target_).title) for name in names("dataset")],
+        "profile": [(name, _comment("profile", name)) for name in names("profile")],
+    }
+
+
+def _comment(group: str, name: str) -> str:
+    """The sentence under the command in the head of a configuration file."""
+    lines = (CONF / group / f"{name}.yaml").read_text().splitlines()
+    return " ".join(line.lstrip("# ") for line in lines[1:3] if line.startswith("#"))

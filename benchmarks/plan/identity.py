@@ -1,0 +1,66 @@
+"""Names by content: hashes of what is asked for and of the code that answers."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+
+
+def digest(content: object) -> str:
+    """A short hash of anything JSON can hold; equal content gives equal hashes on every machine."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+@cache
+def code_version(target: type) -> str:
+    """Hash of the module of a method and of all it imports from the same package. Comments, layout and docstrings
+    do not count: only what can change a result does."""
+    packages = {"methods", target.__module__.partition(".")[0]}
+    seen: dict[str, str] = {}
+    waiting = [target.__module__]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name.partition(".")[0] not in packages:
+            continue
+        try:
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError:  # the name of a class or function, not of a module
+            continue
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            continue
+        tree = _without_docstrings(ast.parse(Path(spec.origin).read_text()))
+        seen[name] = ast.dump(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.ImportFrom):
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), spec.parent or name)
+                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return digest(seen)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list):
+            continue
+        node.body = [
+            item
+            for item in body
+            if not (
+                isinstance(item, ast.Expr)
+                and isinstance(item.value, ast.Constant)
+                and isinstance(item.value.value, str)
+            )
+        ]
+    return tree
+
+
+def request_key(asked: dict) -> str:
+    """Finds a trial in the store without its data: hash of what was asked for."""
+    method = {k: v for k, v in asked["method"].items() if k not in ("title", "summary")}
+    return digest([method, asked["dataset"], asked["training"], asked["seed"]])

@@ -1,0 +1,54 @@
+"""How much of a plan the store holds already."""
+
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from benchmarks.errors import BadInput
+from benchmarks.plan import building, choices, identity
+from benchmarks.plan.trials import Trial
+from benchmarks.store.results import Store
+
+
+@dataclass(frozen=True)
+class State:
+    """How much of a trial the store holds already."""
+
+    trained: bool
+    tested: int
+    marked: bool = False
+    failed: str | None = None
+
+    def complete(self, trial: Trial) -> bool:
+        return trial.declined is not None or (self.marked and self.trained and self.tested == len(trial.conditions))
+
+
+def state(store: Store, trial: Trial) -> State:
+    view = store.trial(trial.key)
+    if view is None:
+        return State(False, 0)
+    failed = view.reason if view.status == "failed" and not view.done["retry"] else None
+    trained = (view.path / "weights.safetensors").exists()
+    return State(trained, sum(view.has(condition.key) for condition in trial.conditions), view.status == "ok", failed)
+
+
+def find_stored(config: DictConfig, store: Store) -> list[tuple[str, list[str]]]:
+    """Keys of the newest trials and their conditions that answer this command, without its data.
+
+    Raises BadInput where the store holds none of them."""
+    found = []
+    for dataset in choices.chosen(config, "datasets"):
+        for method in choices.chosen(config, "methods"):
+            for seed in choices.chosen(config, "seeds"):
+                asked = choices.request(config, method, dataset, seed)
+                view = store.newest(identity.request_key(asked))
+                if view:
+                    generative = building.method_class(method, asked["method"]["_target_"]).generative
+                    tested = choices.conditions(config, method, generative, asked["dataset"]["image_size"])
+                    found.append((view.key, [condition.key for condition in tested]))
+    if not found:
+        raise BadInput(
+            f"paths.runs={store.runs}: holds no finished trial of suite={config.suite.name} with these settings; "
+            "run the same command without action first."
+        )
+    return found

@@ -1,0 +1,139 @@
+"""What the store keeps of single cases for pictures: pictures, whole cases, states of a diffusion, maps of samples."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class Shown(NamedTuple):
+    """A whole case: image float32 (C, *S) in [0, 1], in 256 steps; label uint8 (*S); spacing in mm or None."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+    spacing: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the store holds of a data set itself (runs/overviews/): counts of every case, and a few whole cases."""
+
+    path: Path
+
+    @cached_property
+    def about(self) -> dict:
+        """name, title, class_names, spatial_dims, channels, fingerprint."""
+        return json.loads((self.path / "about.json").read_text())
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """A row per case: case, group, split, video, time, shape (text), spacing_0, ... in mm or NaN, and for each
+        class `voxels CLASS`."""
+        return pd.read_parquet(self.path / "cases.parquet")
+
+    def pictures(self) -> list[Shown]:
+        """The cases kept."""
+        with np.load(self.path / "pictures.npz") as content:
+            return [
+                Shown(
+                    str(name), content[f"image_{n}"].astype(np.float32) / 255, content[f"label_{n}"],
+                    tuple(content[f"spacing_{n}"].tolist()) or None,
+                )
+                for n, name in enumerate(content["ids"])
+            ]  # fmt: skip
+
+
+class Watched(NamedTuple):
+    """A test case while a trial's method diffuses it, by process: (direction, steps), direction being "forward" (true
+    label to noise, steps 0) or "reverse" (noise to segmentation).
+
+    image uint8 (C, h, w); label uint8 (h, w); states: of each process float32 (n, h', w'), the states at its n times
+    in the order of the process; decoded: the segmentations uint8 (n, h, w) read off them; latent: whether states are
+    latents instead of pictures of a segmentation. Of a volume one slice; of several channels one.
+    """
+
+    trial: str
+    case: str
+    latent: bool
+    image: np.ndarray
+    label: np.ndarray
+    states: dict[tuple[str, int], np.ndarray]
+    decoded: dict[tuple[str, int], np.ndarray]
+
+    @classmethod
+    def load(cls, trial: str, path: Path) -> "list[Watched]":
+        """The cases in a file of trajectories/."""
+        with np.load(path) as content:
+            found = []
+            for n, case in enumerate(content["ids"].astype(str).tolist()):
+                parts = [name.split("_") for name in content if name.startswith((f"states_{n}_", f"decoded_{n}_"))]
+                processes: dict[str, dict] = {"states": {}, "decoded": {}}
+                for part, _, direction, steps in parts:
+                    processes[part][direction, int(steps)] = content[f"{part}_{n}_{direction}_{steps}"]
+                image, label = content[f"image_{n}"], content[f"label_{n}"]
+                found.append(cls(trial, case, bool(content["latent"]), image, label, **processes))
+            return found
+
+
+class Maps(NamedTuple):
+    """A test case sampled many times, of a volume one slice: image uint8 (C, h, w) as the method saw it; label and
+    prediction (of the mean) uint8 (h, w); mean foreground probability and SD over the runs, float32 (h, w)."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+    prediction: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the store holds of one trial sampled many times in one way (runs/uncertainty/), but for its records."""
+
+    path: Path
+
+    def pictures(self) -> list[Maps]:
+        """The cases kept, in the order of the test set."""
+        found = []
+        for path in sorted(self.path.glob("maps*.npz")):
+            with np.load(path) as content:
+                for n, name in enumerate(content["ids"]):
+                    found.append(Maps(str(name), *(content[f"{part}_{n}"] for part in Maps._fields[1:])))
+        return found
+
+
+PARTS = ("image", "label", "prediction")
+
+
+class Picture(NamedTuple):
+    """id of the case; image uint8 (C, h, w) as the method saw it; label and prediction uint8 (h, w)."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+    prediction: np.ndarray
+
+
+def stacked(pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
+    """Arrays to be stored: ids (n,), and (n, ...) of each part, or one array a case where sizes differ."""
+    content = {"ids": np.array([it.id for it in pictures])}
+    same = len({it.label.shape for it in pictures}) == 1
+    for part in PARTS:
+        arrays = [getattr(it, part) for it in pictures]
+        content |= {part: np.stack(arrays)} if same else {f"{part}_{n}": array for n, array in enumerate(arrays)}
+    return content
+
+
+def unstacked(content: Mapping[str, np.ndarray]) -> dict[str, Sequence[np.ndarray]]:
+    """ids (n,), and n arrays of each part, from what `stacked` gave."""
+    found = {"ids": content["ids"]}
+    for part in PARTS:
+        found[part] = content[part] if part in content else [content[f"{part}_{n}"] for n in range(len(content["ids"]))]
+    return found

@@ -1,0 +1,94 @@
+"""The result store: one folder per trial, named by content, written atomically, read by reports and tracking.
+
+runs/trials/<dataset>-<method>-s<seed>-<hash>/
+    config.json          what was trained, on what, how (the hash is taken over it)
+    environment.json     where
+    checkpoint.pt        only while training
+    weights.safetensors  the selected weights
+    history.parquet      losses, learning rate and validation scores by step
+    cost.json            parameters, training time, inference time and memory
+    records/*.parquet    one file per condition: a row per test case and class
+    samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
+    trajectories/*       a few test cases while they are noised and sampled, see benchmarks/trajectories.py
+    done.json            written last: ok, failed or declined, with the reason
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.errors import BadInput
+from benchmarks.store.kept import Overview, Sampled, Watched
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
+from benchmarks.store.trial import TrialView
+
+
+@dataclass
+class Results:
+    """Everything a report may use: the resolved suite, its trials, and their records in a fixed order; of a suite that
+    shows data instead of comparing methods, their overviews."""
+
+    suite: dict
+    trials: list[TrialView]
+    records: pd.DataFrame
+    overviews: list[Overview] = field(default_factory=list)
+    conditions: dict[tuple, str] = field(default_factory=dict)
+    """Key of the condition that a trial was tested under, by `tested` of one of its records."""
+    uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
+    """Maps of the cases that were sampled many times, by `tested` of one of their records."""
+    trajectories: list[Watched] = field(default_factory=list)
+
+
+class Store:
+    """The folder `paths.runs`."""
+
+    def __init__(self, runs: Path):
+        self.runs = Path(runs)
+
+    def open(self) -> None:
+        """Create the folders. Raises BadInput where they cannot be written."""
+        try:
+            (self.runs / "trials").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.runs / "trials"):
+                pass
+        except OSError as error:
+            raise BadInput(
+                f"paths.runs={self.runs}: cannot be written ({error.strerror}). Give a writable folder: paths.runs=DIR."
+            ) from error
+
+    def folder(self, trial: str) -> Path:
+        return self.runs / "trials" / trial
+
+    def report_folder(self, suite: str) -> Path:
+        return self.runs / "reports" / suite
+
+    def trial(self, key: str) -> TrialView | None:
+        return TrialView.load(self.folder(key))
+
+    def newest(self, request: str) -> TrialView | None:
+        """The last finished trial that was asked for in these words (`request`), whatever data or code it used."""
+        found = []
+        for path in sorted((self.runs / "trials").glob("*/done.json")):
+            view = TrialView.load(path.parent)
+            if view and view.config.get("request") == request:
+                found.append((view.done.get("finished", ""), view.key, view))
+        return max(found, key=lambda item: item[:2])[2] if found else None
+
+    def results(self, suite: dict, trials: list[tuple[str, list[str]]]) -> Results:
+        """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
+        views, frames, found = [], [], {}
+        for key, conditions in trials:
+            view = self.trial(key)
+            if view is None:
+                continue
+            views.append(view)
+            for condition in conditions:
+                frame = view.records(condition)
+                if frame is not None and len(frame):
+                    found[tested(frame.iloc[0])] = condition
+                    frames.append(frame)
+        records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+        records = records.reindex(columns=RECORD_COLUMNS).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+        return Results(suite, views, records, conditions=found)

@@ -1,0 +1,226 @@
+"""From records to what is compared: one curve of scores against sigma per data set, method and sampling."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.store.results import Results
+from reports.numbers import statistics
+from reports.numbers.statistics import Estimate
+
+POOLED = "all"
+"""Class of the records that pool the foreground classes."""
+CLASS_MEAN = "mean over classes"
+"""Not in the records: the plain mean of the classes' scores of one case."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method together with how it was sampled. steps is 0 and sampler empty for deterministic methods."""
+
+    method: str
+    title: str
+    steps: int = 0
+    sampler: str = ""
+    eta: float | None = None
+    ensemble: int = 1
+
+    @property
+    def key(self) -> str:
+        """For the columns of CSV files."""
+        return f"{self.method}-{self.steps}" if self.steps else self.method
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of one variant on one data set.
+
+    sigmas (S,) ascending; cases and groups (N,); scores[metric, class] (seeds, S, N), NaN where undefined or missing,
+    with the metrics of the records and "both_empty": 1 where neither label nor prediction has any foreground.
+    videos (N,): the video each case is a frame of; None where no case is one.
+    """
+
+    dataset: str
+    variant: Variant
+    seeds: tuple[int, ...]
+    sigmas: np.ndarray
+    cases: np.ndarray
+    groups: np.ndarray
+    classes: tuple[str, ...]
+    scores: dict[tuple[str, str], np.ndarray]
+    videos: np.ndarray | None = None
+
+    def by_seed(self, metric: str, name: str = POOLED) -> np.ndarray:
+        """(seeds, S, N)."""
+        if name == CLASS_MEAN:
+            return np.mean([self.scores[metric, part] for part in self.classes], axis=0)
+        return self.scores[metric, name]
+
+    def by_case(self, metric: str, name: str = POOLED) -> np.ndarray:
+        """(S, N), averaged over the seeds in which a case is defined: a seed is no further case."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return np.nanmean(self.by_seed(metric, name), axis=0)
+
+    def at(self, sigma: float) -> int | None:
+        """Index of a sigma, None where it was not tested."""
+        found = np.flatnonzero(np.isclose(self.sigmas, sigma, atol=1e-9))
+        return int(found[0]) if len(found) else None
+
+    def mean(self, sigma: float, metric: str = "dsc", name: str = POOLED) -> Estimate | None:
+        """Mean over cases with its interval; None where sigma was not tested."""
+        index = self.at(sigma)
+        return None if index is None else statistics.mean(self.by_case(metric, name)[index], self.groups)
+
+    def means(self) -> list[Estimate]:
+        """Mean DSC over cases at every sigma."""
+        return [statistics.mean(row, self.groups) for row in self.by_case("dsc")]
+
+    def undefined(self, sigma: float, metric: str, name: str = POOLED) -> int:
+        """How many scores (cases times seeds) are undefined at a sigma."""
+        return int(np.isnan(self.by_seed(metric, name)[:, self.at(sigma)]).sum())
+
+    def seed_sd(self, sigma: float) -> float | None:
+        """SD over seeds of the mean DSC, None for a single seed."""
+        return statistics.seed_spread(self.by_seed("dsc")[:, self.at(sigma)])[1]
+
+    def by_group(self, sigma: float, metric: str = "dsc", name: str = POOLED) -> Estimate:
+        """Mean over groups of the groups' means: every patient counts once, however many images it has."""
+        row = pd.Series(self.by_case(metric, name)[self.at(sigma)]).groupby(self.groups).mean()
+        return statistics.mean(row.to_numpy(), row.index.to_numpy())
+
+    def relative_area(self) -> Estimate:
+        return statistics.statistic(
+            lambda y: statistics.relative_area(self.sigmas, y), self.by_case("dsc"), self.groups
+        )
+
+    def area(self) -> Estimate:
+        return statistics.statistic(
+            lambda y: statistics.area_under_curve(self.sigmas, y), self.by_case("dsc"), self.groups
+        )
+
+    def sigma_at_loss(self, loss: float = 0.05) -> Estimate:
+        """Infinite where the loss was not reached."""
+        return statistics.statistic(
+            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self.by_case("dsc"), self.groups
+        )
+
+
+def variants(results: Results) -> list[Variant]:
+    """Every variant in the records: methods in the suite's order, then by sampling."""
+    records = results.records
+    if records.empty:
+        return []
+    titles = {trial.config["method"]["name"]: trial.label for trial in results.trials}
+    order = method_order(results)
+    columns = ["method", "steps", "sampler", "eta", "ensemble"]
+    found = [
+        Variant(
+            method,
+            titles.get(method, method),
+            int(steps),
+            sampler or "",
+            None if pd.isna(eta) else float(eta),
+            int(ensemble),
+        )  # fmt: skip
+        for method, steps, sampler, eta, ensemble in records[columns].drop_duplicates().itertuples(index=False)
+    ]
+    return sorted(set(found), key=lambda v: (order.index(v.method), v.sampler, v.ensemble, v.eta or 0, v.steps))
+
+
+def labels(found: list[Variant]) -> dict[Variant, str]:
+    """A name for each variant that says no more than it takes to tell them apart."""
+    named = {}
+    for variant in found:
+        same = [other for other in found if other.method == variant.method]
+        parts = [f"{variant.steps} steps"] if variant.steps else []
+        if len({other.sampler for other in same}) > 1:
+            parts.append(variant.sampler)
+        if len({other.eta for other in same if other.sampler == variant.sampler}) > 1 and variant.eta is not None:
+            parts.append(f"eta {variant.eta:g}")
+        if variant.ensemble > 1:
+            parts.append(f"mean of {variant.ensemble}")
+        named[variant] = f"{variant.title} ({', '.join(parts)})" if parts else variant.title
+    return named
+
+
+def method_order(results: Results) -> list[str]:
+    """Method keys: the suite's order, then whatever else the trials and records hold."""
+    held = [trial.config["method"]["name"] for trial in results.trials] + list(results.records["method"].unique())
+    return list(dict.fromkeys([*map(str, results.suite.get("methods") or []), *held]))
+
+
+def dataset_order(results: Results) -> list[str]:
+    held = [trial.config["dataset"]["name"] for trial in results.trials] + list(results.records["dataset"].unique())
+    return list(dict.fromkeys([*map(str, results.suite.get("datasets") or []), *held]))
+
+
+def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
+    """The curve of a variant on a data set, None where there are no records of it."""
+    records = results.records
+    eta = records["eta"].isna() if variant.eta is None else records["eta"] == variant.eta
+    part = records[
+        (records["dataset"] == dataset)
+        & (records["method"] == variant.method)
+        & (records["steps"] == variant.steps)
+        & (records["sampler"].fillna("") == variant.sampler)
+        & (records["ensemble"] == variant.ensemble)
+        & eta
+    ]
+    if part.empty:
+        return None
+    part = part.assign(case=part["case"].astype(str))
+    seeds, sigmas = np.unique(part["seed"]), np.unique(part["sigma"].astype(float))
+    by_name = part.drop_duplicates("case").sort_values("case")
+    cases, groups = by_name["case"].to_numpy(), by_name["group"].astype(str).to_numpy()
+    position = (
+        np.searchsorted(seeds, part["seed"]),
+        np.searchsorted(sigmas, part["sigma"].astype(float)),
+        np.searchsorted(cases, part["case"].to_numpy()),
+    )
+    scores = {}
+    for name in dict.fromkeys(part["class"]):
+        chosen = (part["class"] == name).to_numpy()
+        for metric in ("dsc", "iou", "hd95", "assd", "temporal_dsc", "temporal_dsc_label"):
+            table = np.full((len(seeds), len(sigmas), len(cases)), np.nan)
+            table[tuple(axis[chosen] for axis in position)] = part[metric].to_numpy(dtype=float)[chosen]
+            scores[metric, name] = table
+        table = np.full(table.shape, np.nan)
+        table[tuple(axis[chosen] for axis in position)] = (part["empty"] == "both").to_numpy()[chosen]
+        scores["both_empty", name] = table
+    classes = [name for name in dict.fromkeys(part["class"]) if name != POOLED]
+    named = next((t.config["dataset"].get("class_names") for t in results.trials
+                  if t.config["dataset"]["name"] == dataset), None) or classes  # fmt: skip
+    videos = by_name["video"].to_numpy() if by_name["video"].notna().any() else None
+    return Curve(
+        dataset, variant, tuple(int(seed) for seed in seeds), sigmas, cases, groups,
+        tuple(sorted(classes, key=lambda name: named.index(name) if name in named else len(named))), scores, videos,
+    )  # fmt: skip
+
+
+def paired(first: Curve, second: Curve, sigma: float, since: float | None = None) -> Estimate | None:
+    """DSC of `first` minus that of `second`, case by case, at a sigma; None where either was not tested there.
+
+    With `since`, the difference of what was kept between the two sigmas: positive when `first` lost less.
+    """
+    values = paired_values(first, second, sigma, since)
+    return None if values is None else statistics.paired_difference(*values)
+
+
+def paired_values(first: Curve, second: Curve, sigma: float, since: float | None = None):
+    """(first, second, groups) over the cases both have, None where either was not tested at these sigmas."""
+    wanted = [sigma] if since is None else [sigma, since]
+    if any(part.at(value) is None for part in (first, second) for value in wanted):
+        return None
+    _, left, right = np.intersect1d(first.cases, second.cases, return_indices=True)
+    if not len(left):
+        return None
+
+    def kept(part, index):
+        scores = part.by_case("dsc")
+        now = scores[part.at(sigma), index]
+        return now if since is None else now - scores[part.at(since), index]
+
+    return kept(first, left), kept(second, right), first.groups[left]

@@ -1,0 +1,71 @@
+"""Friedman's test over several methods, and which of them Nemenyi's test tells apart.
+
+Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7:1-30, 2006, with patients as blocks: in
+every patient the methods are ranked, and the test asks whether their mean ranks differ by more than chance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scikit_posthocs import posthoc_nemenyi_friedman
+from scipy import stats
+
+from reports.numbers import statistics
+from reports.numbers.curves import Curve
+
+ALPHA = 0.05
+MIN_METHODS = 3
+
+
+@dataclass(frozen=True)
+class Friedman:
+    """curves: the methods tested, k of them; blocks: n patients; mean_ranks (k,): 1 is the best in every patient;
+    statistic: chi-squared with k - 1 degrees of freedom; concordance: Kendall's W in [0, 1]; nemenyi (k, k): p of every
+    pair, by position; critical: mean ranks that differ by less are not told apart at ALPHA."""
+
+    curves: tuple[Curve, ...]
+    blocks: int
+    mean_ranks: np.ndarray
+    statistic: float
+    p: float
+    concordance: float
+    nemenyi: pd.DataFrame
+    critical: float
+
+
+def friedman(found: list[Curve], sigma: float) -> Friedman | None:
+    """The test over the variants that have a DSC in every case; None below three of them or MIN_GROUPS patients."""
+    tested = complete(found, sigma)
+    if len(tested) < MIN_METHODS:
+        return None
+    scores = np.stack([statistics.group_means(c.by_case("dsc")[c.at(sigma)], c.groups) for c in tested], axis=1)
+    blocks, methods = scores.shape
+    if blocks < statistics.MIN_GROUPS:
+        return None
+    # Equal scores are to share a rank even where their sums were rounded differently.
+    losses = -np.round(scores, 12)
+    ranks = stats.rankdata(losses, axis=1)
+    told_apart = bool(np.ptp(ranks, axis=1).any())
+    value, p = stats.friedmanchisquare(*losses.T) if told_apart else (0.0, 1.0)
+    return Friedman(
+        tuple(tested), blocks, ranks.mean(axis=0), float(value), float(p), float(value / (blocks * (methods - 1))),
+        posthoc_nemenyi_friedman(losses), critical_difference(methods, blocks),
+    )  # fmt: skip
+
+
+def complete(found: list[Curve], sigma: float) -> list[Curve]:
+    """The variants tested at sigma that have a DSC in every case that any of them has."""
+    tested = [curve for curve in found if curve.at(sigma) is not None]
+    cases = set().union(*(curve.cases for curve in tested))
+    return [
+        curve
+        for curve in tested
+        if len(curve.cases) == len(cases) and np.isfinite(curve.by_case("dsc")[curve.at(sigma)]).all()
+    ]
+
+
+def critical_difference(methods: int, blocks: int) -> float:
+    """q sqrt(k (k + 1) / (6 n)) of section 3.2.2, q being the studentised range's quantile divided by sqrt(2)."""
+    q = stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * blocks)))

@@ -1,0 +1,98 @@
+"""What a report on trials is made from, computed once and used by its tables, figures and words."""
+
+from dataclasses import dataclass
+
+from benchmarks.store.results import Results
+from reports.numbers import curves as selection
+from reports.numbers import statistics
+from reports.numbers.curves import Curve, Variant
+from reports.numbers.statistics import Estimate
+
+CLEAN, NOISY = 0.0, 0.2
+"""Where methods are compared in words: no noise, and the end of the range in figure 8 of the LDSeg paper."""
+LOSS = 0.05
+
+
+@dataclass(frozen=True)
+class Study:
+    """clean and noisy are the tested sigmas nearest to CLEAN and NOISY; noisy is None where only one was tested."""
+
+    results: Results
+    datasets: list[str]
+    curves: dict[str, list[Curve]]
+    names: dict[Variant, str]
+    clean: float
+    noisy: float | None
+
+    @property
+    def compared(self) -> list[float]:
+        return [self.clean] if self.noisy is None else [self.clean, self.noisy]
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Of a difference on the patients' means: p of Wilcoxon's signed-rank test before and after Holm's correction over
+    the comparisons of one data set at one sigma, and effect sizes (statistics.effect_sizes). Each None where there are
+    too few patients."""
+
+    p: float | None
+    p_holm: float | None
+    rank_biserial: float | None
+    d_z: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reference minus other, case by case: at each compared sigma, and of what was kept between the two."""
+
+    reference: Curve
+    other: Curve
+    at: dict[float, Estimate]
+    kept: Estimate | None
+    tests: dict[float, Significance]
+    kept_test: Significance | None
+
+
+def study(results: Results) -> Study:
+    found = selection.variants(results)
+    datasets = selection.dataset_order(results)
+    curves = {
+        dataset: [c for c in (selection.curve(results, dataset, variant) for variant in found) if c is not None]
+        for dataset in datasets
+    }
+    sigmas = sorted({float(s) for parts in curves.values() for c in parts for s in c.sigmas})
+    clean = sigmas[0] if sigmas else CLEAN
+    noisy = min(sigmas[1:], key=lambda s: (abs(s - NOISY), s), default=None)
+    return Study(results, datasets, curves, selection.labels(found), clean, noisy)
+
+
+def comparisons(it: Study, dataset: str) -> list[Comparison]:
+    """The first variant against each of the others: the suite's first method is its subject."""
+    reference, *others = it.curves[dataset] or [None]
+    at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others])
+          for sigma in it.compared}  # fmt: skip
+    kept = [(None, None)] * len(others)
+    if it.noisy is not None:
+        kept = tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
+    found = []
+    for place, other in enumerate(others):
+        here = {sigma: pairs[place] for sigma, pairs in at.items() if pairs[place][0] is not None}
+        found.append(
+            Comparison(
+                reference, other, {s: e for s, (e, _) in here.items()}, kept[place][0],
+                {s: t for s, (_, t) in here.items()}, kept[place][1],
+            )
+        )  # fmt: skip
+    return found
+
+
+def tested(pairs: list) -> list[tuple[Estimate | None, Significance | None]]:
+    """The difference of every pair (first, second, groups) with its test, corrected over all of them; None for None."""
+    p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
+    corrected = statistics.holm(p_values)
+    return [
+        (None, None)
+        if pair is None
+        else (statistics.paired_difference(*pair), Significance(p, p_holm, *statistics.effect_sizes(*pair)))
+        for pair, p, p_holm in zip(pairs, p_values, corrected)
+    ]

@@ -1,0 +1,167 @@
+"""From the records of a timing suite to what is compared: the calls of one method at one image size and sampling."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.store.results import Results
+from reports.numbers import statistics
+from reports.numbers.curves import Variant
+from reports.numbers.statistics import Estimate
+from reports.paper import words
+from reports.paper.document import Block, Bullets, Heading, Table
+
+IDENTITY = ["dataset", "method", "title", "image_size", "steps", "sampler", "ensemble"]
+MACHINE = ("device", "cpu", "threads", "torch")
+
+
+@dataclass(frozen=True)
+class Calls:
+    """first: seconds of the first call, NaN where there was none; repeated: seconds of the calls after it, which may be
+    none; memory in MiB beyond the weights; nfe as counted; reason: why calls are missing, or None."""
+
+    dataset: str
+    size: str
+    variant: Variant
+    first: float
+    repeated: np.ndarray
+    nfe: float
+    memory: float
+    reason: str | None
+
+    @property
+    def side(self) -> float:
+        """Geometric mean of the sides in pixels."""
+        return float(np.prod([int(n) for n in self.size.split("x")]) ** (1 / self.dimensions))
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.size.split("x"))
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.repeated)) if len(self.repeated) else float("nan")
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        return tuple(np.percentile(self.repeated, [25, 75])) if len(self.repeated) else (float("nan"),) * 2
+
+    def resampled(self) -> np.ndarray:
+        """Medians of bootstrap samples of the repeated calls, (statistics.RESAMPLES,)."""
+        random = np.random.default_rng([len(self.repeated), int(self.nfe), int(self.side)])
+        drawn = random.integers(0, len(self.repeated), (statistics.RESAMPLES, len(self.repeated)))
+        return np.median(self.repeated[drawn], axis=1)
+
+
+def of(results: Results) -> list[Calls]:
+    """By data set, method, size and steps, in the order in which they were timed."""
+    found = []
+    for (dataset, method, title, size, steps, sampler, ensemble), rows in results.records.groupby(IDENTITY, sort=False):
+        variant = Variant(method, title, int(steps), sampler, ensemble=int(ensemble))
+        ok, reasons = rows[rows["status"] == "ok"], [words.one_line(text) for text in rows["reason"].dropna()]
+        first, repeated = ok[ok["first"].astype(bool)], ok[~ok["first"].astype(bool)]
+        found.append(
+            Calls(
+                dataset, size, variant, _only(first["seconds"]), repeated["seconds"].to_numpy(), _only(ok["nfe"]),
+                _only(first["peak_memory_mib"]), reasons[0] if reasons else None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _only(values: pd.Series) -> float:
+    return float(values.iloc[0]) if len(values) else float("nan")
+
+
+def estimate(function, contestants: list[Calls]) -> Estimate:
+    """A function of medians with its interval over bootstrap samples of each contestant's repeated calls; without one
+    where a contestant was called fewer than statistics.MIN_GROUPS times. function: (..., contestants) -> (...,)."""
+    value = float(function(np.array([calls.median for calls in contestants])))
+    fewest = min(len(calls.repeated) for calls in contestants)
+    if fewest < statistics.MIN_GROUPS:
+        return Estimate(value, None, None, len(contestants), fewest)
+    low, high = statistics.interval(function(np.stack([calls.resampled() for calls in contestants], axis=-1)))
+    return Estimate(value, float(low), float(high), len(contestants), fewest)
+
+
+def table(name: str, caption: str, found: list[Calls]) -> Table:
+    """A row per contestant; those without a time say why."""
+    rows, data = [], []
+    for calls in found:
+        low, high = calls.quartiles
+        count = words.plural(len(calls.repeated), "call")
+        time = f"{words.duration(calls.median)} (IQR {words.duration(high - low)}, {count})"
+        note = calls.reason or ""
+        rows.append(
+            [
+                calls.dataset, calls.variant.title, calls.size, calls.variant.steps or words.NOTHING,
+                words.NOTHING if np.isnan(calls.nfe) else f"{calls.nfe:g}", words.duration(calls.first),
+                time if len(calls.repeated) else note or words.NOTHING,
+                words.duration(calls.median / calls.nfe), words.memory(calls.memory),
+            ]
+        )  # fmt: skip
+        data.append(numbers(calls) | {"note": note})
+    columns = ["data set", "method", "image size", "steps", "NFE", "first call", "repeated calls", "per evaluation",
+               "peak memory"]  # fmt: skip
+    return Table(name, caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def numbers(calls: Calls) -> dict:
+    low, high = calls.quartiles
+    return {
+        "dataset": calls.dataset, "method": calls.variant.method, "image_size": calls.size,
+        "steps": calls.variant.steps, "sampler": calls.variant.sampler, "nfe": calls.nfe, "first_seconds": calls.first,
+        "seconds_median": calls.median, "seconds_q1": low, "seconds_q3": high, "calls": len(calls.repeated),
+        "peak_memory_mib": calls.memory,
+    }  # fmt: skip
+
+
+def place(results: Results) -> str:
+    """The machine in one sentence."""
+    rows = results.records[list(MACHINE)].drop_duplicates().itertuples(index=False)
+    named = [", ".join([*dict.fromkeys([r.device, r.cpu]), words.plural(int(r.threads), "thread")]) for r in rows]
+    return f"Measured on {'; '.join(named)}."
+
+
+def notes(results: Results, *more: str) -> list[Block]:
+    """How it was measured."""
+    suite = results.suite
+    items = [
+        f"{place(results)} PyTorch {words.listing(sorted(results.records['torch'].unique()))}; batch size 1, 32-bit "
+        "floating point; the device is idle before and after each call that is timed. Building the network and making "
+        "the image are outside.",
+        "The networks are untrained and the images random: how long a network takes depends on its size, not on what "
+        "it has learnt. What follows the network can depend on it: the morphology after LSegDiff has another mask to "
+        "clean than that of a trained network.",
+        "First call: of a newly built network, in a process in which PyTorch has worked before. Contestants that "
+        "differ in the number of steps alone share a network; the one with fewer steps comes first and finds it cold.",
+        "Repeated calls: after the first one and one more of "
+        "at most 3 steps, in which peak memory is measured (what tensors take beyond the weights; every step takes the "
+        "same). All contestants take turns, so that a slow spell of the machine hits all alike. Each is called "
+        f"until there are {suite['least_calls']} calls that took {suite['seconds']:g} s together, or as many as the "
+        "profile admits (`profile.timing_repeats`).",
+        f"A first call is stopped after {suite['longest_call']:g} s (`suite.longest_call`), and larger images are then "
+        "not tried. An image that by the memory of the next smaller one would not fit is not tried either.",
+        f"Intervals: 95 % percentile bootstrap ({statistics.RESAMPLES} resamples) over the repeated calls of each "
+        f"contestant, and none below {statistics.MIN_GROUPS} calls. They say how well the time on this machine is "
+        "known, not how other machines differ.",
+        "NFE: evaluations of the main network for one image.",
+        *more,
+    ]
+    return [Heading("How it was measured"), Bullets(tuple(items))]
+
+
+def failures(found: list[Calls]) -> list[str]:
+    """A sentence for each method that has no time at some size."""
+    without: dict[tuple[str, Variant], dict[str, list[str]]] = {}
+    for calls in found:
+        if not len(calls.repeated):
+            reasons = without.setdefault((calls.dataset, calls.variant), {})
+            reasons.setdefault(calls.reason or "it was not called", []).append(calls.size)
+    sentences = []
+    for (dataset, variant), reasons in without.items():
+        steps = f" with {variant.steps} steps" if variant.steps else ""
+        parts = [f"at {words.listing(sizes)}: {reason}" for reason, sizes in reasons.items()]
+        sentences.append(f"**{variant.title}**{steps} on {dataset} has no time {words.sentence('; '.join(parts))}")
+    return sentences

@@ -1,0 +1,77 @@
+"""Sections that the reports of several suites have in common."""
+
+from pathlib import Path
+
+from benchmarks.store.results import Results
+from reports.numbers import statistics
+from reports.numbers.study import Study, comparisons
+from reports.paper import style, words
+from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
+from reports.sections import training_figure, trials
+
+
+def opening(it: Study) -> list[str]:
+    suite = it.results.suite
+    ok = sum(trial.status == "ok" for trial in it.results.trials)
+    profiles = sorted({str(trial.config.get("profile")) for trial in it.results.trials if trial.config.get("profile")})
+    counted = f"{words.plural(ok, 'trial')} of {len(it.results.trials)} ended well"
+    if profiles:
+        counted += f"; {words.plural(len(profiles), 'profile').split(' ', 1)[1]} `{'`, `'.join(profiles)}`"
+    counted += ". Every record used is in `records.csv`, every table in `tables/`, every figure in `figures/`."
+    return [text for text in (suite.get("question"), counted) if text]
+
+
+def training(it: Study, looks, folder: Path) -> list[Block]:
+    blocks: list[Block] = []
+    by_method = {variant.method: look for variant, look in reversed(looks.items())}
+    for dataset in it.datasets:
+        methods = {}
+        for trial in trials.of_dataset(it.results, dataset):
+            if not trial.history.empty:
+                look = by_method.get(trial.config["method"]["name"]) or style.Look("#555555", "o", style.SOLID)
+                methods.setdefault(trial.label, (look, []))[1].append(trial)
+        if methods:
+            name = f"training_{dataset}"
+            style.save(training_figure.draw(methods), folder, name)
+            caption = f"{dataset}: training loss (each method's own, so not comparable) and validation DSC by step."
+            alt = f"Training curves of {words.listing(list(methods))} on {dataset}."
+            blocks.append(Figure(name, caption, alt, training_figure.numbers(methods)))
+    return [Heading("Training"), *blocks] if blocks else []
+
+
+def commands(results: Results) -> list[Block]:
+    suite = results.suite
+    blocks: list[Block] = [Heading("Commands")]
+    for text, key in (("Run again (what is in the store is not repeated):", "command"),
+                      ("Redraw from the store, without training or data:", "redraw_command")):  # fmt: skip
+        if suite.get(key):
+            blocks += [Paragraph(text), Code(str(suite[key]), "sh")]
+    return blocks if len(blocks) > 1 else []
+
+
+def notes(it: Study, first: list[str]) -> list[Block]:
+    """How things were measured: what is said of every suite after what the suite itself says `first`."""
+    items = [
+        *first,
+        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases "
+        f"come with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups "
+        f"(patients), and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that "
+        "of training runs: the SD over seeds, where there are several, speaks of those.",
+    ]
+    if any(comparisons(it, dataset) for dataset in it.datasets):
+        items.append(
+            "Differences are taken case by case on the same cases and the same images. A method is called better when "
+            "the interval of the difference does not contain 0 and the Wilcoxon signed-rank test on the patients' mean "
+            "differences, after Holm's correction, agrees at 0.05."
+        )
+    items += [
+        "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
+        "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
+        "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
+        "`steps` counts the times at which a generative method is sampled, the first being T\u22121. With the cosine "
+        "schedule of latent diffusion the last is 0, where a call would change nothing and is not made: K steps are "
+        "K\u22121 network evaluations (NFE). With the linear schedule of the pixel-space methods they are K.",
+        "Training counts as not converged when the best validation DSC of its last fifth exceeds the best before by "
+        "more than 0.01.",
+    ]
+    return [Heading("How it was measured"), Bullets(tuple(items))]

@@ -1,0 +1,204 @@
+"""What was run: trials and their outcome, on which data, with which settings and where."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks.store.results import Results
+from benchmarks.store.trial import TrialView
+from reports.numbers.curves import method_order
+from reports.numbers.training import convergence
+from reports.paper import words
+from reports.paper.document import Table
+
+NOT_SETTINGS = ("name", "title", "summary", "training")
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A trial without a result, and why."""
+
+    title: str
+    status: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else self.status
+
+
+def of_dataset(results: Results, dataset: str) -> list[TrialView]:
+    """Trials on a data set in the order of methods and seeds."""
+    order = method_order(results)
+    found = [trial for trial in results.trials if trial.config["dataset"]["name"] == dataset]
+    return sorted(found, key=lambda t: (order.index(t.config["method"]["name"]), t.config.get("seed", 0)))
+
+
+def absences(results: Results, dataset: str) -> list[Absence]:
+    """Every trial of the suite on a data set that did not end well, missing ones among them."""
+    trials = of_dataset(results, dataset)
+    titles = {trial.config["method"]["name"]: trial.label for trial in results.trials}
+    alike: dict[tuple, list[TrialView]] = {}
+    for trial in trials:
+        if trial.status != "ok":
+            alike.setdefault((trial.config["method"]["name"], trial.status, words.one_line(trial.reason)), []).append(
+                trial
+            )
+    found = []
+    for (method, status, reason), same in alike.items():
+        title = same[0].label
+        if len(same) < sum(trial.config["method"]["name"] == method for trial in trials):
+            title += f", seed {words.listing([str(trial.config.get('seed', 0)) for trial in same])}"
+        found.append(Absence(title, status, reason))
+    held = {trial.config["method"]["name"] for trial in trials}
+    for method in method_order(results):
+        if method not in held:
+            found.append(Absence(titles.get(method, method), "not run", "the store holds no trial of it"))
+    return found
+
+
+def dataset_table(results: Results, datasets: list[str]) -> Table:
+    rows = []
+    for dataset in datasets:
+        trials = of_dataset(results, dataset)
+        config = trials[0].config["dataset"] if trials else {}
+        cases = config.get("cases") or {}
+        records = results.records[results.records["dataset"] == dataset]
+        rows.append(
+            {
+                "data set": dataset,
+                "content": config.get("title", ""),
+                "classes": ", ".join(config.get("class_names", [])),
+                "image size": "x".join(map(str, config.get("image_size", []))),
+                "train / val / test cases": " / ".join(
+                    str(cases.get(s, words.NOTHING)) for s in ("train", "val", "test")
+                ),
+                "cases tested": records["case"].nunique(),
+                "groups tested": records["group"].nunique(),
+                "distances in": config.get("distance_unit", ""),
+                "fingerprint": f"`{config['fingerprint'][:12]}`" if config.get("fingerprint") else "",
+            }
+        )
+    caption = (
+        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is the "
+        "beginning of a hash of the content."
+    )
+    return Table("data_sets", caption, pd.DataFrame(rows))
+
+
+def method_table(results: Results) -> Table:
+    """Every setting of every method; where data sets or seeds differ in one, all values."""
+    rows = []
+    for method in method_order(results):
+        trials = [trial for trial in results.trials if trial.config["method"]["name"] == method]
+        settings: dict[str, list[str]] = {}
+        for trial in trials:
+            for key, value in _flat({k: v for k, v in trial.config["method"].items() if k not in NOT_SETTINGS}):
+                text = _plain(value)
+                if text not in settings.setdefault(key, []):
+                    settings[key].append(text)
+        label = trials[0].label if trials else method
+        rows += [[label, f"`{key}`", " or ".join(values)] for key, values in settings.items()]
+    return Table(
+        "method_settings",
+        "Settings of the methods; null: the method's own default.",
+        pd.DataFrame(rows, columns=["method", "setting", "value"]),
+    )
+
+
+def training_tables(results: Results) -> list[Table]:
+    """The training settings all trials share, and those in which they differ."""
+    trained = [(trial, dict(_flat(trial.config.get("training") or {}))) for trial in results.trials]
+    if not trained:
+        return []
+    keys = list(dict.fromkeys(key for _, settings in trained for key in settings))
+    values = {key: [_plain(settings.get(key)) for _, settings in trained] for key in keys}
+    shared = [key for key in keys if len(set(values[key])) == 1]
+    differing = [key for key in keys if key not in shared]
+    common = pd.DataFrame([[f"`{key}`", values[key][0]] for key in shared], columns=["setting", "value"])
+    tables = [Table("training_settings", "Training settings that all trials share.", common)]
+    if differing:
+        rows = {
+            (trial.config["dataset"]["name"], trial.label, *(values[key][k] for key in differing)): None
+            for k, (trial, _) in enumerate(trained)
+        }
+        columns = ["data set", "method", *(f"`{key}`" for key in differing)]
+        frame = pd.DataFrame(list(rows), columns=columns)
+        tables.append(Table("training_differences", "Training settings in which trials differ.", frame))
+    return tables
+
+
+def trial_table(results: Results, datasets: list[str]) -> Table:
+    rows, data = [], []
+    for dataset in datasets:
+        for trial in of_dataset(results, dataset):
+            done, found = trial.done, convergence(trial.history)
+            data.append(
+                {
+                    "trial": trial.key,
+                    "dataset": dataset,
+                    "method": trial.config["method"]["name"],
+                    "seed": trial.config.get("seed", 0),
+                    "profile": trial.config.get("profile"),
+                    "status": trial.status,
+                    "reason": trial.reason,
+                    "finished": done.get("finished"),
+                    "best_step": done.get("best_step"),
+                    "best_val_dsc": done.get("best_val_dsc"),
+                    "ceiling_val_dsc": found.ceiling if found else None,
+                    "rise_in_last_fifth": found.rise if found else None,
+                    "fingerprint": trial.config["dataset"].get("fingerprint"),
+                    "code": trial.config.get("code"),
+                }  # fmt: skip
+            )
+            rows.append(
+                {
+                    "trial": f"`{trial.key}`",
+                    "method": trial.label,
+                    "seed": trial.config.get("seed", 0),
+                    "profile": trial.config.get("profile", ""),
+                    "status": " ".join(
+                        filter(
+                            None, [f"{trial.status}:" if trial.reason else trial.status, words.one_line(trial.reason)]
+                        )
+                    ),  # fmt: skip
+                    "best step": words.NOTHING if done.get("best_step") is None else str(done["best_step"]),
+                    "best validation DSC": words.number(done.get("best_val_dsc")),
+                    "ceiling": words.number(found.ceiling) if found else words.NOTHING,
+                    "rise in the last fifth": words.signed(found.rise) if found else words.NOTHING,
+                    "method code": f"`{trial.config['code']}`" if trial.config.get("code") else "",
+                }
+            )
+    caption = (
+        "Trials: folders of the result store. Best step: the weights used (steps of the last stage). Ceiling: "
+        "validation DSC of the true labels encoded and decoded by these weights, for methods that work on latents. "
+        "Rise in the last fifth: best validation DSC in the last fifth of training minus the best before; above 0.01 "
+        "counts as not converged."
+    )
+    return Table("trials", caption, pd.DataFrame(rows), pd.DataFrame(data))
+
+
+def environment_table(results: Results) -> Table:
+    values: dict[str, list[str]] = {}
+    for trial in results.trials:
+        for key, value in _flat(trial.environment):
+            if _plain(value) not in values.setdefault(key, []):
+                values[key].append(_plain(value))
+    rows = [[key.replace("_", " "), " or ".join(found)] for key, found in values.items()]
+    return Table("environment", "Where the trials ran.", pd.DataFrame(rows, columns=["what", "value"]))
+
+
+def _flat(settings: dict, prefix: str = ""):
+    for key, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _plain(value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)

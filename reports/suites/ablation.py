@@ -1,0 +1,73 @@
+"""The report of suite=ablation: table V and figure 9 of the LDSeg paper."""
+
+from pathlib import Path
+
+from benchmarks.store.results import Results
+from reports.numbers.study import Study, study
+from reports.numbers.training import convergence
+from reports.paper import style, words
+from reports.paper.document import Block, Bullets, Document, Heading, Paragraph
+from reports.sections import common, examples, published, score_tables, significance, trials
+from reports.sections.cost import cost_table
+from reports.sections.trials import absences, of_dataset
+from reports.suites.accuracy import tables
+
+
+def build(results: Results, folder: Path) -> Document:
+    """The document; its figures are drawn into `folder`/figures."""
+    style.theme()
+    it = study(results)
+    looks = style.looks(list(it.names))
+    measured = [dataset for dataset in it.datasets if score_tables.by_score(it, it.curves[dataset])]
+    document = Document(results.suite.get("title") or results.suite["name"])
+    document.add(*(Paragraph(text) for text in common.opening(it)), *_summary(it))
+    document.add(Heading("Accuracy"), *(tables.accuracy(it, dataset) for dataset in it.datasets))
+    if measured:
+        document.add(*_published(it))
+        shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
+        document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
+        document.add(*significance.sections(it, looks, folder))
+        document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
+    document.add(*common.training(it, looks, folder))
+    document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
+    document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
+    document.add(Heading("Environment"), trials.environment_table(results))
+    document.add(*common.commands(results), *common.notes(it, _notes()))
+    return document
+
+
+def _summary(it: Study) -> list[Block]:
+    blocks: list[Block] = [Heading("Summary")]
+    for dataset in it.datasets:
+        items = significance.sentences(it, dataset)
+        items += ceilings(it, dataset)
+        items += [
+            f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)
+        ]
+        blocks += [Heading(dataset, 3), Bullets(tuple(items or ["Nothing was measured."]))]
+    return blocks
+
+
+def ceilings(it: Study, dataset: str) -> list[str]:
+    """What the label's way through the latent alone allows, which bounds every variant from above."""
+    found = []
+    for trial in of_dataset(it.results, dataset):
+        known = convergence(trial.history)
+        if known is not None and known.ceiling is not None:
+            found.append(f"{trial.label} {words.number(known.ceiling)}")
+    if not found:
+        return []
+    return [f"Ceiling, the validation DSC of true labels encoded and decoded again: {words.listing(found)}."]
+
+
+def _published(it: Study) -> list[Block]:
+    return [Heading("Published values"), *(published.accuracy(it.results, it.curves, it.names, it.clean, "ablation")
+                                           or [Paragraph("The ablation is published on glas only.")])]  # fmt: skip
+
+
+def _notes() -> list[str]:
+    return [
+        "(ld): the label is brought to the latent's size by nearest-neighbour downsampling instead of the label "
+        "encoder; (id): the image likewise, in grey, instead of the image encoder; (ld+id): both. Everything else, the "
+        "budget included, is that of LDSeg."
+    ]

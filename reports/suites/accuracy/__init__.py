@@ -1,0 +1,3 @@
+from reports.suites.accuracy.report import build
+
+__all__ = ["build"]

@@ -1,0 +1,77 @@
+"""One table per data set: how accurate each method is, and what that cost."""
+
+import pandas as pd
+
+from reports.numbers.curves import POOLED, Curve
+from reports.numbers.statistics import Rank
+from reports.numbers.study import Study
+from reports.paper import words
+from reports.paper.document import Table
+from reports.sections.cost import cost
+from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, unit
+from reports.sections.significance import ranking
+from reports.sections.trials import absences
+
+
+def accuracy(it: Study, dataset: str) -> Table:
+    """Methods by falling DSC with rank, overlap, distances and cost; those without a result say why."""
+    found = by_score(it, it.curves[dataset])
+    several = len(found[0].classes) > 1 if found else False
+    classes = found[0].classes if several else ()
+    ranks = ranking(found, it.clean)
+    seeded = any(len(curve.seeds) > 1 for curve in found)
+    rows, data = [], []
+    for curve, rank in zip(found, ranks):
+        row, values = _row(it, curve, classes, seeded)
+        rows.append([_rank(rank), it.names[curve.variant], *row])
+        place = {"rank": rank.place, "rank_low": rank.low, "rank_high": rank.high} if rank else {}
+        data.append(keys(curve) | {"ensemble": curve.variant.ensemble} | place | values | {"note": ""})
+    suffix = unit(it, dataset)
+    over_seeds = ["SD over seeds"] if seeded else []
+    columns = [
+        f"rank [{INTERVAL}]", "method", *(f"DSC {name}" for name in classes), "DSC pooled" if several else "DSC",
+        "IoU pooled" if several else "IoU", f"HD95{suffix}", f"ASSD{suffix}", *over_seeds, "parameters", "training",
+        "NFE", "time per image", "peak memory",
+    ]  # fmt: skip
+    for absence in absences(it.results, dataset):
+        rows.append([words.NOTHING, f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(columns) - 2)])
+        data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
+    caption = (
+        f"{dataset}: mean over {counted(found)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its range over "
+        "bootstrap samples of the cases. Distances are left out where exactly one of label and prediction is empty. "
+        "NFE: evaluations of the main network for one image; time and peak memory: for one image."
+    )
+    return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def _row(it: Study, curve: Curve, classes: tuple[str, ...], seeded: bool) -> tuple[list[str], dict]:
+    scores = {f"dsc_{name}": curve.mean(it.clean, "dsc", name) for name in classes}
+    scores |= {metric: curve.mean(it.clean, metric) for metric in ("dsc", "iou", "hd95", "assd")}
+    values = {}
+    for name, estimate in scores.items():
+        values |= numbers(name, estimate)
+    undefined = curve.undefined(it.clean, "hd95", POOLED)
+    total = curve.by_seed("dsc")[:, curve.at(it.clean)].size
+    left_out = f" ({undefined} of {total} undefined)" if undefined else ""
+    spent = cost(it.results, curve)
+    spread = curve.seed_sd(it.clean)
+    row = [
+        *(words.with_interval(estimate, 2 if name in ("hd95", "assd") else 3) for name, estimate in scores.items()),
+        *([words.number(spread)] if seeded else []),
+        words.quantity(spent.parameters), words.duration(spent.training_seconds),
+        words.NOTHING if spent.nfe is None else f"{spent.nfe:g}", words.duration(spent.seconds),
+        words.memory(spent.memory),
+    ]  # fmt: skip
+    row[len(classes) + 2] += left_out
+    values |= {
+        "undefined_distances": undefined, "scores": total, "seeds": len(curve.seeds), "seed_sd": spread,
+        "parameters": spent.parameters, "training_seconds": spent.training_seconds, "nfe": spent.nfe,
+        "seconds_median": spent.seconds, "peak_memory_mib": spent.memory,
+    }  # fmt: skip
+    return row, values
+
+
+def _rank(rank: Rank | None) -> str:
+    if rank is None:
+        return words.NOTHING
+    return str(rank.place) if rank.low == rank.high else f"{rank.place} [{rank.low}\u2013{rank.high}]"

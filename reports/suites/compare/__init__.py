@@ -1,0 +1,3 @@
+from reports.suites.compare.report import build
+
+__all__ = ["build"]

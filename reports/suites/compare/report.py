@@ -1,0 +1,137 @@
+"""The report of action=compare: what the same suite gave in two stores, before and after a change."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.store.results import Results
+from reports.numbers import curves as selection
+from reports.numbers import statistics
+from reports.numbers.curves import Variant
+from reports.paper import style, words
+from reports.paper.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph
+from reports.sections import significance
+from reports.sections.score_tables import keys
+from reports.suites.compare import change_figure, changes, tables
+from reports.suites.compare.changes import AFTER, BEFORE, Change, Pair
+
+
+def build(results: Results, folder: Path) -> Document:
+    """The document; its figure is drawn into `folder`/figures."""
+    style.theme()
+    before, after = (changes.side(results, store) for store in (BEFORE, AFTER))
+    found = changes.pairs(before, after)
+    earlier, later = changes.shared(before, found), changes.shared(after, found)
+    names = _names(earlier, later)
+    datasets = selection.dataset_order(results)
+    changed = {dataset: changes.changes(earlier, later, dataset) for dataset in datasets}
+    every = [change for part in changed.values() for change in part]
+    settings = tables.changed_settings(found)
+    document = Document(results.suite["title"])
+    document.add(
+        Paragraph(results.suite["question"]),
+        Paragraph(f"Before: `{results.suite[BEFORE]}`. After: `{results.suite[AFTER]}`."),
+        Heading("Summary"),
+        *(block for dataset in datasets for block in _summary(dataset, changed[dataset], found, names)),
+    )
+    if every:
+        document.add(Heading("Accuracy"), tables.scores(every, names), *_figure(changed, names, folder))
+        document.add(tables.by_class(every, names), Heading("Cost"))
+        document.add(tables.costs(earlier, later, every, names))
+    document.add(Heading("What changed"))
+    document.add(settings or Paragraph("Nothing: settings, code, data and environment of all trials are the same."))
+    apart = tables.one_sided(before, after, found)
+    document.add(
+        Heading("In one store only"), apart or Paragraph("Nothing: both hold the same trials, tests and cases.")
+    )
+    document.add(Heading("Command"), Code(str(results.suite["command"]), "sh"), *_notes())
+    return document
+
+
+def _names(before: Results, after: Results) -> dict[Variant, str]:
+    """Of the variants both sides have, as the later one calls them."""
+    earlier = {changes.untitled(variant) for variant in selection.variants(before)}
+    return selection.labels([v for v in selection.variants(after) if changes.untitled(v) in earlier])
+
+
+def _summary(dataset: str, changed: list[Change], found: list[Pair], names: dict[Variant, str]) -> list[Block]:
+    items = []
+    same = [change for change in changed if change.same]
+    if same and len(same) == len(changed):
+        count = words.plural(max(len(change.after.cases) for change in changed), "case")
+        items.append(f"Every DSC is the same to the last digit ({count}, {words.plural(len(changed), 'comparison')}).")
+    else:
+        items += [_sentence(change, changed, names) for change in changed if not change.same]
+        kept = words.listing([names[change.after.variant] + _where(change, changed) for change in same])
+        items += [f"The same to the last digit in every case: {kept}."] if kept else []
+    if not changed:
+        items.append("The stores have no test in common.")
+    datas = [p for p in found if p.before and p.after and p.trial.config["dataset"]["name"] == dataset]
+    if any(_fingerprint(pair.before) != _fingerprint(pair.after) for pair in datas):
+        items.append(
+            "The **data set itself differs** between the stores (`dataset.fingerprint`): cases of one name need not be "
+            "the same images, and the differences are not those of the methods alone."
+        )
+    for pair in found:
+        ended = [trial.status if trial else "not there" for trial in (pair.before, pair.after)]
+        if pair.trial.config["dataset"]["name"] == dataset and ended != ["ok", "ok"]:
+            items.append(f"Trial {pair.name}: {ended[0]} before, {ended[1]} after.")
+    groups = min((change.estimate.groups for change in changed), default=statistics.MIN_GROUPS)
+    if groups < statistics.MIN_GROUPS:
+        items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
+    return [Heading(dataset, 3), Bullets(tuple(items))]
+
+
+def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) -> str:
+    name = names[change.after.variant]
+    where = _where(change, changed)
+    estimate, test = change.estimate, change.test
+    judged = significance.verdict(estimate, test)
+    if judged in ("better", "worse"):
+        size = estimate if judged == "better" else significance.negated(estimate)
+        return f"**{name}** became {judged}{where} by {significance.amount(size)}, {significance.p_words(test)}."
+    signed = significance.amount(estimate, words.signed)
+    if judged == "bare":
+        return f"{name}{where}: {signed} in {words.plural(estimate.cases, 'case')}, too few for an interval or a test."
+    return f"No change shown for {name}{where}: {signed}, {significance.p_words(test)}."
+
+
+def _where(change: Change, changed: list[Change]) -> str:
+    return f" at σ = {change.sigma:g}" if len({c.sigma for c in changed}) > 1 else ""
+
+
+def _fingerprint(trial) -> str | None:
+    return trial.config["dataset"].get("fingerprint")
+
+
+def _figure(changed: dict[str, list[Change]], names: dict[Variant, str], folder: Path) -> list[Block]:
+    panels = {dataset: part for dataset, part in changed.items() if part}
+    looks = style.looks(list(names))
+    style.save(change_figure.draw(panels, names, looks), folder, "dsc_change")
+    data = pd.DataFrame(
+        keys(change.after) | {"sigma": change.sigma, "difference": change.estimate.value, "low": change.estimate.low,
+                              "high": change.estimate.high}
+        for part in panels.values() for change in part
+    )  # fmt: skip
+    caption = "Mean DSC after minus before with its 95 % interval; right of the line is better."
+    alt = f"Change of mean DSC of every method on {words.listing(list(panels))}."
+    return [Figure("dsc_change", caption, alt, data)]
+
+
+def _notes() -> list[Block]:
+    return [
+        Heading("How it was compared"),
+        Bullets(
+            (
+                "A trial of one store is set beside that of the other with the same data set, method and seed: the "
+                "newest that the command above asks for or, where settings changed, the newest of the same profile.",
+                "Scores of a case are averaged over the seeds both stores have, and compared case by case. The 95 % "
+                f"interval is a percentile bootstrap ({statistics.RESAMPLES} resamples) that draws whole groups "
+                f"(patients); there is none below {statistics.MIN_GROUPS} groups.",
+                "A method is said to have become better when the interval of the difference does not contain 0 and the "
+                "Wilcoxon signed-rank test, after Holm's correction, agrees at 0.05. Two trainings that differ by "
+                "their seed alone may differ by as much: one seed before and after cannot tell a change of code from "
+                "chance of training.",
+            )
+        ),
+    ]

@@ -1,0 +1,3 @@
+from reports.suites.data_overview.report import build
+
+__all__ = ["build"]

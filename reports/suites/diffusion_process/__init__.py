@@ -1,0 +1,3 @@
+from reports.suites.diffusion_process.report import build
+
+__all__ = ["build"]

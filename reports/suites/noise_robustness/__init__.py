@@ -1,0 +1,3 @@
+from reports.suites.noise_robustness.report import build
+
+__all__ = ["build"]

@@ -1,0 +1,138 @@
+"""The noise-robustness report in words: its summary, and how things were measured."""
+
+import math
+
+from reports.numbers import statistics
+from reports.numbers.statistics import Estimate
+from reports.numbers.study import LOSS, Study
+from reports.numbers.training import convergence
+from reports.paper import words
+from reports.paper.document import Block, Bullets, Heading, Paragraph
+from reports.sections import common, significance
+from reports.sections.cost import cost
+from reports.sections.trials import absences, of_dataset
+
+LOW = 0.5
+"""Below this DSC without noise, a flat curve is not called robust."""
+
+
+def summary(it: Study) -> list[Block]:
+    """For each data set what a reader would quote."""
+    blocks: list[Block] = [Heading("Summary")]
+    for dataset in it.datasets:
+        blocks += _of_dataset(it, dataset)
+    return blocks
+
+
+def _of_dataset(it: Study, dataset: str) -> list[Block]:
+    found = it.curves[dataset]
+    problems = [f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)]
+    if not found:
+        return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
+    cases, groups = len(found[0].cases), len(set(found[0].groups))
+    size = next(iter(it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"]))
+    about = words.plural(cases, "test case") + (f" of {words.plural(groups, 'patient')}" if groups < cases else "")
+    about += f" at {size}"
+    seeds = max(len(curve.seeds) for curve in found)
+    about += f", {words.plural(seeds, 'training seed')}"
+    lead = f"**{dataset}** ({about})."
+    if it.noisy is not None:
+        lead += f" From σ = {it.clean:g} to σ = {it.noisy:g}, {words.listing([_loss(it, c) for c in found])}."
+    items = [_scores(it, curve) for curve in found]
+    items += significance.sentences(it, dataset)
+    items.append(f"Cost: {'; '.join(_cost(it, curve) for curve in found)}.")
+    items += [*_convergence(it, dataset), *problems]
+    if groups < statistics.MIN_GROUPS:
+        items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
+    return [Heading(dataset, 3), Paragraph(lead), Bullets(tuple(items))]
+
+
+def _loss(it: Study, curve) -> str:
+    clean, noisy = curve.at(it.clean), curve.at(it.noisy)
+    if clean is None or noisy is None:
+        return f"{it.names[curve.variant]} was not measured"
+    scores = curve.by_case("dsc")
+    lost = statistics.paired_difference(scores[clean], scores[noisy], curve.groups)
+    verb = "gained" if lost.value < 0 else "lost"
+    if lost.value < 0:
+        lost = Estimate(
+            -lost.value, *((-lost.high, -lost.low) if lost.has_interval else (None, None)), lost.cases, lost.groups
+        )
+    return f"{it.names[curve.variant]} {verb} {words.with_interval(lost)} DSC"
+
+
+def _scores(it: Study, curve) -> str:
+    parts = []
+    for sigma in it.compared:
+        estimate = curve.mean(sigma)
+        if estimate is not None:
+            parts.append(f"{words.with_interval(estimate)} at σ = {sigma:g}")
+    text = f"**{it.names[curve.variant]}**: DSC {words.listing(parts)}"
+    if len(curve.sigmas) > 1:
+        largest = float(curve.sigmas[-1])
+        at_loss = curve.sigma_at_loss(LOSS)
+        if math.isinf(at_loss.value):
+            text += f"; a loss of {LOSS:g} DSC was not reached up to σ = {largest:g}"
+        elif not math.isnan(at_loss.value):
+            text += f"; {LOSS:g} DSC was lost at σ = {words.threshold(at_loss, largest)}"
+        text += f"; relative area under the curve {words.with_interval(curve.relative_area())}"
+        text += f" (σ from {curve.sigmas[0]:g} to {largest:g})"
+    clean = curve.mean(it.clean)
+    if clean is not None and clean.value < LOW:
+        text += f". With a DSC below {LOW:g} from the start there is little to lose: this is no sign of robustness"
+    return text + "."
+
+
+def _cost(it: Study, curve) -> str:
+    what = cost(it.results, curve)
+    parts = []
+    if what.parameters is not None:
+        parts.append(f"{words.quantity(what.parameters)} parameters")
+    if what.training_seconds is not None:
+        steps = f" ({what.training_steps:,.0f} steps)" if what.training_steps else ""
+        parts.append(f"{words.duration(what.training_seconds)} of training{steps}")
+    if what.nfe is not None:
+        parts.append(words.plural(int(what.nfe), "network evaluation") + " an image")
+    if what.seconds is not None:
+        parts.append(f"{words.duration(what.seconds)} an image")
+    if what.memory is not None:
+        parts.append(f"{words.memory(what.memory)} peak memory")
+    return f"**{it.names[curve.variant]}** {', '.join(parts) or 'not measured'}"
+
+
+def _convergence(it: Study, dataset: str) -> list[str]:
+    """A sentence for every trial that had not converged, or of which that cannot be told."""
+    sentences = []
+    trials = of_dataset(it.results, dataset)
+    several = len({trial.config.get("seed", 0) for trial in trials}) > 1
+    for trial in trials:
+        found = convergence(trial.history)
+        if trial.status == "ok" and found is not None and not found.reached:
+            name = f"{trial.label}, seed {trial.config.get('seed', 0)}" if several else trial.label
+            if found.rise is None:
+                sentences.append(f"**{name}**: {found.words}.")
+            else:
+                sentences.append(
+                    f"**{name}** {found.words}: its scores are those of this budget, not of the method's limit."
+                )
+    return sentences
+
+
+def notes(it: Study) -> list[Block]:
+    """How things were measured."""
+    noise = [
+        "σ is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
+        "on the case, σ and the noise seed alone, so every method is given the same noisy image. Training images are "
+        "not disturbed.",
+        _rescaling(it),
+    ]
+    return common.notes(it, list(filter(None, noise)))
+
+
+def _rescaling(it: Study) -> str:
+    return {
+        "image": "Each noisy image is scaled back to [0, 1] on its own (`noise.rescale=image`).",
+        "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly "
+        "(`noise.rescale=array`), as the authors of LDSeg do.",
+        "none": "Noisy images are not scaled back to [0, 1] (`noise.rescale=none`).",
+    }.get(str(it.results.suite.get("rescale")), "")

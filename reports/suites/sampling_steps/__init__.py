@@ -1,0 +1,3 @@
+from reports.suites.sampling_steps.report import build
+
+__all__ = ["build"]

@@ -1,0 +1,108 @@
+"""Accuracy as a function of the number of sampling steps: one curve per data set and method."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from reports.numbers import statistics
+from reports.numbers.curves import Curve, Variant
+from reports.numbers.statistics import Estimate
+from reports.numbers.study import Study
+from reports.sections.cost import cost
+
+TOLERANCE = 0.005
+"""DSC: steps that come this close to the best are enough."""
+
+
+@dataclass(frozen=True)
+class StepCurve:
+    """DSC of one method on one data set by number of steps, all else alike.
+
+    parts: a curve per number of steps, ascending, over the same cases; sigma: where they are read.
+    """
+
+    dataset: str
+    method: str
+    name: str
+    parts: tuple[Curve, ...]
+    sigma: float
+    seconds: tuple[float | None, ...]
+    nfe: tuple[int, ...]
+
+    @property
+    def variant(self) -> Variant:
+        """The one with the fewest steps, by which the method is drawn."""
+        return self.parts[0].variant
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        return np.array([part.variant.steps for part in self.parts])
+
+    @cached_property
+    def dsc(self) -> np.ndarray:
+        """(steps, cases), averaged over seeds."""
+        return np.stack([part.by_case("dsc")[part.at(self.sigma)] for part in self.parts])
+
+    @property
+    def groups(self) -> np.ndarray:
+        return self.parts[0].groups
+
+    def means(self) -> list[Estimate]:
+        return [statistics.mean(row, self.groups) for row in self.dsc]
+
+    @property
+    def best(self) -> int:
+        """Index of the number of steps with the highest mean DSC; of equals the smallest."""
+        return int(np.argmax(self.dsc.mean(axis=1)))
+
+    def enough(self) -> Estimate:
+        """Smallest number of steps whose mean DSC lies within TOLERANCE of the best, with its bootstrap interval."""
+
+        def smallest(means):
+            close = means >= means.max(axis=-1, keepdims=True) - TOLERANCE - 1e-12
+            return self.steps[np.argmax(close, axis=-1)].astype(float)
+
+        return statistics.statistic(smallest, self.dsc, self.groups)
+
+    def given_up(self) -> Estimate:
+        """DSC at the best number of steps minus DSC at the smallest, case by case."""
+        return statistics.paired_difference(self.dsc[self.best], self.dsc[0], self.groups)
+
+
+def step_curves(it: Study, dataset: str) -> list[StepCurve]:
+    """A curve per method (and sampler, where a suite asks for several), in the suite's order of methods."""
+    alike: dict[tuple, list[Curve]] = {}
+    for curve in it.curves[dataset]:
+        v = curve.variant
+        if v.steps and curve.at(it.clean) is not None:
+            alike.setdefault((v.method, v.sampler, v.eta, v.ensemble), []).append(curve)
+    samplers = {key[0]: {other[1:] for other in alike if other[0] == key[0]} for key in alike}
+    found = []
+    for (method, sampler, *_), parts in alike.items():
+        shared = sorted(set.intersection(*(set(part.cases) for part in parts)))
+        # A condition whose cases differ would be another mean: only what was tested on all of them is a curve.
+        parts = sorted((p for p in parts if list(p.cases) == shared), key=lambda p: p.variant.steps)
+        if not parts:
+            continue
+        title = parts[0].variant.title
+        name = f"{title} ({sampler})" if len(samplers[method]) > 1 else title
+        seconds = tuple(cost(it.results, part).seconds for part in parts)
+        found.append(StepCurve(dataset, method, name, tuple(parts), it.clean, seconds, _evaluations(it, parts)))
+    return found
+
+
+def _evaluations(it: Study, parts: list[Curve]) -> tuple[int, ...]:
+    """Network evaluations per image of each part, from the records."""
+    records = it.results.records
+    found = []
+    for part in parts:
+        own = records[
+            (records["dataset"] == part.dataset)
+            & (records["method"] == part.variant.method)
+            & (records["steps"] == part.variant.steps)
+            & (records["ensemble"] == part.variant.ensemble)
+            & (records["sampler"] == part.variant.sampler)
+        ]
+        found.append(int(own["nfe"].iloc[0]))
+    return tuple(found)

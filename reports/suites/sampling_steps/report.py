@@ -1,0 +1,223 @@
+"""The report of suite=sampling_steps: figures 5, 6a and 7 of the LDSeg paper, with what each step costs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.store.results import Results
+from reports.numbers.study import Study, study
+from reports.paper import overlays, style, words
+from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
+from reports.sections import common, examples, published, trials
+from reports.sections.cost import cost_table
+from reports.sections.score_tables import INTERVAL, counted
+from reports.sections.trials import absences
+from reports.suites.sampling_steps import steps_figure
+from reports.suites.sampling_steps.curves_by_steps import TOLERANCE, StepCurve, step_curves
+
+PAPER = (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Numbers of steps in the figures of the LDSeg paper, roughly."""
+
+
+def build(results: Results, folder: Path) -> Document:
+    """The document; its figures are drawn into `folder`/figures."""
+    style.theme()
+    it = study(results)
+    found = {dataset: curves for dataset in it.datasets if (curves := step_curves(it, dataset))}
+    document = Document(results.suite.get("title") or results.suite["name"])
+    document.add(*(Paragraph(text) for text in common.opening(it)), *_summary(it, found))
+    document.add(
+        Heading("Accuracy by steps"), *(_table(it, dataset, found.get(dataset, [])) for dataset in it.datasets)
+    )
+    if found:
+        document.add(_enough(found), *_curves(found, folder))
+        shown = [_gallery(it, curves, folder) for curves in found.values()]
+        document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
+        document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
+    document.add(*common.training(it, style.looks(list(it.names)), folder))
+    document.add(Heading("Published values"), *_published(found))
+    document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
+    document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
+    document.add(Heading("Environment"), trials.environment_table(results))
+    document.add(*common.commands(results), *common.notes(it, _notes(results, found)))
+    return document
+
+
+def _summary(it: Study, found: dict[str, list[StepCurve]]) -> list[Block]:
+    blocks: list[Block] = [Heading("Summary")]
+    for dataset in it.datasets:
+        items = [sentence(curve) for curve in found.get(dataset, [])]
+        items += [
+            f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)
+        ]
+        blocks += [Heading(dataset, 3), Bullets(tuple(items or ["Nothing was measured."]))]
+    return blocks
+
+
+def sentence(curve: StepCurve) -> str:
+    """How many steps a method needs, as a reader would quote it."""
+    means, best, enough = curve.means(), curve.best, curve.enough()
+    if len(curve.steps) == 1:
+        return f"{curve.name}: {words.with_interval(means[0])} DSC at {curve.steps[0]} steps, the only number tested."
+    bounds = f" [{enough.low:g}, {enough.high:g}]" if enough.has_interval else ""
+    text = (
+        f"**{curve.name}** is within {TOLERANCE:g} DSC of its best from {enough.value:g} steps on{bounds}; its best is "
+        f"{words.with_interval(means[best])} at {curve.steps[best]} steps"
+    )
+    if best == 0:
+        return text + ", the fewest tested."
+    lost = words.with_interval(curve.given_up(), write=words.signed)
+    return text + f". The best is {lost} DSC above {curve.steps[0]} steps, which have {words.number(means[0].value)}."
+
+
+def _table(it: Study, dataset: str, curves: list[StepCurve]) -> Table:
+    steps = sorted({int(k) for curve in curves for k in curve.steps})
+    rows = []
+    for curve in curves:
+        cells = dict(zip(curve.steps.tolist(), map(words.with_interval, curve.means())))
+        rows.append([curve.name, *(cells.get(k, words.NOTHING) for k in steps)])
+    for absence in absences(it.results, dataset):
+        rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(steps)])
+    caption = f"{dataset}: mean DSC by number of sampling steps"
+    if curves:
+        caption += f", {counted([part for curve in curves for part in curve.parts])} [{INTERVAL}]"
+    data = steps_figure.numbers(curves)
+    frame = pd.DataFrame(rows, columns=["method", *(f"{k} steps" for k in steps)])
+    return Table(f"dsc_by_steps_{dataset}", f"{caption}.", frame, data if len(data) else None)
+
+
+def _enough(found: dict[str, list[StepCurve]]) -> Table:
+    rows, data = [], []
+    for dataset, curves in found.items():
+        for curve in curves:
+            enough, lost, best = curve.enough(), curve.given_up(), curve.best
+            place = int(np.flatnonzero(curve.steps == enough.value)[0])
+            bounds = f" [{enough.low:g}, {enough.high:g}]" if enough.has_interval else ""
+            rows.append(
+                [dataset, curve.name, f"{enough.value:g}{bounds}", str(curve.nfe[place]),
+                 words.duration(curve.seconds[place]), str(curve.steps[best]), words.with_interval(curve.means()[best]),
+                 words.with_interval(lost, write=words.signed)]
+            )  # fmt: skip
+            data.append(
+                {"dataset": dataset, "method": curve.method, "enough": int(enough.value), "enough_low": enough.low,
+                 "enough_high": enough.high, "nfe": curve.nfe[place], "seconds_median": curve.seconds[place],
+                 "best_steps": int(curve.steps[best]), "best_dsc": curve.means()[best].value,
+                 "best_minus_fewest": lost.value, "low": lost.low, "high": lost.high}
+            )  # fmt: skip
+    columns = ["data set", "method", "steps needed", "NFE", "time per image", "best at", "DSC there",
+               "best minus fewest steps"]  # fmt: skip
+    caption = (
+        f"Steps needed: the smallest number whose mean DSC lies within {TOLERANCE:g} of the method's best among those "
+        f"tested [{INTERVAL}]; NFE and time of that number. Last column: mean DSC at the best number minus that at the "
+        f"smallest, case by case [{INTERVAL}]; where it contains 0, no gain from more steps was shown."
+    )
+    return Table("steps_needed", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def _curves(found: dict[str, list[StepCurve]], folder: Path) -> list[Block]:
+    every = [curve for curves in found.values() for curve in curves]
+    looks = style.looks(list(dict.fromkeys(curve.variant for curve in every)))
+    panels = {dataset: [(c.name, c, looks[c.variant]) for c in curves] for dataset, curves in found.items()}
+    data = steps_figure.numbers(every)
+    style.save(steps_figure.by_steps(panels), folder, "dsc_by_steps")
+    band = ", band: 95 % interval" if data["low"].notna().any() else ""
+    caption = f"Mean DSC by number of sampling steps{band}."
+    alt = f"Lines of mean DSC against sampling steps on {words.listing(list(found))}."
+    blocks: list[Block] = [Figure("dsc_by_steps", caption, alt, data)]
+    if len(found) > 1:
+        lines = {dataset: style.Look(color, marker, style.SOLID)
+                 for dataset, (color, marker) in zip(found, DATASET_LOOKS * len(found))}  # fmt: skip
+        names = list(dict.fromkeys(curve.name for curve in every))
+        by_method = {name: [(c.dataset, c, lines[c.dataset]) for c in every if c.name == name] for name in names}
+        style.save(steps_figure.by_steps(by_method), folder, "dsc_by_steps_method")
+        caption = f"The same by method, a line per data set{band}."
+        alt = f"Lines of mean DSC against sampling steps of {words.listing(names)}, a panel each."
+        blocks.append(Figure("dsc_by_steps_method", caption, alt, data))
+    timed = {dataset: [line for line in lines if None not in line[1].seconds] for dataset, lines in panels.items()}
+    timed = {dataset: lines for dataset, lines in timed.items() if lines}
+    if timed:
+        style.save(steps_figure.by_time(timed), folder, "dsc_by_time")
+        caption = f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}."
+        alt = f"Mean DSC against seconds per image on {words.listing(list(timed))}."
+        shown = steps_figure.numbers([curve for lines in timed.values() for _, curve, _ in lines])
+        blocks.append(Figure("dsc_by_time", caption, alt, shown))
+    return blocks
+
+
+DATASET_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#000000", "D"))
+
+
+def _gallery(it: Study, curves: list[StepCurve], folder: Path) -> Figure | None:
+    """One typical case by steps: a row per method."""
+    stored = {}
+    for curve in curves:
+        for part in curve.parts:
+            trial = examples.first_trial(it.results, part)
+            samples = trial and examples.samples_of(it.results, trial, part.variant, it.clean)
+            if samples is not None and len(samples["ids"]):
+                stored[part.variant] = samples
+    if not stored:
+        return None
+    dataset = curves[0].dataset
+    scores = dict(zip(curves[0].parts[-1].cases.tolist(), curves[0].dsc[-1].tolist()))
+    ids = next(iter(stored.values()))["ids"].astype(str).tolist()
+    case = sorted(ids, key=lambda name: (scores.get(name, -1.0), name))[len(ids) // 2]
+    steps = sorted({int(k) for curve in curves for k in curve.steps})
+    images: list = [None] * len(steps)
+    rows: dict[str, list] = {curve.name: [None] * len(steps) for curve in curves}
+    for curve in curves:
+        for part in curve.parts:
+            samples = stored.get(part.variant)
+            index = np.flatnonzero(samples["ids"].astype(str) == case) if samples else []
+            if len(index):
+                column = steps.index(part.variant.steps)
+                images[column] = samples["image"][index[0]]
+                dsc = examples.case_dsc(part, it.clean, case)
+                rows[curve.name][column] = (samples["label"][index[0]], samples["prediction"][index[0]], dsc)
+    name = f"samples_{dataset}"
+    classes = list(curves[0].parts[0].classes)
+    style.save(overlays.draw([f"{k} steps" for k in steps], images, rows, classes), folder, name)
+    caption = (
+        f"{dataset}, test case `{case}` by number of sampling steps. Of the stored examples it is the one whose DSC is "
+        f"the middle one for {curves[0].name} at its most steps. Dark red: missed, light red: added; the number is the "
+        "DSC of the case, classes pooled."
+    )
+    return Figure(name, caption, f"Example segmentations on {dataset} at {words.listing(list(map(str, steps)))} steps.")
+
+
+def _published(found: dict[str, list[StepCurve]]) -> list[Block]:
+    said = published.load()["statements"]["sampling_steps"]
+    source = published.load()["sources"][said["source"]]["citation"]
+    blocks: list[Block] = [Paragraph(f"{source}, {said['place']}: {said['text']}")]
+    rows, data = [], []
+    for curve in found.get("glas", []):
+        if curve.method in said["glas_best"]:
+            best, enough = said["glas_best"][curve.method], curve.enough()
+            rows.append([curve.name, str(best), f"{enough.value:g}", str(curve.steps[curve.best])])
+            data.append({"method": curve.method, "published_best": best, "enough": int(enough.value),
+                         "best": int(curve.steps[curve.best])})  # fmt: skip
+    if rows:
+        columns = ["method", "published: best at", "ours: steps needed", "ours: best at"]
+        caption = (
+            "glas: the number of steps with the highest published DSC beside ours; image sizes and training differ."
+        )
+        blocks.append(Table("published_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data)))
+    else:
+        blocks.append(Paragraph("Numbers of steps are published on glas only, which is not part of this report."))
+    return blocks
+
+
+def _notes(results: Results, found: dict[str, list[StepCurve]]) -> list[str]:
+    notes = [
+        "Every number of steps starts from the same noise for a case, and one sample is drawn, so that steps are all "
+        "that differs."
+    ]
+    tested = {int(k) for curves in found.values() for curve in curves for k in curve.steps}
+    missing = [str(k) for k in PAPER if k not in tested]
+    if found and missing:
+        notes.append(
+            f"Not run here: {words.listing(missing)} steps. The profile sets how far the numbers go "
+            "(`profile.sampling.sweep`); `suite.steps=[...]` gives others."
+        )
+    return notes

@@ -1,0 +1,3 @@
+from reports.suites.uncertainty.report import build
+
+__all__ = ["build"]

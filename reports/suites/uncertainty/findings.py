@@ -1,0 +1,200 @@
+"""The uncertainty report in words: its summary, and how things were measured."""
+
+from reports.numbers import statistics
+from reports.numbers.study import Study
+from reports.numbers.training import convergence
+from reports.paper import words
+from reports.paper.document import Block, Bullets, Heading, Paragraph
+from reports.sections import common
+from reports.sections.score_tables import counted
+from reports.sections.trials import absences, of_dataset
+from reports.suites.uncertainty.scores import Spread, difference
+
+
+def summary(it: Study, found: dict[str, list[Spread]]) -> list[Block]:
+    """For each data set what a reader would quote."""
+    blocks: list[Block] = [Heading("Summary")]
+    for dataset in it.datasets:
+        blocks += _of_dataset(it, dataset, found[dataset])
+    return blocks
+
+
+def _of_dataset(it: Study, dataset: str, found: list[Spread]) -> list[Block]:
+    problems = [f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)]
+    if not found:
+        return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
+    lead = f"**{dataset}** ({_what(it, dataset, found)}). {_places(it, found)}"
+    items = [
+        *_alike(it, found),
+        *_chance(it, found),
+        *_beyond_confidence(it, found),
+        _images(it, found),
+        _calibration(it, found),
+        _gain(it, found),
+    ]
+    items += [*_undefined(found), *_training(it, dataset), *problems]
+    groups = len(set(found[0].curve.groups))
+    if groups < statistics.MIN_GROUPS:
+        items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
+    return [Heading(dataset, 3), Paragraph(lead), Bullets(tuple(items))]
+
+
+def _what(it: Study, dataset: str, found: list[Spread]) -> str:
+    """12 of 80 test cases at 96x96, 20 runs each."""
+    curves = [spread.curve for spread in found]
+    tested = max(len(curve.cases) for curve in curves)
+    total = of_dataset(it.results, dataset)[0].config["dataset"].get("cases", {}).get("test", tested)
+    size = it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"].iloc[0]
+    text = f"{counted(curves)}{f', evenly spread over the {total} there are,' if tested < total else ''} at {size}"
+    runs, wanted = max(spread.runs for spread in found), it.results.suite.get("runs")
+    text += f", {words.plural(runs, 'run')} on each"
+    text += f" instead of {wanted}, as the profile limits them" if wanted and runs < wanted else ""
+    seeds = max(len(curve.seeds) for curve in curves)
+    return text + f", {words.plural(seeds, 'training seed')}"
+
+
+def _places(it: Study, found: list[Spread]) -> str:
+    """Whose SD tells best where in the image the error is."""
+    scored = [(spread, spread.mean("auroc")) for spread in found if not spread.constant]
+    scored = sorted((p for p in scored if p[1].cases), key=lambda pair: -pair[1].value)
+    if not scored:
+        return "No method's runs spread where its error can be told: there is no AUROC to compare."
+    (best, value), *others = scored
+    text = (
+        f"Which SD tells best where in an image its own segmentation is wrong: that of {_name(it, best)}, with a pixel "
+        f"AUROC of {words.with_interval(value)}"
+    )
+    if others:
+        second, other = others[0]
+        apart = difference(best, second)
+        text += (
+            f", followed by {_name(it, second)} with {words.with_interval(other)} (image by image "
+            f"{words.with_interval(apart, write=words.signed)}{_verdict(apart)})"
+        )
+    if len(others) > 1:
+        text += f"; lowest: {_name(it, others[-1][0])} with {words.with_interval(others[-1][1])}"
+    return text + "."
+
+
+def _verdict(estimate) -> str:
+    if not estimate.has_interval:
+        return ""
+    return ", which excludes 0" if estimate.low > 0 or estimate.high < 0 else ", which contains 0: not told apart"
+
+
+def _alike(it: Study, found: list[Spread]) -> list[str]:
+    names = [_name(it, spread) for spread in found if spread.constant]
+    if not names:
+        return []
+    return [
+        f"All runs of {words.listing(names)} are alike: the SD is 0 everywhere and predicts nothing. An AUROC of 0.5 "
+        "is then chance by definition."
+    ]
+
+
+def _chance(it: Study, found: list[Spread]) -> list[str]:
+    scored = [(_name(it, spread), spread.mean("auroc")) for spread in found if not spread.constant]
+    names = [f"{name} ({words.with_interval(e)})" for name, e in scored if e.has_interval and e.low <= 0.5]
+    return [f"Not shown to be better than chance, AUROC 0.5: {words.listing(names)}."] if names else []
+
+
+def _beyond_confidence(it: Study, found: list[Spread]) -> list[str]:
+    """What the SD knows more than the mean of the runs."""
+    parts = []
+    for spread in found:
+        gain = statistics.paired_difference(spread.of("auroc"), spread.of("auroc_confidence"), spread.curve.groups)
+        if gain.cases and not spread.constant:
+            parts.append(f"{_name(it, spread)} {words.with_interval(gain, write=words.signed)}")
+    if not parts:
+        return []
+    return [
+        "Does the SD tell more than the mean alone? AUROC of the SD minus that of 1 − confidence of the mean: "
+        f"{'; '.join(parts)}."
+    ]
+
+
+def _images(it: Study, found: list[Spread]) -> str:
+    parts = []
+    for spread in found:
+        rho = spread.spearman
+        said = words.with_interval(rho, 2) if rho.value == rho.value else "undefined"
+        parts.append(f"{_name(it, spread)} {said}")
+    said = "; ".join(parts)
+    return f"Does a larger SD tell the worse image? Rank correlation of mean SD and 1 − DSC over images: {said}."
+
+
+def _calibration(it: Study, found: list[Spread]) -> str:
+    ordered = sorted(found, key=lambda spread: spread.ece.value)
+    parts = []
+    for spread in ordered:
+        off = spread.overconfidence
+        kind = "over-confident" if off.value > 0 else "under-confident"
+        parts.append(
+            f"{_name(it, spread)} {words.with_interval(spread.ece)} ({kind} by {words.number(abs(off.value))})"
+        )
+    return f"Calibration error (ECE) of the mean probabilities, lowest first: {'; '.join(parts)}."
+
+
+def _gain(it: Study, found: list[Spread]) -> str:
+    parts = [f"{_name(it, spread)} {words.with_interval(spread.gain, write=words.signed)}" for spread in found]
+    return f"What the mean of all runs gains in DSC over a single run: {'; '.join(parts)}."
+
+
+def _undefined(found: list[Spread]) -> list[str]:
+    count, total = sum(spread.undefined for spread in found), sum(spread.scores for spread in found)
+    if not count:
+        return []
+    return [f"The AUROC is undefined in {count} of {total} segmentations, in which no pixel or every pixel is wrong."]
+
+
+def _training(it: Study, dataset: str) -> list[str]:
+    """What the reader must know of the weights: whether training had converged."""
+    rising = [
+        f"{trial.label} ({words.signed(found.rise)})"
+        for trial in of_dataset(it.results, dataset)
+        if trial.status == "ok" and (found := convergence(trial.history)) and found.reached is False
+    ]
+    if not rising:
+        return []
+    return [
+        "Had not converged, with what the validation DSC still rose by in the last fifth of training: "
+        f"{words.listing(rising)}."
+    ]
+
+
+def _name(it: Study, spread: Spread) -> str:
+    return it.names[spread.curve.variant]
+
+
+def notes(it: Study) -> list[Block]:
+    return common.notes(
+        it,
+        [
+            "A run is one sampling of one image. Run k draws from the generator with which the case is tested under "
+            "sampling seed k, so runs do not depend on how many are sampled at once. The mean map is the mean "
+            "foreground probability over the runs; the segmentation by the mean takes the class with the largest mean "
+            "probability.",
+            "The SD map is half the sum over the classes, background included, of the SD over the runs of the class's "
+            "probability (divisor: the number of runs). With one foreground class it is the SD of the foreground "
+            "probability. Where every run is sure of itself it shows how often they disagree.",
+            "A sampler without noise of its own (eta 0) spreads its runs through the first noise alone: a method that "
+            "forgets it, in few steps or by design, gives an SD near 0 and is reported as it is. The AUROC looks at "
+            "the order of pixels, not at the size of the SD.",
+            "The AUROC asks of every image whether its wrong pixels have a higher SD than its right ones. Methods make "
+            "different errors, so a higher value says that a method knows its own errors better, not that it makes "
+            "fewer. Next to it stands the AUROC of 1 − confidence of the mean, which takes the mean alone: where it is "
+            "higher, the SD adds nothing that the mean probability did not tell.",
+            "Risk by coverage: pixels (or images) are kept from the lowest SD (or mean SD) on; equal ones count as in "
+            "random order among pixels and enter together among images. The mean SD of an image also grows with the "
+            "length of its boundaries.",
+            "Calibration: pixels of all images by confidence in 15 equal bins; ECE is the mean distance of accuracy "
+            "and confidence, weighted by pixels (Guo et al. 2017). Most pixels are easy background, which keeps it "
+            "small.",
+            "Generalised energy distance: 2 E d(S, Y) − E d(S, S') − E d(Y, Y') with d = 1 − IoU over the foreground "
+            "classes, for runs S and raters' labels Y (Kohl et al. 2018), over all pairs. These data have one label an "
+            "image, so the last term is 0: the value rewards runs that come close to it and spread no more than they "
+            "must, and says nothing on disagreement between raters.",
+            "The three most uncertain places of a picture are the highest local maxima of the SD map, smoothed by a "
+            "Gaussian of 2 % of the shorter side, at least 15 % of it apart.",
+        ],
+    )
