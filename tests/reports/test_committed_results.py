@@ -4,6 +4,7 @@ Committed records are rounded to five digits, so scores agree to about 1e-5 and 
 """
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,19 @@ def test_every_interval_that_the_overview_quotes_is_one_of_a_table():
     known |= {(-value, -high, -low) for value, low, high in known}
     written = {tuple(f"{part:.{places}f}" for part in values) for values in known for places in (2, 3)}
     assert quoted - written == set()
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.rglob("*.md")), ids=lambda path: str(path.relative_to(RESULTS)))
+def test_every_relative_link_leads_to_a_committed_file(path):
+    root = RESULTS.parents[1]
+    listed = subprocess.run(["git", "ls-files", "-z", "docs", "README.md"], cwd=root, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    committed = {root / name for name in listed.stdout.split("\0")}
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()) if "://" not in target]
+    assert targets
+    missing = {target for target in targets if (path.parent / target.partition("#")[0]).resolve() not in committed}
+    assert not missing
 
 
 def both_with_two_steps():
