@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from methods.diffusion.process import Process
+
 SAMPLERS = ("ddpm", "ddim", "dpm_solver++")
 
 Callback = Callable[[int, float, Tensor], None]
@@ -115,6 +117,14 @@ class Segmenter(nn.Module):
 
     def reconstruct(self, label: Tensor) -> Tensor | None:
         """Probabilities after encoding and decoding the true label: the ceiling of a latent method; else None."""
+        return None
+
+    def process(self) -> Process | None:
+        """What the model diffuses and how its states are read, for suite=diffusion_process.
+
+        That suite watches the forward process of a label and the reverse process of its image. A class that does not
+        define this method is declined there with a reason, and takes part in every other suite.
+        """
         return None
 
     def parameter_groups(self, stage: str) -> list[dict]:

@@ -15,6 +15,7 @@ from methods.blocks.downsampling import NearestDownsampling
 from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.diffusion import sampler
+from methods.diffusion.process import Process, variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
 
 COMPONENTS = ("label_encoder", "label_decoder", "image_encoder", "denoiser")
@@ -159,7 +160,7 @@ class LDSeg(Segmenter):
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
         """CE + 2 Dice + L2 of one batch, with random times and noise; keys total, ce, dice, l2. See `Segmenter`."""
-        z0 = self.label_encoder(self._label_input(label))
+        z0 = self.encode(label)
         z_i = self.image_encoder(min_max(image))
         t, noise = (draw.to(z0.device) for draw in self._draw(z0.shape, generator))
         alpha_bar = cosine_alpha_bar(t)
@@ -191,11 +192,6 @@ class LDSeg(Segmenter):
     def averaged(self, stage: str) -> tuple[str, ...]:
         return self.components if self.switches["ema_scope"] == "all" else ("denoiser",)
 
-    def _label_input(self, label: Tensor) -> Tensor:
-        if self.onehot:
-            return F.one_hot(label, self.classes).movedim(-1, 1).float()
-        return label[:, None].float()
-
     def _draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Times (B,) and noise of the latents' shape, drawn on the CPU so that a seed means the same everywhere."""
         if self.switches["t_sampling"] == "batch":
@@ -205,12 +201,17 @@ class LDSeg(Segmenter):
         rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
         return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
 
-    # ---- inference --------------------------------------------------------------------------------------------------
+    # ---- latents ----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def embed(self, image: Tensor) -> Tensor:
-        """Image embedding z_i (B, 1, *latent) of an image (B, C, *spatial)."""
-        return self.image_encoder(min_max(image))
+    def encode(self, label: Tensor) -> Tensor:
+        """Latent z0 (B, 1, *latent) of a label (B, *spatial), by the label encoder or what an ablation put there."""
+        return self.label_encoder(self._label_input(label))
+
+    def _label_input(self, label: Tensor) -> Tensor:
+        """What the label encoder sees, float32: (B, classes, *spatial) with label_input "onehot", else one channel."""
+        if self.onehot:
+            return F.one_hot(label, self.classes).movedim(-1, 1).float()
+        return label[:, None].float()
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
@@ -220,7 +221,18 @@ class LDSeg(Segmenter):
     @torch.no_grad()
     def reconstruct(self, label: Tensor) -> Tensor:
         """Class probabilities after encoding and decoding a label (B, *spatial): what no sampling can surpass."""
-        return self.decode(self.label_encoder(self._label_input(label)))
+        return self.decode(self.encode(label))
+
+    def process(self) -> Process:
+        """The diffusion of the label's latent, on the cosine schedule. See `Segmenter`."""
+        return variance_preserving(True, self.encode, self.decode, cosine_alpha_bar)
+
+    # ---- inference --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """Image embedding z_i (B, 1, *latent) of an image (B, C, *spatial)."""
+        return self.image_encoder(min_max(image))
 
     @torch.no_grad()
     def segment(

@@ -14,6 +14,7 @@ from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.blocks.normalisation import measured_statistics
 from methods.diffusion import sampler
+from methods.diffusion.process import Process, variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
 from methods.ldseg import DICE_WEIGHT, dice_loss
 
@@ -187,6 +188,18 @@ class LSegDiff(Segmenter):
         """Class probabilities after encoding and decoding a label (B, *spatial), without any post-processing."""
         return self.decode(self.encode(label)[0])
 
+    def process(self) -> Process:
+        """The diffusion of the label's scaled latent, on the cosine schedule; decoded states are post-processed.
+
+        See `Segmenter`. The latent is the mean that the label encoder gives, as in training.
+        """
+        return variance_preserving(
+            True,
+            encode=lambda label: self.scale(self.encode(label)[0]),
+            decode=lambda z: self._postprocessed(self.decode(self.unscale(z))),
+            alpha_bar=cosine_alpha_bar,
+        )
+
     @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:
         """Image embedding z_i (B, 1, *latent) of an image (B, C, *spatial)."""
@@ -210,8 +223,10 @@ class LSegDiff(Segmenter):
         for _ in range(sampling.ensemble):
             total = total + self.decode(self.unscale(self._sample(z_i, sampling, generators, callback)))
             callback = None
-        mean = total / sampling.ensemble
-        return morphology.clean(mean) if self.postprocess == "morph" else mean
+        return self._postprocessed(total / sampling.ensemble)
+
+    def _postprocessed(self, probability: Tensor) -> Tensor:
+        return morphology.clean(probability) if self.postprocess == "morph" else probability
 
     def _sample(
         self, z_i: Tensor, sampling: Sampling, generators: Sequence[torch.Generator], callback: Callback | None

@@ -14,6 +14,7 @@ from methods.blocks.intensity import min_max
 from methods.blocks.medsegdiff_network import MedSegDiffNetwork
 from methods.blocks.staple import staple
 from methods.diffusion import sampler
+from methods.diffusion.process import Process, variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, q_sample
 
 
@@ -155,6 +156,10 @@ class MedSegDiff(Segmenter):
             for votes in labels
         ]
         return normalise(torch.stack([torch.stack(maps) for maps in p])).float()
+
+    def process(self) -> Process:
+        """The diffusion of the mask, on the linear schedule; a state is read as one sample is. See `Segmenter`."""
+        return variance_preserving(False, self.encode, lambda mask: self.fuse([mask]), linear_alpha_bar)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 

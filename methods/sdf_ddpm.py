@@ -12,6 +12,7 @@ from methods.blocks.intensity import min_max
 from methods.blocks.sdf_network import SDFNetwork
 from methods.blocks.signed_distance import probabilities, signed_distances
 from methods.diffusion import sampler, ve
+from methods.diffusion.process import Process, variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, per_sample, q_sample
 
 PROCESSES = ("vp", "ve")
@@ -122,7 +123,7 @@ class SDFDDPM(Segmenter):
                 f"image_size is {image_size}, but SDF-DDPM of size {size!r} in {spatial_dims}D needs "
                 f"{spatial_dims} entries, each a multiple of {divisor}: round image_size to such values."
             )
-        self.classes, self.process = classes, process
+        self.classes, self.sde = classes, process
         self.prediction = prediction or layout.prediction
         voxels = layout.threshold if threshold is None else threshold
         self.threshold = VE_THRESHOLD if process == "ve" and threshold is None else voxels / self.truncation
@@ -142,14 +143,43 @@ class SDFDDPM(Segmenter):
             )
         return None
 
+    # ---- distances and classes --------------------------------------------------------------------------------------
+
+    def encode(self, label: Tensor) -> Tensor:
+        """Label (B, *spatial) int64 -> signed distances (B, classes - 1, *spatial) float32 in [-1, 1]."""
+        return signed_distances(label, self.classes, self.truncation)
+
+    def decode(self, distances: Tensor) -> Tensor:
+        """Signed distances (B, classes - 1, *spatial) -> class probabilities (B, classes, *spatial) float32."""
+        return probabilities(distances, self.threshold)
+
+    def process(self) -> Process:
+        """The diffusion of the signed distances: "vp" on the linear schedule, "ve" on distances divided by VE_SCALE.
+
+        See `Segmenter`. The times of "ve" are 0 to 1, and its signal stays as it is.
+        """
+        if self.sde == "vp":
+            return variance_preserving(False, self.encode, self.decode, linear_alpha_bar)
+
+        def noised(x0: Tensor, t: float, noise: Tensor) -> Tensor:
+            return x0 + ve.sigma(torch.tensor(t, dtype=torch.float64)).to(x0) * noise
+
+        return Process(
+            latent=False,
+            encode=lambda label: self.encode(label) / VE_SCALE,
+            noised=noised,
+            decode=lambda x: self.decode(VE_SCALE * x),
+            alpha_bar=None,
+        )
+
     # ---- training ---------------------------------------------------------------------------------------------------
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean squared error of the prediction ("vp") or weighted score matching ("ve"); key total. See `Segmenter`."""
-        x0 = signed_distances(label, self.classes, self.truncation).to(image)
+        x0 = self.encode(label).to(image)
         features = self._features(image)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
-        if self.process == "vp":
+        if self.sde == "vp":
             t = torch.randint(0, TIMESTEPS, (len(x0),), generator=generator).to(x0.device)
             found = self.network(q_sample(x0, linear_alpha_bar(t), noise), features, t)
             return {"total": F.mse_loss(found, noise if self.prediction == "eps" else x0)}
@@ -188,10 +218,10 @@ class SDFDDPM(Segmenter):
         for _ in range(sampling.ensemble):
             total = total + self._sample(features, sampling, generators, callback)
             callback = None
-        return probabilities(total / sampling.ensemble, self.threshold)
+        return self.decode(total / sampling.ensemble)
 
     def network_evaluations(self, sampling: Sampling) -> int:
-        own = sampling.steps if self.process == "vp" else ve.evaluations(sampling.steps)
+        own = sampling.steps if self.sde == "vp" else ve.evaluations(sampling.steps)
         return sampling.ensemble * own
 
     def _sample(
@@ -205,12 +235,12 @@ class SDFDDPM(Segmenter):
         def predict(x: Tensor, t: float) -> Tensor:
             times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
             found = self.network(x.to(features.dtype), features, times)
-            if self.process == "ve" or self.prediction == "eps":
+            if self.sde == "ve" or self.prediction == "eps":
                 return found
             a = linear_alpha_bar(t).to(x)
             return (x - a.sqrt() * found) / (1 - a).sqrt()
 
-        if self.process == "ve":
+        if self.sde == "ve":
             return VE_SCALE * ve.sample(predict, sampling.steps, draw, callback)
         return sampler.sample(
             predict,

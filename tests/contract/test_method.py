@@ -264,6 +264,26 @@ def test_watching_the_steps_changes_nothing(trained):
     assert all(len(x) == len(trained.image) and torch.isfinite(x).all() for _, _, x in seen)
 
 
+def test_a_process_that_is_shown_has_the_states_that_are_sampled(trained):
+    model, states = trained.model.eval(), []
+    with torch.inference_mode():
+        process = model.process()
+    if process is None:
+        assert type(model).process is Segmenter.process  # by which it is known before anything is built
+        pytest.skip("the method does not say how its diffusion is shown")
+    segment(model, trained.image, SAMPLINGS[0], callback=lambda index, t, x: states.append((t, x)))
+    with torch.inference_mode():
+        x0 = process.encode(trained.label)
+        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        for t, state in states:
+            x = process.noised(x0, t, noise)
+            assert x.shape == state.shape and torch.isfinite(x).all()
+            for decoded in (process.decode(x), process.decode(state)):
+                assert decoded.shape == (len(trained.label), trained.classes, *trained.spatial)
+                torch.testing.assert_close(decoded.sum(1), torch.ones(trained.label.shape), atol=1e-5, rtol=0)
+        torch.testing.assert_close(process.noised(x0, states[-1][0], 0 * noise).to(x0), x0)
+
+
 def test_segmenting_leaves_the_weights_and_the_image_alone(trained):
     state = {name: value.clone() for name, value in trained.model.state_dict().items()}
     image = trained.image.clone()
