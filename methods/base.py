@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class Sampling:
     ensemble: int = 1
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.steps < 2:
             raise ValueError(
                 f"sampling.steps is {self.steps}, expected 2 or more: the grid holds both ends (T-1 and 0), "
@@ -71,7 +72,7 @@ class Segmenter(nn.Module):
     any_size: bool = False
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
         """None when the method can run on such data, else the reason why not, in words for the report.
 
         arguments: the constructor's further ones as configured, for methods in which a switch widens what they do.

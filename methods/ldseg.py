@@ -108,7 +108,7 @@ class LDSeg(Segmenter):
         label_downsampling: bool = False,
         image_downsampling: bool = False,
         **switches: Any,
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -146,7 +146,8 @@ class LDSeg(Segmenter):
         self.apply(channels_last)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 2D and 3D. See `Segmenter`."""
         if spatial_dims not in LAYOUTS:
             return f"LDSeg is implemented for 2D and 3D images; the data are {spatial_dims}D."
         return None
@@ -166,6 +167,8 @@ class LDSeg(Segmenter):
         alpha_bar = cosine_alpha_bar(t)
         z_t = q_sample(z0, alpha_bar, noise)
         eps_hat = self.denoiser(z_t, z_i, t)
+        # What the decoder reads: the estimate of z0 (Ho et al. 2020, eq. 4, solved for it), whose gradient by eps_hat
+        # grows to some 640 near T, or the plain difference, as in the authors' code, with the same gradient at all t.
         if self.switches["decoder_input"] == "x0":
             z_dn = (z_t - per_sample((1 - alpha_bar).sqrt(), z_t) * eps_hat) / per_sample(alpha_bar.sqrt(), z_t)
         else:
@@ -190,6 +193,7 @@ class LDSeg(Segmenter):
         ]
 
     def averaged(self, stage: str) -> tuple[str, ...]:
+        """Switch `ema_scope`. See `Segmenter`."""
         return self.components if self.switches["ema_scope"] == "all" else ("denoiser",)
 
     def _draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -256,6 +260,7 @@ class LDSeg(Segmenter):
         return total / sampling.ensemble
 
     def network_evaluations(self, sampling: Sampling) -> int:
+        """One for each pair of the time grid: steps - 1 on "real0", up to `steps` on "round1". See `Segmenter`."""
         return sampling.ensemble * len(sampler.time_pairs(sampling.steps, self.switches["time_grid"]))
 
     def _sample(

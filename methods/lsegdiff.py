@@ -1,6 +1,7 @@
 """LSegDiff: diffusion in the latent space of a mask autoencoder that is trained beforehand."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,7 @@ class LSegDiff(Segmenter):
         size: str = "paper",
         objective: str = "x0",
         postprocess: str = "morph",
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -91,7 +92,8 @@ class LSegDiff(Segmenter):
         self.apply(channels_last)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 2D and 3D. See `Segmenter`."""
         if spatial_dims not in LAYOUTS:
             return f"LSegDiff is implemented for 2D and 3D images; the data are {spatial_dims}D."
         return None
@@ -135,8 +137,10 @@ class LSegDiff(Segmenter):
         return self._autoencoder_loss(label, generator) if stage == "autoencoder" else self._l2(image, label, generator)
 
     def _autoencoder_loss(self, label: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross entropy + 2 Dice of the reconstructed label, and the KL divergence that keeps latents in bounds."""
         mu, log_var = self.encode(label)
         noise = torch.randn(mu.shape, generator=generator).to(mu.device)
+        # A latent is drawn as mu + sigma noise (Kingma & Welling 2014, sec. 2.4), so that gradients reach both.
         logits = self.label_decoder(mu + (0.5 * log_var).exp() * noise)
         log_probability = F.log_softmax(logits.float(), dim=1)
         ce = F.nll_loss(log_probability, label)
@@ -156,9 +160,11 @@ class LSegDiff(Segmenter):
         return {"total": F.mse_loss(estimate, noise if self.objective == "eps" else z0)}
 
     def parameter_groups(self, stage: str) -> list[dict]:
+        """One group per component of the stage (`PARTS`); the other stage's stay as they are."""
         return [{"name": name, "params": list(getattr(self, name).parameters())} for name in PARTS[stage]]
 
     def averaged(self, stage: str) -> tuple[str, ...]:
+        """What stage "denoiser" trains; the autoencoder is used as it was trained. See `Segmenter`."""
         return PARTS[stage] if stage == "denoiser" else ()
 
     # ---- latents ----------------------------------------------------------------------------------------------------
@@ -226,6 +232,7 @@ class LSegDiff(Segmenter):
         return self._postprocessed(total / sampling.ensemble)
 
     def _postprocessed(self, probability: Tensor) -> Tensor:
+        """Class probabilities (B, classes, *spatial), cleaned where `postprocess` says so."""
         return morphology.clean(probability) if self.postprocess == "morph" else probability
 
     def _sample(
@@ -241,6 +248,7 @@ class LSegDiff(Segmenter):
             estimate = self.denoiser(z.to(z_i.dtype), z_i, times)
             if self.objective == "eps":
                 return estimate
+            # The noise that leads from this clean latent to z_t: the forward process solved for it.
             alpha_bar = cosine_alpha_bar(t)
             return (z - per_sample(alpha_bar.sqrt(), z) * estimate) / per_sample((1 - alpha_bar).sqrt(), z)
 

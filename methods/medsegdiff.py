@@ -85,7 +85,7 @@ class MedSegDiff(Segmenter):
         ff_weights: str = "complex",
         fusion: str = "mean",
         threshold: str = "clip",
-    ):
+    ) -> None:
         super().__init__()
         for key, value in (
             ("size", size),
@@ -168,6 +168,7 @@ class MedSegDiff(Segmenter):
         x0 = self.encode(label)
         t = torch.randint(0, TIMESTEPS, (len(x0),), generator=generator).to(x0.device)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
+        # Ho et al. 2020, algorithm 1, with the image as a condition.
         found = self.network(q_sample(x0, linear_alpha_bar(t), noise), self._scaled(image), t)
         return {"total": F.mse_loss(found, noise if self.prediction == "eps" else x0)}
 
@@ -204,6 +205,7 @@ class MedSegDiff(Segmenter):
         return self.fuse(masks)
 
     def network_evaluations(self, sampling: Sampling) -> int:
+        """Samples times steps: the last step ends at the noise-free time -1. See `Segmenter`."""
         return sampling.ensemble * sampling.steps
 
     def _sample(
@@ -219,6 +221,7 @@ class MedSegDiff(Segmenter):
             found = self.network(x.to(image.dtype), image, times)
             if self.prediction == "eps":
                 return found
+            # The noise that leads from this clean mask to x_t: the forward process solved for it.
             a = linear_alpha_bar(t).to(x)
             return (x - a.sqrt() * found) / (1 - a).sqrt()
 

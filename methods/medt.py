@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class MedT(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -82,7 +83,8 @@ class MedT(Deterministic):
         self.head = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, classes, 1))
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 2D. See `Segmenter`."""
         if spatial_dims != 2:
             return (
                 f"MedT is published for 2D images; the data are {spatial_dims}D. "
@@ -117,7 +119,7 @@ class Branch(nn.Module):
 
     def __init__(
         self, in_channels: int, layout: Layout, stem: int, blocks: tuple[int, ...], size: Pair, positions: bool
-    ):
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             *conv_norm(in_channels, stem, 7, stride=2),
@@ -138,10 +140,12 @@ class Branch(nn.Module):
         self.decoder = nn.ModuleList(nn.Conv2d(2 * p, p, 3, padding=1) for p in reversed(planes))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) -> (B, planes[0], *size)."""
         h, features = self.stem(x), []
         for level in self.levels:
             h = level(h)
             features.append(h)
+        # Up again: once below the deepest level and back, where there is such a step, then level by level.
         if self.bottom is not None:
             h = h + F.relu(resize(self.bottom(h), h))
         for conv, skip in zip(self.decoder, reversed(features[:-1])):

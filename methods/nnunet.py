@@ -1,6 +1,6 @@
 """nnU-Net-style: a plain U-Net configured by nnU-Net's rules and trained by its recipe, inside this harness."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ def topology(image_size: Sequence[int]) -> Topology:
     size, spacing = list(image_size), [1] * len(image_size)
     strides = [(1,) * len(size)]
     while True:
+        # The axes that the next stage halves: still long enough, and not coarser already than another such axis.
         long_enough = [axis for axis, edge in enumerate(size) if edge >= 2 * SHORTEST_EDGE]
         finest = min((spacing[axis] for axis in long_enough), default=0)
         halved = [axis for axis in long_enough if spacing[axis] < 2 * finest]
@@ -79,7 +80,7 @@ class NNUNet(Deterministic):
         size: str = "small",
         mirroring: bool = True,
         momentum: float = 0.99,
-    ):
+    ) -> None:
         super().__init__()
         base = layout_of(size, BASE_WIDTHS)
         if not 0 <= momentum < 1:
@@ -121,19 +122,25 @@ class NNUNet(Deterministic):
         return {"total": ce + dice, "ce": ce, "dice": dice}
 
     def optimizer(self, stage: str, learning_rate: float) -> torch.optim.Optimizer:
+        """`ClippedSGD` with Nesterov momentum and nnU-Net's weight decay, 3e-5. See `Segmenter`."""
         return ClippedSGD(
             [{"params": group["params"], "lr": learning_rate} for group in self.parameter_groups(stage)],
             lr=learning_rate, momentum=self.momentum, nesterov=self.momentum > 0, weight_decay=WEIGHT_DECAY,
         )  # fmt: skip
 
     def network_evaluations(self, sampling: Sampling) -> int:
+        """One for each mirror image, the image itself included. See `Segmenter`."""
         return 2 ** len(self.topology.poolings) if self.mirroring else 1
 
 
 class ClippedSGD(torch.optim.SGD):
     """SGD that first scales the gradient down to a norm of `GRADIENT_NORM` over all parameters where it is longer."""
 
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Clip the gradient, then take one step; returns what `torch.optim.SGD` does.
+
+        closure: to be left None, since the gradient that a closure computes would not be clipped.
+        """
         parameters = [p for group in self.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
         return super().step(closure)

@@ -28,6 +28,7 @@ class Release(NamedTuple):
 
 
 def _files(suffix: str) -> dict[str, str]:
+    """Component -> the name of its file in the release."""
     stems = ("labelEncoder", "labelDecoder", "imageEncoder", "denoiser")
     return {name: f"{stem}{suffix}.hdf5" for name, stem in zip(COMPONENTS, stems, strict=True)}
 
@@ -129,6 +130,7 @@ def _read(path: Path) -> list[tuple[str, np.ndarray]]:
 
 
 def _text(name: str | bytes) -> str:
+    """An attribute of the file as text: h5py gives strings of fixed length as bytes."""
     return name.decode() if isinstance(name, bytes) else name
 
 
@@ -164,47 +166,57 @@ def _slots(layer: nn.Module) -> list[tuple[str, Tensor]]:
     return [("kernel", layer.weight), ("bias", layer.bias)]
 
 
-def _keras_order(part: nn.Module) -> Iterator[nn.Module]:
+def _keras_order(component: nn.Module) -> Iterator[nn.Module]:
     """Layers in the order of the Keras file, which is by depth in the graph: parallel branches mix."""
-    match part:
+    match component:
         case LabelEncoder():
-            for level, block in enumerate(part.blocks):
+            for level, block in enumerate(component.blocks):
                 if level:
-                    yield part.shrink[level - 1]
-                yield from _keras_order(block)
-            yield from (part.head, part.norm)
+                    yield component.shrink[level - 1]
+                yield from _block_order(block)
+            yield from (component.head, component.norm)
         case LabelDecoder():
-            for up, block in zip(part.ups, part.blocks, strict=True):
-                yield from (up.conv, *_keras_order(block))
-            yield from (part.head, part.norm)
+            for up, block in zip(component.ups, component.blocks, strict=True):
+                yield from (up.conv, *_block_order(block))
+            yield from (component.head, component.norm)
         case ImageEncoder():
-            yield part.stem
-            for block, attention in zip(part.blocks, part.attentions, strict=True):
-                yield from _keras_order(block)
+            yield component.stem
+            for block, attention in zip(component.blocks, component.attentions, strict=True):
+                yield from _block_order(block)
                 yield attention
-            yield from (part.head, part.head_attention, part.norm)
+            yield from (component.head, component.head_attention, component.norm)
         case Denoiser():
-            yield from (part.time.first, part.stem, part.time.second)
-            for level, blocks in enumerate(part.down):
-                if level:
-                    yield part.shrink[level - 1]
-                for block in blocks:
-                    yield from _keras_order(block)
-            for block in part.middle:
-                yield from _keras_order(block)
-            for level, blocks in enumerate(part.up):
-                for block in blocks:
-                    yield from _keras_order(block)
-                if level < len(part.grow):
-                    yield part.grow[level]
-            yield from (part.norm, part.head)
+            yield from _denoiser_order(component)
+
+
+def _denoiser_order(denoiser: Denoiser) -> Iterator[nn.Module]:
+    """The layers of the denoiser: time and stem, then the levels down, the middle and the levels up."""
+    yield from (denoiser.time.first, denoiser.stem, denoiser.time.second)
+    for level, blocks in enumerate(denoiser.down):
+        if level:
+            yield denoiser.shrink[level - 1]
+        for block in blocks:
+            yield from _block_order(block)
+    for block in denoiser.middle:
+        yield from _block_order(block)
+    for level, blocks in enumerate(denoiser.up):
+        for block in blocks:
+            yield from _block_order(block)
+        if level < len(denoiser.grow):
+            yield denoiser.grow[level]
+    yield from (denoiser.norm, denoiser.head)
+
+
+def _block_order(block: nn.Module) -> Iterator[nn.Module]:
+    """The layers of one residual block, main path and shortcut side by side; of the denoiser, with its attention."""
+    match block:
         case LabelBlock():
-            yield from (part.conv1, part.norm1, part.conv2, part.shortcut, part.norm2, part.shortcut_norm)
+            yield from (block.conv1, block.norm1, block.conv2, block.shortcut, block.norm2, block.shortcut_norm)
         case ImageBlock():
-            yield from (part.conv1, part.conv2, part.shortcut, part.down, part.norm)
+            yield from (block.conv1, block.conv2, block.shortcut, block.down, block.norm)
         case TimeBlock():
-            yield from (part.norm1, part.time, part.conv1, part.norm2, part.conv2, part.shortcut)
+            yield from (block.norm1, block.time, block.conv1, block.norm2, block.conv2, block.shortcut)
         case nn.ModuleDict():
-            yield from _keras_order(part["residual"])
-            if "attention" in part:
-                yield part["attention"]
+            yield from _block_order(block["residual"])
+            if "attention" in block:
+                yield block["attention"]

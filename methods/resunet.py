@@ -35,7 +35,7 @@ class ResUNet(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         widths = layout_of(size, WIDTHS)
         halvings = len(widths) - 1

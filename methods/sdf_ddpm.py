@@ -1,7 +1,7 @@
 """SDF-DDPM: segmentation by diffusion of the signed distance to the boundary, conditioned on the image."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -92,7 +92,7 @@ class SDFDDPM(Segmenter):
         truncation: float | None = None,
         threshold: float | None = None,
         per_class_sdf: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes, per_class_sdf)
         if reason:
@@ -135,7 +135,8 @@ class SDFDDPM(Segmenter):
             self.network.to(memory_format=torch.channels_last_3d)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, per_class_sdf: bool = False, **_) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, per_class_sdf: bool = False, **_: Any) -> str | None:
+        """None for one foreground class, or for any number with per_class_sdf. See `Segmenter`."""
         if classes > 2 and not per_class_sdf:
             return (
                 f"SDF-DDPM is published for one foreground class; the data have {classes - 1}. "
@@ -181,14 +182,17 @@ class SDFDDPM(Segmenter):
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         if self.sde == "vp":
             t = torch.randint(0, TIMESTEPS, (len(x0),), generator=generator).to(x0.device)
+            # Ho et al. 2020, algorithm 1, with the image's features as a condition.
             found = self.network(q_sample(x0, linear_alpha_bar(t), noise), features, t)
             return {"total": F.mse_loss(found, noise if self.prediction == "eps" else x0)}
+        # Song et al. 2021, eq. 7, with real times.
         t = VE_FIRST_TIME + (1 - VE_FIRST_TIME) * torch.rand(len(x0), generator=generator, dtype=torch.float64)
         level = ve.sigma(t).to(x0.device)
         x_t = x0 / VE_SCALE + per_sample(level, x0) * noise
         return {"total": ve.score_loss(self.network(x_t, features, level), noise, level)}
 
     def _features(self, image: Tensor) -> Tensor:
+        """The image, scaled to [-1, 1], through its stem: (B, C, *spatial) -> (B, 10, *spatial)."""
         return self.network.image_stem(2 * min_max(image) - 1)
 
     # ---- inference --------------------------------------------------------------------------------------------------
@@ -221,6 +225,7 @@ class SDFDDPM(Segmenter):
         return self.decode(total / sampling.ensemble)
 
     def network_evaluations(self, sampling: Sampling) -> int:
+        """Samples times steps ("vp") or `ve.evaluations` ("ve"). See `Segmenter`."""
         own = sampling.steps if self.sde == "vp" else ve.evaluations(sampling.steps)
         return sampling.ensemble * own
 
@@ -237,6 +242,7 @@ class SDFDDPM(Segmenter):
             found = self.network(x.to(features.dtype), features, times)
             if self.sde == "ve" or self.prediction == "eps":
                 return found
+            # The noise that leads from these clean distances to x_t: the forward process solved for it.
             a = linear_alpha_bar(t).to(x)
             return (x - a.sqrt() * found) / (1 - a).sqrt()
 

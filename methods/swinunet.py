@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class SwinUNet(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -88,7 +89,8 @@ class SwinUNet(Deterministic):
         self.apply(initialise)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 2D. See `Segmenter`."""
         if spatial_dims != 2:
             return (
                 f"Swin-UNet is published for 2D images; the data are {spatial_dims}D. "
@@ -99,11 +101,13 @@ class SwinUNet(Deterministic):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, H, W) of an image (B, C, H, W)."""
         x = self.embedding_norm(self.embedding(min_max(image)).movedim(1, 3))
+        # Down: skips leave before the blocks of their level, as in the authors' code.
         skips = []
         for blocks, merge in zip(self.encoder, self.merge):
             skips.append(x)
             x = merge(blocks(x))
         x = self.bottleneck_norm(self.encoder[-1](x))
+        # Up: twice as fine, beside the skip, back to the level's width, then the level's blocks.
         for expand, join, blocks, skip in zip(self.expand, self.join, self.decoder, reversed(skips), strict=True):
             x = blocks(join(torch.cat([expand(x), skip], dim=3)))
         return self.head(self.final_expand(self.decoder_norm(x))).movedim(3, 1)

@@ -1,7 +1,7 @@
 """Swin UNETR: a Swin transformer as encoder and convolutions as decoder, for volumes."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from monai.networks.nets import SwinUNETR as Network
@@ -52,7 +52,7 @@ class SwinUNETR(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -75,7 +75,8 @@ class SwinUNETR(Deterministic):
         self.network.to(memory_format=torch.channels_last_3d)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 3D. See `Segmenter`."""
         if spatial_dims != 3:
             return (
                 f"Swin UNETR is published for volumes; the data are {spatial_dims}D. "

@@ -48,7 +48,7 @@ class UNet(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         widths = layout_of(size, WIDTHS[spatial_dims])
         check_image_size(image_size, spatial_dims, 2 ** (len(widths) - 1), f"U-Net of size {size!r}")
@@ -73,6 +73,7 @@ class UNet(Deterministic):
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, *spatial) of an image (B, C, *spatial)."""
         features = [self.stem(min_max(image))]
+        # Down, with dropout on the two deepest levels (2D), whose upper one is a skip as well.
         for level, down in enumerate(self.down, start=1):
             h = down(features[-1])
             features.append(self.dropout(h) if level >= len(self.down) - 1 else h)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
@@ -50,7 +51,7 @@ class UNetPlusPlus(Deterministic):
         image_size: Sequence[int],
         size: str = "small",
         deep_supervision: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:
@@ -71,7 +72,8 @@ class UNetPlusPlus(Deterministic):
         self.apply(he_initialise)
 
     @classmethod
-    def supports(cls, spatial_dims: int, classes: int, **arguments) -> str | None:
+    def supports(cls, spatial_dims: int, classes: int, **arguments: Any) -> str | None:
+        """None in 2D. See `Segmenter`."""
         if spatial_dims != 2:
             return (
                 f"U-Net++ is published for 2D images; the data are {spatial_dims}D. "
@@ -81,6 +83,7 @@ class UNetPlusPlus(Deterministic):
 
     def branches(self, image: Tensor) -> list[Tensor]:
         """Logits (B, classes, H, W) of every head, from the shallowest to the deepest."""
+        # x[i][j] is X(i, j); column 0 first, then column by column, each node from its level and the one below.
         x = [[self.stem(min_max(image))]]
         for down in self.down:
             x.append([down(x[-1][0])])

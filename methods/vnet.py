@@ -54,7 +54,7 @@ class VNet(Deterministic):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
-    ):
+    ) -> None:
         super().__init__()
         widths, left, right = layout_of(size, LAYOUTS if spatial_dims == 2 else LAYOUTS_3D)
         check_image_size(image_size, spatial_dims, 2 ** (len(widths) - 1), f"V-Net of size {size!r}")
@@ -77,6 +77,7 @@ class VNet(Deterministic):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, classes, *spatial) of an image (B, C, *spatial)."""
+        # Every stage on the left leaves a skip but the deepest, with whose result the way up begins.
         features = [self.left[0](min_max(image))]
         for down, stage in zip(self.down, self.left[1:], strict=True):
             features.append(stage(down(features[-1])))
@@ -92,7 +93,7 @@ class Stage(nn.Module):
     Where i differs from o the input's channels are repeated in turn until there are o.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, depth: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, depth: int) -> None:
         super().__init__()
         inputs = (in_channels, *[out_channels] * (depth - 1))
         layers = [_normalised(CONV[spatial_dims](i, out_channels, 5, padding=2, bias=False)) for i in inputs]
@@ -101,7 +102,9 @@ class Stage(nn.Module):
         self.convolutions = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *S)."""
         h = self.convolutions(x)
+        # Stages that widen add each channel of the input to several of the output.
         channel = torch.arange(h.shape[1], device=x.device) % x.shape[1]
         return self.activation(h + (x if x.shape[1] == h.shape[1] else x[:, channel]))
 

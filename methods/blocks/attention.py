@@ -13,7 +13,7 @@ class Attention(nn.Module):
     Scores are scaled by (channels per head)^-1/2; positions are numbered row by row.
     """
 
-    def __init__(self, channels: int, heads: int, groups: int, residual: str = "raw"):
+    def __init__(self, channels: int, heads: int, groups: int, residual: str = "raw") -> None:
         super().__init__()
         self.heads, self.residual = heads, residual
         self.norm = group_norm(groups, channels)
@@ -23,6 +23,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S): every voxel a token, weighed over all voxels of its sample."""
         normed = self.norm(x)
         tokens = normed.flatten(2).transpose(1, 2)
         query, key, value = (

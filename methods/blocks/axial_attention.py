@@ -24,7 +24,7 @@ class AxialAttention(nn.Module):
     embeddings tie the layer; None leaves out the terms with r, and with them the gates.
     """
 
-    def __init__(self, channels: int, heads: int, length: int | None = None):
+    def __init__(self, channels: int, heads: int, length: int | None = None) -> None:
         super().__init__()
         self.heads = heads
         width = channels // heads
@@ -50,6 +50,7 @@ class AxialAttention(nn.Module):
         return table.split(self.parts)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, R, L) -> (B, C, R, L): y of the class's equation, in its order."""
         query, key, value = self.qkv_norm(self.qkv(x)).unflatten(1, (self.heads, -1)).split(self.parts, 2)
         # Scaling queries and keys before the products, which are larger, is what the norms of the scores amount to.
         scale = self.content_norm(query.permute(1, 0, 3, 2, 4).flatten(1, 2), key.permute(1, 0, 3, 2, 4).flatten(1, 2))
@@ -58,11 +59,13 @@ class AxialAttention(nn.Module):
             weight = scores.softmax(4)
             return self.value_norm(torch.einsum("bhrij,bhcrj->bhcri", weight, value).flatten(1, 2))
         r_query, r_key, r_value = self.embeddings()
+        # The second and the third term: what a query, or a key, says about the offset between the two.
         scale = self.gate_query * self.query_norm(query.permute(1, 4, 2, 0, 3).flatten(3), r_query.transpose(0, 1))
         scores = scores + torch.einsum("bhcri,cij->bhrij", query * scale, r_query)
         scale = self.gate_key * self.key_norm(key.permute(1, 4, 2, 0, 3).flatten(3), r_key.permute(2, 0, 1))
         scores = scores + torch.einsum("bhcrj,cij->bhrij", key * scale, r_key)
         weight = scores.softmax(4)
+        # Both terms of the result share the weights; they are summed apart to be normalised apart.
         content = torch.einsum("bhrij,bhcrj->bhcri", weight, value).flatten(1, 2)
         position = torch.einsum("bhrij,cij->bhcri", weight, r_value).flatten(1, 2)
         return self.gate_value * self.value_norm(content) + self.gate_position * self.position_norm(position)
@@ -78,7 +81,7 @@ class ScoreNorm(nn.Module):
 
     eps, momentum = 1e-5, 0.1
 
-    def __init__(self, heads: int):
+    def __init__(self, heads: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(heads))
         self.register_buffer("running_variance", torch.ones(heads))
@@ -110,7 +113,7 @@ class AxialBlock(nn.Module):
 
     def __init__(
         self, in_channels: int, planes: int, heads: int, resolution: tuple[int, int], stride: int, positions: bool
-    ):
+    ) -> None:
         super().__init__()
         height, width = resolution if positions else (None, None)
         self.reduce = nn.Conv2d(in_channels, planes, 1, bias=False)
@@ -126,6 +129,7 @@ class AxialBlock(nn.Module):
             self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(2 * planes))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, H, W) -> (B, 2p, ceil(H/s), ceil(W/s))."""
         h = F.relu(self.reduce_norm(self.reduce(x)))
         h = self.vertical(h.transpose(2, 3)).transpose(2, 3)
         h = F.relu(self.pool(self.horizontal(h)))

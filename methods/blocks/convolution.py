@@ -37,12 +37,13 @@ class StridedConv(nn.Module):
     the sampling grid by a voxel.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True) -> None:
         super().__init__()
         self.pad = (0, 1) * spatial_dims if tf_padding else None
         self.conv = CONV[spatial_dims](in_channels, out_channels, 3, stride=2, padding=0 if tf_padding else 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *S/2)."""
         return self.conv(x if self.pad is None else F.pad(x, self.pad))
 
 
@@ -52,13 +53,14 @@ class TransposedConv(nn.Module):
     tf_padding: keep the first 2S of the 2S + 1 outputs, as TensorFlow's "same" does; otherwise the last 2S.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True) -> None:
         super().__init__()
         ends = {"padding": 0} if tf_padding else {"padding": 1, "output_padding": 1}
         self.tf_padding = tf_padding
         self.conv = CONV_TRANSPOSE[spatial_dims](in_channels, out_channels, 3, stride=2, **ends)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *2S)."""
         y = self.conv(x)
         if self.tf_padding:
             y = y[(..., *(slice(2 * n) for n in x.shape[2:]))]
@@ -68,11 +70,12 @@ class TransposedConv(nn.Module):
 class UpsampledConv(nn.Module):
     """Nearest-neighbour enlargement by 2, then a convolution of kernel 3: (B, i, *S) -> (B, o, *2S)."""
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = conv(spatial_dims, in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *2S); the enlarged map is not kept for the backward pass of volumes."""
         return recomputed(lambda y: self.conv(F.interpolate(y, scale_factor=2, mode="nearest")), x)
 
 

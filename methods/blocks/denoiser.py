@@ -29,7 +29,7 @@ class Denoiser(Network):
         embedding_channels: int = 1,
         attn_residual: str = "normed",
         tf_padding: bool = True,
-    ):
+    ) -> None:
         super().__init__()
 
         def block(i: int, o: int, attention: bool) -> nn.ModuleDict:
@@ -68,6 +68,7 @@ class Denoiser(Network):
         self.reset_parameters()
 
     def forward(self, z: Tensor, embedding: Tensor, t: Tensor) -> Tensor:
+        """(B, c, *S), (B, e, *S), (B,) -> (B, c, *S): eps_hat of the latent at real times in 0..T."""
         time = self.time(t)
 
         def run(block: nn.ModuleDict, h: Tensor) -> Tensor:
@@ -76,6 +77,7 @@ class Denoiser(Network):
 
         h = self.stem(torch.cat([z, embedding], dim=1))
         skips = [h] if self.skip_all else []
+        # Down: two blocks per level, each of them a skip.
         for level, blocks in enumerate(self.down):
             if level:
                 h = self.shrink[level - 1](h)
@@ -86,6 +88,7 @@ class Denoiser(Network):
                 skips.append(h)
         for block in self.middle:
             h = run(block, h)
+        # Up: every block takes the latest skip that is left, so that the last one meets the stem again.
         for level, blocks in enumerate(self.up):
             for block in blocks:
                 h = run(block, torch.cat([h, skips.pop()], dim=1))

@@ -14,11 +14,12 @@ class NearestDownsampling(nn.Module):
     is constant becomes 0. There are no weights. size: of the result, one entry per spatial axis.
     """
 
-    def __init__(self, size: Sequence[int]):
+    def __init__(self, size: Sequence[int]) -> None:
         super().__init__()
         self.size = tuple(size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, 1, *size), each sample with mean 0 and standard deviation 1, or all 0."""
         # "nearest-exact" looks from the centre of a coarse voxel; "nearest" would shift the map by half of one.
         coarse = F.interpolate(x.mean(1, keepdim=True), self.size, mode="nearest-exact")
         axes = tuple(range(1, coarse.ndim))

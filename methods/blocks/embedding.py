@@ -21,11 +21,12 @@ def sinusoid(t: Tensor, dim: int) -> Tensor:
 class TimeEmbedding(nn.Module):
     """(B,) real times in 0..T, unscaled -> (B, dim): sinusoid, linear, SiLU, linear."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
         self.first = nn.Linear(dim, dim)
         self.second = nn.Linear(dim, dim)
 
     def forward(self, t: Tensor) -> Tensor:
+        """(B,) -> (B, dim), in the type of the weights."""
         return self.second(F.silu(self.first(sinusoid(t, self.dim).to(self.first.weight.dtype))))

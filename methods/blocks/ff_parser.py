@@ -12,12 +12,13 @@ FF_WEIGHTS = ("complex", "real_full")
 class ChannelNorm(nn.Module):
     """Layer normalisation over the channels of every voxel, with a scale and optionally a shift per channel."""
 
-    def __init__(self, channels: int, bias: bool = False):
+    def __init__(self, channels: int, bias: bool = False) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(channels))
         self.shift = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S), each voxel normalised by itself."""
         return F.layer_norm(x.movedim(1, -1), self.scale.shape, self.scale, self.shift).movedim(-1, 1)
 
 
@@ -32,7 +33,7 @@ class FFParser(nn.Module):
     Transforms run in float32 or better whatever the input's type: half precision has too small a range for the mean.
     """
 
-    def __init__(self, channels: int, size: Sequence[int], weights: str = "complex"):
+    def __init__(self, channels: int, size: Sequence[int], weights: str = "complex") -> None:
         super().__init__()
         self.size = tuple(size)
         half = (*self.size[:-1], self.size[-1] // 2 + 1)
@@ -41,6 +42,8 @@ class FFParser(nn.Module):
         self.imaginary = nn.Parameter(torch.zeros(channels, *half)) if weights == "complex" else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) -> (B, C, *size), in the type of x."""
+        # Eq. 4: the spectrum of every channel; eq. 5: times the learnt map; eq. 6: back to the image.
         axes = tuple(range(2, x.ndim))
         y = x.to(torch.promote_types(x.dtype, torch.float32))
         if self.imaginary is None:
@@ -57,11 +60,12 @@ class Fusion(nn.Module):
     (LN(m_I) * LN(m')) * m_I with m' the FF-Parser's output for m_x; both norms have a scale and a shift.
     """
 
-    def __init__(self, channels: int, size: Sequence[int], weights: str = "complex"):
+    def __init__(self, channels: int, size: Sequence[int], weights: str = "complex") -> None:
         super().__init__()
         self.parser = FFParser(channels, size, weights)
         self.norm_mask = ChannelNorm(channels, bias=True)
         self.norm_image = ChannelNorm(channels, bias=True)
 
     def forward(self, mask: Tensor, image: Tensor) -> Tensor:
+        """Streams of mask and image, each (B, C, *size) -> (B, C, *size), the image stream steered by the mask."""
         return self.norm_image(image) * self.norm_mask(self.parser(mask)) * image

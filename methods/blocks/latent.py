@@ -91,6 +91,7 @@ class Network(nn.Module):
     """A network with Keras' initialisation; blocks with a `reset` of their own have the last word."""
 
     def reset_parameters(self) -> None:
+        """Draw all weights anew: Keras' defaults, then what single blocks and attentions want instead."""
         self.apply(initialise)
         for module in self.modules():
             if hasattr(module, "reset"):
@@ -117,7 +118,7 @@ class LabelEncoder(Network):
         latent_channels: int = 1,
         norm: str | None = "affine",
         tf_padding: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         inputs = (in_channels, *layout.encoder[:-1])
         self.blocks = nn.ModuleList(LabelBlock(spatial_dims, i, o) for i, o in zip(inputs, layout.encoder, strict=True))
@@ -133,6 +134,7 @@ class LabelEncoder(Network):
         self.reset_parameters()
 
     def forward(self, label: Tensor) -> Tensor:
+        """(B, in_channels, *S) -> (B, latent_channels, *S/f)."""
         h = self.blocks[0](label)
         for shrink, block in zip(self.shrink, self.blocks[1:], strict=True):
             h = block(shrink(h))
@@ -149,7 +151,7 @@ class LabelDecoder(Network):
 
     def __init__(
         self, spatial_dims: int, classes: int, layout: Layout, latent_channels: int = 1, tf_padding: bool = True
-    ):
+    ) -> None:
         super().__init__()
         inputs = (latent_channels, *layout.decoder[:-1])
         self.ups = nn.ModuleList(
@@ -178,6 +180,7 @@ class LabelDecoder(Network):
         self.norm.bias.copy_(logarithms - logarithms.mean())
 
     def forward(self, z: Tensor) -> Tensor:
+        """(B, latent_channels, *S/f) -> class logits (B, classes, *S)."""
         for up, block in zip(self.ups, self.blocks, strict=True):
             z = block(up(z))
         return self.norm(recomputed(lambda y: self.head(F.silu(y)), z))
@@ -193,7 +196,7 @@ class ImageEncoder(Network):
 
     def __init__(
         self, spatial_dims: int, in_channels: int, layout: Layout, attention: str = "code", tf_padding: bool = True
-    ):
+    ) -> None:
         super().__init__()
         self.stem = conv(spatial_dims, in_channels, layout.stem)
         inputs = (layout.stem, *layout.image[:-1])
@@ -214,6 +217,7 @@ class ImageEncoder(Network):
         zero(self.head)
 
     def forward(self, image: Tensor) -> Tensor:
+        """(B, in_channels, *S) in [0, 1] -> (B, 1, *S/f)."""
         h = self.stem(image)
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(block(h))

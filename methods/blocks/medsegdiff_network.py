@@ -40,7 +40,7 @@ class MedSegDiffNetwork(nn.Module):
         head_channels: int = 32,
         ff_weights: str = "complex",
         stem_kernel: int = 7,
-    ):
+    ) -> None:
         super().__init__()
         dims, time_dim = len(image_size), 4 * base
         widths = [base, *(base * m for m in multipliers)]
@@ -91,6 +91,7 @@ class MedSegDiffNetwork(nn.Module):
         self.head = conv(dims, base, mask_channels, kernel=1)
 
     def forward(self, x: Tensor, image: Tensor, t: Tensor) -> Tensor:
+        """x_t (B, M, *S), image (B, C, *S), real times (B,) -> (B, M, *S): noise or clean mask, as trained."""
         first = self.time[0]
         time = self.time(sinusoid(t, first.in_features).to(first.weight.dtype))
         x = stem = self.mask_stem(x)
@@ -99,13 +100,16 @@ class MedSegDiffNetwork(nn.Module):
         for mine, twin, fusion, fused in zip(
             self.mask_levels, self.image_levels, self.fusions, self.fused, strict=True
         ):
+            # Both streams run side by side; each skip leaves from the mask stream.
             x, m = mine["first"](x, time), twin["first"](m, time)
             skips.append(x)
             x, m = mine["second"](x, time), twin["second"](m, time)
             x, m = mine["attention"](x), twin["attention"](m)
             skips.append(x)
+            # Dynamic conditional encoding: what the image stream goes on with depends on the mask of this time.
             m = fused(fusion(x, m))
             x, m = mine["down"](x), twin["down"](m)
+        # The streams become one by addition at the bottom, and the mask's skips alone lead back up.
         x = self.mask_bottom(x, time) + self.image_bottom(m, time)
         x = self.middle_feed_forward(self.middle_attention(x))
         x = self.middle(x, time)
@@ -122,7 +126,7 @@ class ResidualBlock(nn.Module):
     time_dim: None for a block without time.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int | None = None):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int | None = None) -> None:
         super().__init__()
         self.time = nn.Linear(time_dim, 2 * out_channels) if time_dim else None
         self.conv1 = conv(spatial_dims, in_channels, out_channels)
@@ -133,6 +137,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else conv(spatial_dims, in_channels, out_channels, kernel=1)
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
+        """(B, i, *S), and (B, T) where the block takes the time -> (B, o, *S)."""
         h = self.norm1(self.conv1(x))
         if self.time is not None:
             modulation = self.time(F.silu(time))
@@ -144,7 +149,7 @@ class ResidualBlock(nn.Module):
 class SoftmaxAttention(nn.Module):
     """Channel norm, multi-head attention over all voxels, residual: (B, C, *S) -> same; scores scaled by d^-1/2."""
 
-    def __init__(self, channels: int, heads: int, head_channels: int):
+    def __init__(self, channels: int, heads: int, head_channels: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm = ChannelNorm(channels)
@@ -152,6 +157,7 @@ class SoftmaxAttention(nn.Module):
         self.proj = nn.Linear(heads * head_channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S); its cost grows with the square of the number of voxels."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).movedim(2, 0).transpose(2, 3)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
@@ -164,7 +170,7 @@ class LinearAttention(nn.Module):
     Queries are normalised by a softmax over a head's channels and scaled by d^-1/2, keys by one over the voxels.
     """
 
-    def __init__(self, channels: int, heads: int, head_channels: int):
+    def __init__(self, channels: int, heads: int, head_channels: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm = ChannelNorm(channels)
@@ -173,6 +179,7 @@ class LinearAttention(nn.Module):
         self.out_norm = ChannelNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S); its cost grows with the number of voxels."""
         # Voxels last: both softmaxes and all products then run along memory.
         qkv = torch.bmm(self.qkv.weight.expand(len(x), -1, -1), self.norm(x).flatten(2))
         query, key, value = qkv.unflatten(1, (3, self.heads, -1)).unbind(1)  # (B, heads, d, N)
@@ -187,13 +194,14 @@ class LinearAttention(nn.Module):
 class FeedForward(nn.Module):
     """Channel norm, conv1 to four times the width, GELU, conv1 back, residual: (B, C, *S) -> same."""
 
-    def __init__(self, spatial_dims: int, channels: int):
+    def __init__(self, spatial_dims: int, channels: int) -> None:
         super().__init__()
         self.norm = ChannelNorm(channels)
         self.widen = conv(spatial_dims, channels, 4 * channels, kernel=1)
         self.narrow = conv(spatial_dims, 4 * channels, channels, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S), each voxel by itself."""
         return x + self.narrow(F.gelu(self.widen(self.norm(x))))
 
 
@@ -208,9 +216,10 @@ def halving(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module
 class Up(nn.Module):
     """Nearest-neighbour upsampling by two, then conv3: (B, i, *S) -> (B, o, *2S)."""
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = conv(spatial_dims, in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *2S)."""
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))

@@ -32,7 +32,7 @@ class PlainUNet(nn.Module):
         classes: int,
         widths: Sequence[int],
         strides: Sequence[Sequence[int]],
-    ):
+    ) -> None:
         super().__init__()
         stages = zip([in_channels, *widths], widths, strides)
         self.encoder = nn.ModuleList(_stage(spatial_dims, i, o, tuple(stride)) for i, o, stride in stages)
@@ -49,6 +49,7 @@ class PlainUNet(nn.Module):
         for stage in self.encoder:
             x = stage(x)
             skips.append(x)
+        # From the second lowest stage up to full resolution, whose logits come first in the list.
         logits = []
         for level in reversed(range(len(self.decoder))):
             x = self.decoder[level](torch.cat([self.up[level](x), skips[level]], dim=1))

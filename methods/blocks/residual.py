@@ -12,7 +12,7 @@ DROPOUT = 0.2
 class LabelBlock(nn.Module):
     """conv3-BN-SiLU-conv3-BN-dropout plus conv1-BN, then SiLU: (B, i, *S) -> (B, o, *S)."""
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv1 = conv(spatial_dims, in_channels, out_channels)
         self.norm1 = batch_norm(spatial_dims, out_channels)
@@ -23,10 +23,12 @@ class LabelBlock(nn.Module):
         self.shortcut_norm = batch_norm(spatial_dims, out_channels)
 
     def reset(self) -> None:
+        """He-uniform weights of both convolutions of kernel 3, as in the authors' code; called by `Network`."""
         for layer in (self.conv1, self.conv2):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *S)."""
         h = recomputed(lambda y: self.conv2(F.silu(y)), self.norm1(self.conv1(x)))
         h = self.dropout(self.norm2(h))
         return F.silu(h + self.shortcut_norm(self.shortcut(x)))
@@ -39,7 +41,7 @@ class ImageBlock(nn.Module):
     3D blocks are reduced by max pooling, and their conv3 have four groups of channels (i and o divisible by 4).
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, tf_padding: bool = True) -> None:
         super().__init__()
         self.shortcut = conv(spatial_dims, in_channels, out_channels, kernel=1)
         flat = spatial_dims == 2
@@ -51,9 +53,11 @@ class ImageBlock(nn.Module):
         self.norm = group_norm(4, out_channels)
 
     def reset(self) -> None:
+        """Zero the second convolution, so that the sum starts as the shortcut alone; called by `Network`."""
         zero(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, i, *S) -> (B, o, *S/2), S even."""
         h = self.dropout(recomputed(lambda y: self.conv1(F.silu(y)), x))
         h = recomputed(lambda y: self.conv2(F.silu(y)), h) + self.shortcut(x)
         return self.norm(recomputed(lambda y: self.down(F.silu(y)), h))
@@ -62,7 +66,7 @@ class ImageBlock(nn.Module):
 class TimeBlock(nn.Module):
     """GN(4)-SiLU-conv3, plus the projected time, GN(4)-SiLU-conv3, plus the input: (B, i, *S), (B, T) -> (B, o, *S)."""
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int) -> None:
         super().__init__()
         self.norm1 = group_norm(4, in_channels)
         self.time = nn.Linear(time_dim, out_channels)
@@ -73,9 +77,11 @@ class TimeBlock(nn.Module):
         self.shortcut = nn.Identity() if same else conv(spatial_dims, in_channels, out_channels, kernel=1)
 
     def reset(self) -> None:
+        """Zero the second convolution, so that the sum starts as the shortcut alone; called by `Network`."""
         zero(self.conv2)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """(B, i, *S), embedded times (B, T) -> (B, o, *S)."""
         shift = self.time(F.silu(time))
         h = self.conv1(F.silu(self.norm1(x)))
         h = h + shift.reshape(*shift.shape, *[1] * (x.ndim - 2))

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
     time_dim None: the block takes no time.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int | None = None):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int | None = None) -> None:
         super().__init__()
         self.time = None if time_dim is None else nn.Linear(time_dim, out_channels)
         self.conv1 = conv(spatial_dims, in_channels, out_channels)
@@ -32,6 +32,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else conv(spatial_dims, in_channels, out_channels, kernel=1)
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
+        """(B, i, *S), and (B, T) where the block takes the time -> (B, o, *S)."""
         h = F.silu(self.norm1(self.conv1(x)))
         if self.time is not None:
             shift = self.time(F.silu(time))
@@ -47,7 +48,7 @@ class Attention(nn.Module):
     head: channels per head; there are four heads.
     """
 
-    def __init__(self, spatial_dims: int, channels: int, head: int, linear: bool):
+    def __init__(self, spatial_dims: int, channels: int, head: int, linear: bool) -> None:
         super().__init__()
         self.head, self.linear = head, linear
         self.norm = nn.GroupNorm(1, channels)
@@ -56,9 +57,11 @@ class Attention(nn.Module):
         self.out_norm = nn.GroupNorm(1, channels) if linear else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) -> (B, C, *S)."""
         # (B, heads, channels per head, voxels)
         q, k, v = (h.unflatten(1, (HEADS, -1)).flatten(3) for h in self.qkv(self.norm(x)).chunk(3, dim=1))
         if self.linear:
+            # Keys meet values first: a head's channels by channels, however many voxels there are.
             context = k.softmax(3) @ v.transpose(2, 3)
             mixed = context.transpose(2, 3) @ (q.softmax(2) * self.head**-0.5)
         else:
@@ -71,13 +74,14 @@ class Attention(nn.Module):
 class Level(nn.Module):
     """Two residual blocks and linear attention at one resolution."""
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int, head: int):
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, time_dim: int, head: int) -> None:
         super().__init__()
         self.block1 = ResidualBlock(spatial_dims, in_channels, out_channels, time_dim)
         self.block2 = ResidualBlock(spatial_dims, out_channels, out_channels, time_dim)
         self.attention = Attention(spatial_dims, out_channels, head, linear=True)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """(B, i, *S), embedded times (B, T) -> (B, o, *S)."""
         return self.attention(self.block2(self.block1(x, time), time))
 
 
@@ -102,7 +106,7 @@ class SDFNetwork(nn.Module):
         multipliers: Sequence[int],
         head: int = 32,
         stem_kernel: int = 7,
-    ):
+    ) -> None:
         super().__init__()
         time_dim = 4 * base
         widths = [base * m for m in multipliers]
@@ -126,14 +130,17 @@ class SDFNetwork(nn.Module):
         self.out = conv(spatial_dims, widths[0], channels, kernel=1)
 
     def forward(self, x: Tensor, features: Tensor, t: Tensor) -> Tensor:
+        """x_t (B, M, *S), features (B, 10, *S), times or noise levels (B,) -> (B, M, *S)."""
         time = self.time2(F.gelu(self.time1(sinusoid(t, self.base).to(x.dtype))))
         h = self.stem(torch.cat([self.distance_stem(x), features], dim=1))
+        # Down: a skip per level; the lowest level keeps its resolution.
         skips = []
         for level, shrink in zip(self.down, [*self.shrink, None], strict=True):
             h = level(h, time)
             skips.append(h)
             h = h if shrink is None else shrink(h)
         h = self.middle2(self.middle_attention(self.middle1(h, time)), time)
+        # Up: from the lowest skip to the second; the finest stays unused, as in the authors' code.
         for level, grow in zip(self.up, self.grow, strict=True):
             h = grow(level(torch.cat([h, skips.pop()], dim=1), time))
         return self.out(self.last(h))

@@ -36,10 +36,12 @@ def staple(votes: Tensor, iterations: int = 100) -> Staple:
     if (votes == votes[0]).all():
         return Staple(votes[0].double(), sensitivity, specificity)
     for _ in range(iterations):
+        # E step: the probability of foreground given the votes, each rater as reliable as found so far.
         foreground = prior.log() + yes @ sensitivity.log() + no @ (1 - sensitivity).log()
         background = (1 - prior).log() + no @ specificity.log() + yes @ (1 - specificity).log()
         probability = (foreground - background).sigmoid()
         former = sensitivity, specificity
+        # M step: each rater's share of right votes in what is probably foreground, and in what is not.
         sensitivity = _share(counts * probability, yes)
         specificity = _share(counts * (1 - probability), no)
         if max((sensitivity - former[0]).abs().max(), (specificity - former[1]).abs().max()) < TOLERANCE:

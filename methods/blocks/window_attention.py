@@ -59,7 +59,7 @@ class WindowAttention(nn.Module):
     Eq. 4 of Liu et al.: softmax(q k^T / sqrt(d) + bias) v, d the channels per head. window: (h, w), n = h*w.
     """
 
-    def __init__(self, channels: int, heads: int, window: Pair):
+    def __init__(self, channels: int, heads: int, window: Pair) -> None:
         super().__init__()
         self.heads = heads
         self.bias = nn.Parameter(torch.empty(heads, (2 * window[0] - 1) * (2 * window[1] - 1)))
@@ -86,7 +86,7 @@ class SwinBlock(nn.Module):
     A map that does not consist of whole windows is padded with zeros that no token attends to.
     """
 
-    def __init__(self, channels: int, heads: int, resolution: Pair, window: int, shifted: bool, drop: float):
+    def __init__(self, channels: int, heads: int, resolution: Pair, window: int, shifted: bool, drop: float) -> None:
         super().__init__()
         self.window = tuple(min(window, n) for n in resolution)
         self.shift = tuple(w // 2 if shifted and n > w else 0 for n, w in zip(resolution, self.window, strict=True))
@@ -100,10 +100,13 @@ class SwinBlock(nn.Module):
         self.drop = StochasticDepth(drop, mode="row")
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, *resolution, C) -> (B, *resolution, C)."""
         x = x + self.drop(self.attend(self.norm1(x)))
         return x + self.drop(self.mlp(self.norm2(x)))
 
     def attend(self, x: Tensor) -> Tensor:
+        """Attention within shifted windows (B, *resolution, C) -> same: pad, roll, cut into windows, and back."""
+        # Rolling back by half a window lets tokens meet that the block before kept in different windows.
         down, right = self.padding
         windows = tile(F.pad(x, (0, 0, 0, right, 0, down)).roll([-s for s in self.shift], (1, 2)), self.window)
         tokens = self.attention(windows.flatten(3, 4).flatten(1, 2), self.allowed)
@@ -114,23 +117,25 @@ class SwinBlock(nn.Module):
 class PatchMerging(nn.Module):
     """Four neighbouring tokens into one of twice the width: (B, H, W, C) -> (B, H/2, W/2, 2C), H and W even."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(4 * channels)
         self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H/2, W/2, 2C)."""
         return self.reduction(self.norm(tile(x, (2, 2)).flatten(3)))
 
 
 class PatchExpanding(nn.Module):
     """One token into factor^2 neighbouring ones: (B, H, W, i) -> (B, factor*H, factor*W, o)."""
 
-    def __init__(self, in_channels: int, out_channels: int, factor: int):
+    def __init__(self, in_channels: int, out_channels: int, factor: int) -> None:
         super().__init__()
         self.factor = factor
         self.expansion = nn.Linear(in_channels, factor**2 * out_channels, bias=False)
         self.norm = nn.LayerNorm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, i) -> (B, factor*H, factor*W, o)."""
         return self.norm(untile(self.expansion(x).unflatten(3, (self.factor, self.factor, -1))))

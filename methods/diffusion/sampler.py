@@ -44,7 +44,9 @@ def time_pairs(steps: int, grid: str = "real0", timesteps: int = TIMESTEPS) -> P
     return list(zip(times[:-1], times[1:], strict=True))
 
 
-def draw_normal(shape: Sequence[int], generators: Sequence[torch.Generator], device=None) -> Tensor:
+def draw_normal(
+    shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device | str | None = None
+) -> Tensor:
     """Standard normal float64 (B, *shape), row b drawn from generators[b] only, so that rows ignore their batch."""
     rows = [torch.randn(tuple(shape), generator=g, dtype=torch.float64) for g in generators]
     return torch.stack(rows).to(device)
@@ -111,6 +113,7 @@ def sample(
             callback(step, t, x)
         a, a_prev = (float(alpha_bar(time)) for time in (t, t_prev))
         eps_hat = predict(x, t).double()
+        # The "predicted x_0" of Song et al. 2021, eq. 12: the forward process solved for it, eps_hat for the noise.
         x0_hat = (x - (1 - a) ** 0.5 * eps_hat) / a**0.5
         if bound is not None:
             x0_hat = bound(x0_hat)
@@ -118,6 +121,7 @@ def sample(
         if solver == "dpm_solver++":
             x, former = _second_order(x, x0_hat, a, a_prev, former)
         else:
+            # Eq. 16: the variance that a step draws anew; eq. 12: x_0, the direction pointing to x_t, and that noise.
             sigma2 = eta**2 * (1 - a_prev) / (1 - a) * (1 - a / a_prev) if eta > 0 else 0.0
             x = a_prev**0.5 * x0_hat + max(1 - a_prev - sigma2, 0.0) ** 0.5 * eps_hat
             if sigma2 > 0:
@@ -129,7 +133,9 @@ def sample(
     return x
 
 
-def _second_order(x: Tensor, x0_hat: Tensor, a: float, a_prev: float, former) -> tuple[Tensor, tuple[float, Tensor]]:
+def _second_order(
+    x: Tensor, x0_hat: Tensor, a: float, a_prev: float, former: tuple[float, Tensor] | None
+) -> tuple[Tensor, tuple[float, Tensor]]:
     """One step of DPM-Solver++(2M), and what the next one needs: (half the log signal-to-noise ratio, x0_hat) here.
 
     The step's x0_hat is extrapolated from the last two, linearly in lambda = log(sqrt(a) / sqrt(1 - a)).
@@ -138,7 +144,7 @@ def _second_order(x: Tensor, x0_hat: Tensor, a: float, a_prev: float, former) ->
     if a_prev == 1:  # lambda is infinite there, and the first-order step is x0_hat itself
         return x0_hat, here
     h = _half_log_snr(a_prev) - here[0]
-    estimate = x0_hat
+    estimate = x0_hat  # of first order, until there is a step before
     if former is not None:
         h_former = here[0] - former[0]
         estimate = x0_hat + h / (2 * h_former) * (x0_hat - former[1])

@@ -66,10 +66,12 @@ def sample(score: Score, steps: int, noise: Callable[[], Tensor], callback: Call
     def draw() -> Tensor:
         return noise().clamp(-LARGEST_NOISE, LARGEST_NOISE)
 
+    # x_0 + SIGMA_MAX noise, of which data much smaller than SIGMA_MAX are no noticeable part.
     x = SIGMA_MAX * draw()
     for step, (t, level) in enumerate(zip(times.tolist(), levels, strict=True)):
-        if step:
+        if step:  # from the level before down to this one
             x = predictor(x, score(x, levels[step - 1]).double(), levels[step - 1], level, draw())
+        # At this level: towards the density that the predictor's finite step has missed.
         mean, x = corrector(x, score(x, level).double(), draw())
         if callback is not None:
             callback(step, t, mean if step == steps - 1 else x)
