@@ -1,49 +1,206 @@
-"""Imports go one way: run_bench -> benchmarks -> methods, datasets; reports -> what the store holds."""
+"""Imports go one way, between the rooms and inside them, and are followed through the modules they lead to.
+
+An import inside a function counts for the direction, not for what comes along with a module that is imported.
+"""
 
 import ast
+import subprocess
+import sys
+from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("methods", "datasets", "benchmarks", "reports")
+HEAVY = ("torch", "mlflow", "hydra", "monai")
+
+# What a room may import, and nothing else of the project.
 ALLOWED = {
-    "methods": {"methods"},
-    "datasets": {"datasets"},
-    "benchmarks": {"benchmarks", "methods", "datasets"},
-    "reports": {"reports", "benchmarks.store", "reports.numbers.statistics"},
+    "run_bench": ("benchmarks", "reports"),
+    "methods": ("methods",),
+    "datasets": ("datasets",),
+    "benchmarks": ("benchmarks", "methods", "datasets"),
+    "reports": ("reports", "benchmarks.store"),
 }
-FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "speed" not in path.parts]
+
+# Inside a room a module imports from its own part and from those to the left. "" is the room itself: __init__.py, or a
+# module that is in no part of its own.
+ORDER = {
+    "methods": ("blocks", "base", "diffusion", ""),
+    "benchmarks": (
+        "errors", "console", "seeding", "store", "plan", "machine", "testing", "training", "executors", "runner",
+        "kinds", "tracking", "nnunetv2", "",
+    ),
+    "reports": ("numbers", "paper", "sections", "suites", "writing", ""),
+}  # fmt: skip
 
 
-def imported(path: Path) -> set[str]:
+class Imports(NamedTuple):
     """Full names of the modules a file imports, and of what it imports from them."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+
+    at_once: frozenset[str]  # while the module itself is imported
+    later: frozenset[str]  # in functions, and for type checkers alone
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_from_the_rooms_below_it(path):
-    room = path.relative_to(ROOT).parts[0]
-    for name in imported(path):
-        if name.partition(".")[0] in (*ROOMS, "run_bench", "tests"):
-            assert any(name == top or name.startswith(f"{top}.") for top in ALLOWED[room]), f"{path} imports {name}"
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_methods_data_sets_and_reports_know_nothing_of_mlflow_and_hydra(path):
-    room = path.relative_to(ROOT).parts[0]
-    if room != "benchmarks":
-        assert not any(name.partition(".")[0] in ("mlflow", "hydra") for name in imported(path))
+PATHS = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "speed" not in path.parts]
+MODULES = {name_of(path): path for path in [ROOT / "run_bench.py", *PATHS]}
 
 
-def test_the_store_and_statistics_that_reports_may_use_import_nothing_heavy():
-    for module in ("store", "statistics"):
-        for name in imported(ROOT / "benchmarks" / f"{module}.py"):
-            assert name.partition(".")[0] not in ("torch", "mlflow", "methods", "datasets"), f"{module} imports {name}"
+@cache
+def imports(module: str) -> Imports:
+    at_once: set[str] = set()
+    later: set[str] = set()
+
+    def visit(node: ast.AST, names: set[str]) -> None:
+        for child in ast.iter_child_nodes(node):
+            inside = names
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside = later
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                inside = later
+            elif isinstance(child, ast.Import):
+                names |= {alias.name for alias in child.names}
+            elif isinstance(child, ast.ImportFrom):
+                assert not child.level, f"{module}: relative import"
+                names |= {f"{child.module}.{alias.name}" for alias in child.names}
+            visit(child, inside)
+
+    visit(ast.parse(MODULES[module].read_text()), at_once)
+    return Imports(frozenset(at_once), frozenset(later))
+
+
+def own(name: str) -> str | None:
+    """The module of the project that holds what `name` means; None for those of others."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def neighbours(module: str, later: bool) -> set[str]:
+    """The project's modules that a module names in its imports."""
+    names = imports(module)
+    return {found for name in (names.at_once | names.later if later else names.at_once) if (found := own(name))}
+
+
+@cache
+def brought_along(module: str) -> frozenset[str]:
+    """Every name imported when a module is: its own, those of the packages around it, and theirs in turn."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        around = current.rpartition(".")[0]
+        waiting += neighbours(current, later=False) | ({around} & set(MODULES))
+    return frozenset(chain(seen, *(imports(name).at_once for name in seen)))
+
+
+def within(name: str, top: str) -> bool:
+    return name == top or name.startswith(f"{top}.")
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def part(module: str) -> str:
+    """The part of its room that a module belongs to."""
+    name = module.split(".")[1] if "." in module else ""
+    return name if name in ORDER[room(module)] else ""
+
+
+@pytest.mark.parametrize("top", ALLOWED)
+def test_a_room_imports_only_from_the_rooms_below_it(top):
+    wrong = {
+        (module, name)
+        for module in MODULES
+        if room(module) == top
+        for name in imports(module).at_once | imports(module).later
+        if room(name) in (*ROOMS, "run_bench", "tests") and not any(within(name, below) for below in ALLOWED[top])
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("top", ORDER)
+def test_inside_a_room_imports_go_one_way(top):
+    order = ORDER[top]
+    wrong = {
+        (module, found)
+        for module in MODULES
+        if room(module) == top
+        for found in neighbours(module, later=True)
+        if room(found) == top and order.index(part(found)) > order.index(part(module))
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("top", ORDER)
+def test_the_order_of_a_room_names_all_of_its_parts(top):
+    """Only the methods themselves stand beside the parts of their room."""
+    entries = {path for path in (ROOT / top).iterdir() if path.is_dir() or path.suffix == ".py"}
+    found = {path.stem for path in entries} - {"__init__", "__pycache__", "speed"}
+    if top == "methods":
+        found &= set(ORDER[top])
+    assert found == set(ORDER[top]) - {""}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    def reached(module: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(neighbours(module, later=False) - {module})
+        while waiting:
+            current = waiting.pop()
+            if current not in seen:
+                seen.add(current)
+                waiting += neighbours(current, later=False)
+        return seen
+
+    assert {module for module in MODULES if module in reached(module)} == set()
+
+
+@pytest.mark.parametrize("top", ["reports", "benchmarks.store"])
+def test_importing_what_draws_reports_imports_nothing_heavy(top):
+    wrong = {
+        (module, name)
+        for module in MODULES
+        if within(module, top)
+        for name in brought_along(module)
+        if name.partition(".")[0] in HEAVY
+    }
+    assert wrong == set()
+
+
+def test_importing_what_draws_reports_imports_nothing_heavy_through_other_packages_either():
+    modules = [module for module in MODULES if within(module, "reports") or within(module, "benchmarks.store")]
+    code = f"import sys, {', '.join(modules)}; print(*({set(HEAVY)} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("top", ["methods", "datasets", "reports"])
+def test_methods_data_sets_and_reports_know_nothing_of_mlflow_and_hydra(top):
+    wrong = {
+        (module, name)
+        for module in MODULES
+        if room(module) == top
+        for name in brought_along(module) | imports(module).later
+        if name.partition(".")[0] in ("mlflow", "hydra")
+    }
+    assert wrong == set()
+
+
+def test_methods_and_data_sets_do_not_meet_through_other_modules():
+    for top, other in (("methods", "datasets"), ("datasets", "methods")):
+        for module in MODULES:
+            if room(module) == top:
+                assert not {name for name in brought_along(module) if room(name) == other}, module
