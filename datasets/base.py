@@ -105,7 +105,7 @@ class Source:
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
         fit: str = "resize",
-    ):
+    ) -> None:
         """Raises DataError on settings that do not fit the number of spatial axes, where that is known already."""
         if name is not None:
             self.name = name

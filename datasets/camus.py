@@ -39,7 +39,7 @@ class Camus(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """classes: any of LV, wall and LA, in the order of the label values wanted. Raises DataError on other names."""
         super().__init__(limit, augmentation, name)
         self.root = Path(root)
@@ -53,6 +53,7 @@ class Camus(Source):
         self.seed = seed
 
     def settings(self) -> Mapping[str, Any]:
+        """The structures in use, in the order of their label values."""
         return {"classes": list(self.class_names)}
 
     def entries(self) -> list[Entry]:

@@ -45,7 +45,7 @@ class Decathlon(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """Settings as explained in conf/dataset/decathlon.yaml. Raises DataError on those that cannot be used."""
         super().__init__(limit, augmentation, name, fit)
         self.root, self.task, self.download = Path(root), task, download
@@ -70,13 +70,16 @@ class Decathlon(Source):
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """The classes of dataset.json in the order of their label values. Raises DataError as `description` does."""
         return tuple(self.description.classes.values())
 
     @property
     def channels(self) -> int:
+        """How many modalities dataset.json lists. Raises DataError as `description` does."""
         return self.description.channels
 
     def settings(self) -> Mapping[str, Any]:
+        """How intensities are scaled, and the label values in their order."""
         return {**vars(self.scaling), "values": list(self.description.classes)}
 
     def entries(self) -> list[Entry]:

@@ -45,7 +45,7 @@ class Folder(Source):
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
         fit: str = "resize",
-    ):
+    ) -> None:
         """Settings as explained in conf/dataset/folder.yaml. Raises DataError on those that cannot be used."""
         super().__init__(limit, augmentation, name, fit)
         key = self._key
@@ -92,6 +92,7 @@ class Folder(Source):
         return 3 if len(channels_first(load(self.entries()[0].files[0], ("image",))[0])) == 3 else 1
 
     def settings(self) -> Mapping[str, Any]:
+        """Which mask values are which class or background, and the window of intensities."""
         return {"classes": self.values, "background": self.background, "window": self.scaling.window}
 
     def entries(self) -> list[Entry]:

@@ -36,7 +36,7 @@ class Glas(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """root: the folder that holds train_1 and so on. Raises DataError on settings out of range."""
         super().__init__(limit, augmentation, name)
         self.root = Path(root)

@@ -84,7 +84,7 @@ def checked(
     problems: list[str] = []
     foreground: set[str] = set()
 
-    def visit(entry: Entry):
+    def visit(entry: Entry) -> tuple[Entry, list[str], object, bool]:
         case, faults = _read(source, entry)
         return entry, faults, None if faults else keep(case), not faults and bool(case.label.any())
 

@@ -34,7 +34,7 @@ class Knee(Source):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """Settings as explained in conf/dataset/knee.yaml. Raises DataError on those that cannot be used."""
         super().__init__(limit, augmentation, name, fit)
         self.root = Path(root)
@@ -43,6 +43,7 @@ class Knee(Source):
         self.seed = seed
 
     def settings(self) -> Mapping[str, Any]:
+        """How intensities are scaled."""
         return dict(vars(self.scaling))
 
     def entries(self) -> list[Entry]:

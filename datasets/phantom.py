@@ -31,7 +31,7 @@ class Phantom(Source):
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
         fit: str = "resize",
-    ):
+    ) -> None:
         """cases: number of subjects in each split; size: pixels along each side; frames: images of each subject."""
         super().__init__(limit, augmentation, name, fit)
         self.cases = {split: int(cases.get(split, 0)) for split in SPLITS}
@@ -59,6 +59,7 @@ class Phantom(Source):
         raise NotImplementedError
 
     def entries(self) -> list[Entry]:
+        """Every frame of every subject, sorted by id: SPLIT_NNN, or SPLIT_NNN_frameN where subjects have several."""
         found = []
         for split, count in self.cases.items():
             for number in range(count):
@@ -70,16 +71,19 @@ class Phantom(Source):
         return sorted(found, key=lambda entry: entry.id)
 
     def read(self, entry: Entry) -> Case:
+        """The frame as `draw` makes it."""
         # The colon keeps the two streams apart where a subject has one frame and the two names are the same.
         subject, own = self._generator(entry.group), self._generator(entry.id + ":")
         image, label, spacing = self.draw(subject, own, (entry.time or 0) / self.frames)
         return Case(entry.id, entry.group, image, label, spacing, entry.video, entry.time)
 
     def _generator(self, name: str) -> np.random.Generator:
+        """The stream of random numbers that belongs to a name, whatever was drawn before."""
         digest = hashlib.sha256(f"{type(self).__name__}:{self.seed}:{name}".encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
     def content(self) -> bytes:
+        """Class, version, size, seed and frames as JSON. Not the number of cases: the entries in use say that."""
         settings = [type(self).__name__, self.version, self.size, self.seed, self.frames]
         return json.dumps(settings).encode()
 

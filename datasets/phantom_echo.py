@@ -15,6 +15,9 @@ SIDE = 160.0
 TOP = 0.015
 """Distance of the probe from the upper border, in sides."""
 
+Ends = list[tuple[float, float]]
+"""The two ends of the mitral ring as (y, x), in sides of the picture."""
+
 
 class PhantomEcho(Phantom):
     """Frames of videos of a beating heart in an ultrasound sector; the classes are the left ventricle and atrium.
@@ -40,17 +43,25 @@ class PhantomEcho(Phantom):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """cases: videos in each split; frames: of one heart beat in each video; size: pixels along each side."""
         super().__init__(cases or {"train": 40, "val": 6, "test": 14}, size, seed, frames, limit, augmentation, name)
 
-    def draw(self, subject, frame, time):
+    def draw(
+        self, subject: np.random.Generator, frame: np.random.Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
+        """The frame at `time` of a heart beat: image (1, size, size), 1 the left ventricle and 2 its atrium, spacing.
+
+        See `Phantom`.
+        """
         y, x = grid(self.size)
+        # Beam coordinates: every point by the angle of its beam and its distance from the probe.
         angle, radius = np.arctan2(x - 0.5, y - TOP), np.hypot(x - 0.5, y - TOP)
         half_angle, far = subject.uniform(0.56, 0.76), 0.97 - TOP
         sector = (np.abs(angle) < half_angle) & (radius < far) & (radius > 0.012)
 
         heart = _heart(subject)
+        # 0 in diastole, 1 in systole half a beat later.
         contraction = 0.5 - 0.5 * np.cos(2 * np.pi * time)
         ventricle, atrium, right, mitral = _chambers(heart, contraction, y, x)
         echo = _reflectivity(subject, heart, contraction, ventricle, atrium, right, mitral, y, x)
@@ -79,6 +90,7 @@ class _Heart:
 
 
 def _heart(g: np.random.Generator) -> _Heart:
+    """A random heart: small or large in the picture, dilated or slender, beating strongly or weakly."""
     zoom = g.uniform(0.85, 1.15)
     length = zoom * g.uniform(0.38, 0.5)
     return _Heart(
@@ -97,8 +109,11 @@ def _heart(g: np.random.Generator) -> _Heart:
     )
 
 
-def _chambers(heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray):
+def _chambers(
+    heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Ends]:
     """Masks (H, W) of left ventricle, left atrium and right chambers, and the mitral ring's ends as (y, x) pairs."""
+    # The heart's own axes: along from the apex to the ring, across to the right; s runs from 0 to 1 in between.
     cos, sin = np.cos(heart.tilt), np.sin(heart.tilt)
     down, right = y - heart.apex[0], x - heart.apex[1]
     along, across = down * cos + right * sin, right * cos - down * sin
@@ -108,11 +123,13 @@ def _chambers(heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray):
     s = (along - shift) / length
     across = across - heart.bend * np.sin(np.pi * np.clip(s, 0, 1))
 
+    # Left ventricle: a rounded tip, sides that taper towards the ring, and the ring as its lower border.
     tip = np.sqrt(np.clip(1 - (1 - np.clip(s, 0, 0.5) / 0.5) ** 2, 0, 1)) ** 0.85
     taper = 1 - (1 - heart.base) * np.clip((s - 0.5) / 0.5, 0, 1.2) ** 2
     ring = 1 + heart.plane * across / length
     ventricle = (s > 0) & (s < ring) & (np.abs(across) < width * tip * taper)
 
+    # Left atrium: from the ring's width to its own, then round; it fills while the ventricle empties.
     fill = 1 + 0.25 * contraction
     depth = (along - shift - length * ring) / (heart.atrium[0] * fill)
     sideways = across - heart.lean * (along - shift - length)
@@ -124,6 +141,7 @@ def _chambers(heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray):
     )
     atrium = (depth >= 0) & (depth < 1) & (np.abs(sideways) < half)
 
+    # Right chambers: beyond the septum, part of no class, and dark like the left ones.
     septum = -(width * np.clip(taper, 0.6, 1) + heart.wall * (1 + 0.3 * contraction))
     left = septum - across
     room = heart.width * (0.85 - 0.3 * contraction) * np.clip((s - 0.18) / 0.5, 0, 1) ** 0.7
@@ -142,13 +160,24 @@ def _chambers(heart: _Heart, contraction: float, y: np.ndarray, x: np.ndarray):
     return ventricle, atrium, rights, ends
 
 
-def _reflectivity(g, heart, contraction, ventricle, atrium, right, mitral, y, x) -> np.ndarray:
+def _reflectivity(
+    g: np.random.Generator,
+    heart: _Heart,
+    contraction: float,
+    ventricle: np.ndarray,
+    atrium: np.ndarray,
+    right: np.ndarray,
+    mitral: Ends,
+    y: np.ndarray,
+    x: np.ndarray,
+) -> np.ndarray:
     """Amplitude (H, W) that the tissue sends back, before the beam and the scanner change it."""
     size = x.shape[0]
     to_ventricle = _distance(ventricle)
     to_atrium = _distance(atrium)
     to_right = _distance(right) if right.any() else np.full(x.shape, 1.0, np.float32)
     patches, fine = noise(g, size, 5), noise(g, size, 14)
+    # What surrounds the heart; then its muscle, as a band around the ventricle; then lungs beyond it.
     echo = g.uniform(0.07, 0.3) * np.exp(0.75 * patches + 0.25 * fine)
 
     wall = heart.wall * (1 + 0.35 * contraction) * (1 + 0.25 * noise(g, size, 4))
@@ -168,6 +197,7 @@ def _reflectivity(g, heart, contraction, ventricle, atrium, right, mitral, y, x)
         gaps = step(noise(g, size, 7) + g.uniform(-0.1, 1.0), 1.2)
         echo += strength * np.exp(-(((distance - offset) / thickness) ** 2)) * (0.12 + 0.88 * facing**2) * gaps
 
+    # Blood hardly scatters, so that cavities are dark, the right ones as much as the left ones.
     blood = g.uniform(0.015, 0.06, 3) * np.array([1, 1, 1.2])
     for cavity, distance, level in zip((ventricle, atrium, right), (to_ventricle, to_atrium, to_right), blood):
         inside = step(-distance + 0.002, 0.014) * cavity
@@ -177,8 +207,11 @@ def _reflectivity(g, heart, contraction, ventricle, atrium, right, mitral, y, x)
     return np.clip(echo, 1e-3, None)
 
 
-def _inside_structures(g, heart, contraction, mitral, y, x) -> np.ndarray:
+def _inside_structures(
+    g: np.random.Generator, heart: _Heart, contraction: float, mitral: Ends, y: np.ndarray, x: np.ndarray
+) -> np.ndarray:
     """Mitral leaflets, papillary muscles and false tendons: bright, and part of the cavity in the label."""
+    # Leaflets: from the ends of the ring, open in diastole and closed in systole.
     (y0, x0), (y1, x1) = mitral
     middle_y, middle_x = (y0 + y1) / 2, (x0 + x1) / 2
     opening = 1 - min(1.0, 2.0 * contraction)
@@ -188,6 +221,7 @@ def _inside_structures(g, heart, contraction, mitral, y, x) -> np.ndarray:
         tip_y = middle_y - (0.03 + 0.06 * opening)
         tip_x = middle_x + 0.4 * opening * (end_x - middle_x)
         canvas = np.maximum(canvas, brightness * _line(y, x, end_y, end_x, tip_y, tip_x, 0.006))
+    # Papillary muscles and tendons: short strands near the wall, along the ventricle.
     cos, sin = np.cos(heart.tilt), np.sin(heart.tilt)
     for _ in range(g.poisson(1.6)):
         along = g.uniform(0.25, 0.7) * heart.length
@@ -201,16 +235,17 @@ def _inside_structures(g, heart, contraction, mitral, y, x) -> np.ndarray:
     return canvas
 
 
-def _line(y, x, y0, x0, y1, x1, thickness) -> np.ndarray:
-    """A soft line segment of height 1."""
+def _line(y: np.ndarray, x: np.ndarray, y0: float, x0: float, y1: float, x1: float, thickness: float) -> np.ndarray:
+    """A soft line segment (H, W) of height 1 from (y0, x0) to (y1, x1)."""
     dy, dx = y1 - y0, x1 - x0
     t = np.clip(((y - y0) * dy + (x - x0) * dx) / (dy**2 + dx**2 + 1e-9), 0, 1)
     return np.exp(-((y - y0 - t * dy) ** 2 + (x - x0 - t * dx) ** 2) / thickness**2)
 
 
-def _beam(g, echo, angle, radius) -> np.ndarray:
+def _beam(g: np.random.Generator, echo: np.ndarray, angle: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Attenuation with depth, shadows behind ribs and lung, and haze near the probe, (H, W)."""
     echo = echo * np.exp(-g.uniform(0.0, 1.7) * radius)
+    # A shadow darkens a few neighbouring beams from some depth on.
     for _ in range(g.poisson(1.4)):
         where, width, start = g.uniform(-0.7, 0.7), g.uniform(0.03, 0.14), g.choice([0.0, 0.0, g.uniform(0.2, 0.6)])
         depth = g.uniform(0.4, 0.95)
@@ -219,10 +254,18 @@ def _beam(g, echo, angle, radius) -> np.ndarray:
     return echo + haze
 
 
-def _scan(subject, frame, echo, angle, radius, half_angle) -> np.ndarray:
+def _scan(
+    subject: np.random.Generator,
+    frame: np.random.Generator,
+    echo: np.ndarray,
+    angle: np.ndarray,
+    radius: np.ndarray,
+    half_angle: float,
+) -> np.ndarray:
     """The B-mode picture (H, W) in [0, 1]: speckle in beam coordinates, log compression, gain."""
     size = echo.shape[0]
     lines, samples = 100, 260
+    # Fully developed speckle: the magnitude of complex noise, with grains as long as the pulse and as wide as the beam.
     fields = frame.standard_normal((2, samples, lines)).astype(np.float32)
     blur = (subject.uniform(0.8, 1.3), subject.uniform(0.8, 1.5))
     fields = ndimage.gaussian_filter(fields, (0, *blur), mode="wrap")
@@ -233,6 +276,7 @@ def _scan(subject, frame, echo, angle, radius, half_angle) -> np.ndarray:
     # The beam is finite: it smears the tissue sideways before speckle is formed.
     echo = ndimage.gaussian_filter(echo, subject.uniform(0.003, 0.01) * size)
     mixed = echo * (0.12 + 0.88 * speckle) + 0.004 * np.abs(frame.standard_normal(echo.shape))
+    # The scanner shows a window of the logarithm, by its gain and dynamic range in dB.
     decibel = 20 * np.log10(mixed + 1e-4)
     gain, depth = subject.uniform(-2, 7), subject.uniform(34, 50)
     shown = np.clip((decibel + gain + depth) / depth, 0, 1.0) ** subject.uniform(1.3, 2.3)

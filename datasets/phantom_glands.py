@@ -37,10 +37,17 @@ class PhantomGlands(Phantom):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
+        """cases: sections in each split; size: pixels along each side."""
         super().__init__(cases or {"train": 80, "val": 16, "test": 40}, size, seed, 1, limit, augmentation, name)
 
-    def draw(self, subject, frame, time):
+    def draw(
+        self, subject: np.random.Generator, frame: np.random.Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
+        """Image (3, size, size) of one section, label 1 within glands, no spacing. See `Phantom`.
+
+        A section is an image of its own: everything is drawn from `subject`.
+        """
         y, x = grid(self.size)
         tissue = _tissue(subject)
         owner = _place_glands(subject, tissue, y, x)
@@ -63,6 +70,7 @@ class _Tissue:
 
 
 def _tissue(g: np.random.Generator) -> _Tissue:
+    """A random tissue; the more irregular it is, the larger its glands and the less mucin they hold."""
     irregular = float(g.beta(0.8, 1.0))
     return _Tissue(
         scale=float(g.uniform(0.085, 0.15) * (1 + 0.35 * irregular)),
@@ -89,11 +97,13 @@ def _place_glands(g: np.random.Generator, tissue: _Tissue, y: np.ndarray, x: np.
         angle = g.normal(tissue.fibre, 0.6)
         if len(centres) >= wanted:
             break
+        # Too near to one that is there: try elsewhere.
         if any(np.hypot(cy - py, cx - px) < crowding * (radius + r) for py, px, r in centres):
             continue
         inside = _outline(shape, radius, stretch, angle, 0.25 + 0.75 * tissue.irregular, y - cy, x - cx) > 0
         if owner.any():
             inside &= ndimage.distance_transform_edt(owner == 0) * pixel > 0.012
+        # A neighbour may have cut it in pieces: keep the largest, unless little of a gland is left.
         parts, count = ndimage.label(inside)
         if count == 0:
             continue
@@ -105,13 +115,16 @@ def _place_glands(g: np.random.Generator, tissue: _Tissue, y: np.ndarray, x: np.
     return owner
 
 
-def _outline(shape, radius, stretch, angle, rough, y, x) -> np.ndarray:
+def _outline(
+    shape: np.ndarray, radius: float, stretch: float, angle: float, rough: float, y: np.ndarray, x: np.ndarray
+) -> np.ndarray:
     """How far inside a closed curve with a bend, a long axis and a few harmonics each pixel is (negative outside)."""
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     across = across + 0.9 * rough * shape[0] * (along**2 - radius**2 / 3) / max(stretch, 1) / radius * 0.5
     point = (along / stretch**0.75 + 1j * across * stretch**0.35).astype(np.complex64)
     distance = np.abs(point) + 1e-6
     turn = point / distance
+    # Harmonics 2 to 6 of the radius; turn^k is exp(i k phi), so that its parts are cos(k phi) and sin(k phi).
     power, wobble = turn, np.zeros(distance.shape, np.float32)
     for k in range(2, 7):
         power = power * turn
@@ -119,12 +132,15 @@ def _outline(shape, radius, stretch, angle, rough, y, x) -> np.ndarray:
     return radius * np.exp(np.clip(0.26 * rough * wobble, -0.8, 0.6)) - distance
 
 
-def _stroma(g, tissue, y, x, owner):
+def _stroma(
+    g: np.random.Generator, tissue: _Tissue, y: np.ndarray, x: np.ndarray, owner: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stain between the glands (haematoxylin, eosin) and how clear of tissue each pixel is, all (H, W)."""
     size = x.shape[0]
     outside = ndimage.distance_transform_edt(owner == 0).astype(np.float32) / size
     cos, sin = np.cos(tissue.fibre), np.sin(tissue.fibre)
     along, across = x * cos + y * sin, y * cos - x * sin
+    # Fibres: noise that is long along their direction and fine across it.
     warp = 0.05 * noise(g, size, 3)
     fibres = warped_noise(g, 6 * along, 34 * (across + warp))
     patches = noise(g, size, 4)
@@ -160,6 +176,7 @@ def _stroma(g, tissue, y, x, owner):
         clear = np.maximum(clear, step(edge, 2 / size))
     clear = clear * (owner == 0)
 
+    # Nuclei of the stroma: slender ones of fibroblasts, along the fibres, and round ones of lymphocytes.
     cy, cx = _points(g, 1.9 * tissue.nucleus)
     row, column = _pixels(cy, size), _pixels(cx, size)
     keep = (g.random(cy.size) < crowded[row, column] * 0.75) & (outside[row, column] > 0.4 * tissue.nucleus)
@@ -173,9 +190,12 @@ def _stroma(g, tissue, y, x, owner):
     return np.maximum(haematoxylin, nuclei * 1.05), eosin * (1 - 0.5 * nuclei), clear
 
 
-def _fill_glands(g, tissue, owner, haematoxylin, eosin) -> None:
+def _fill_glands(
+    g: np.random.Generator, tissue: _Tissue, owner: np.ndarray, haematoxylin: np.ndarray, eosin: np.ndarray
+) -> None:
     """Paints epithelium, mucin, lumen and nuclei into the stain maps, in place."""
     size = owner.shape[0]
+    # How deep inside its gland each pixel lies decides what it is: epithelium up to some height, then lumen.
     depth = np.zeros(owner.shape, np.float32)
     for number in range(1, owner.max() + 1):
         depth = np.maximum(depth, _inner_depth(owner == number))
@@ -190,6 +210,7 @@ def _fill_glands(g, tissue, owner, haematoxylin, eosin) -> None:
     sieve = 0.16 * ragged + 0.7 * max(tissue.irregular - 0.4, 0) * noise(g, size, 10)
     lumen = step(depth - height * (1 + sieve), 2 / size) * step(depth - 0.02, 0.01) * gland * ~solid
 
+    # Cytoplasm takes eosin, goblet cells hold mucin that takes little of either, and lumens may hold debris.
     cytoplasm = g.uniform(0.3, 0.6) + 0.06 * ragged
     purple = g.uniform(0.12, 0.3) * (0.6 + 0.6 * tissue.irregular)
     spots = noise(g, size, 30)
@@ -200,6 +221,7 @@ def _fill_glands(g, tissue, owner, haematoxylin, eosin) -> None:
     new_eosin = new_eosin * (1 - lumen) + lumen * (0.03 + content)
     new_haematoxylin = new_haematoxylin * (1 - lumen) + lumen * (0.02 + 0.2 * content)
 
+    # Nuclei of the epithelium: near its base, deeper the less differentiated, and pointing inwards.
     cy, cx = _points(g, 1.35 * tissue.nucleus)
     row, column = _pixels(cy, size), _pixels(cx, size)
     share = depth[row, column] / np.maximum(height[row, column], 1e-6)
@@ -237,10 +259,19 @@ def _points(g: np.random.Generator, distance: float) -> tuple[np.ndarray, np.nda
 
 
 def _pixels(position: np.ndarray, size: int) -> np.ndarray:
+    """Index of the pixel at each position, in units of the image side; the nearest one for those outside."""
     return np.clip((position * size).astype(int), 0, size - 1)
 
 
-def _splat(size, cy, cx, length, width, angle, darkness) -> np.ndarray:
+def _splat(
+    size: int,
+    cy: np.ndarray,
+    cx: np.ndarray,
+    length: np.ndarray,
+    width: np.ndarray,
+    angle: np.ndarray,
+    darkness: np.ndarray,
+) -> np.ndarray:
     """float32 (size, size): soft ellipses with semi-axes length and width, the darkest wins where they overlap."""
     canvas = np.zeros((size, size), np.float32)
     if not cy.size:
@@ -261,7 +292,7 @@ def _splat(size, cy, cx, length, width, angle, darkness) -> np.ndarray:
     return canvas
 
 
-def _stain(g, haematoxylin, eosin) -> np.ndarray:
+def _stain(g: np.random.Generator, haematoxylin: np.ndarray, eosin: np.ndarray) -> np.ndarray:
     """float32 (3, H, W) in [0, 1] by Beer and Lambert's law, with this slide's stains, focus, light and noise."""
     strength = np.exp(g.normal(0, 0.22, 2)) * (1.35, 0.85)
     vectors = np.stack([HAEMATOXYLIN, EOSIN]) * np.exp(g.normal(0, 0.12, (2, 3)))

@@ -1,6 +1,6 @@
 """Generated MR volumes of knees: a stand-in for knee MRI that needs no download."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,18 @@ class PhantomKnee(Phantom):
         limit: Mapping[str, int | None] | None = None,
         augmentation: Augmentation | Mapping[str, Any] | None = None,
         name: str | None = None,
-    ):
+    ) -> None:
         """cases: knees in each split; size: voxels along each axis of the field of view of 96x128x128 mm."""
         cases = cases or {"train": 40, "val": 6, "test": 14}
         super().__init__(cases, size, seed, 1, limit, augmentation, name, fit)
 
-    def draw(self, subject, frame, time):
+    def draw(
+        self, subject: np.random.Generator, frame: np.random.Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
+        """Image (1, size, size, size) of one knee, label 1 femur and 2 tibia, spacing. See `Phantom`.
+
+        Where the two bones overlap a voxel goes to the one that it lies deeper inside.
+        """
         place = _place(subject, self.size)
         knee = _bones(subject, place)
         label = np.where(knee.femur < np.minimum(knee.tibia, 0), 1, np.where(knee.tibia < 0, 2, 0))
@@ -69,6 +75,7 @@ class _Knee:
 
 def _place(g: np.random.Generator, size: int) -> np.ndarray:
     """Coordinates (3, S, S, S) of the voxels in mm in a knee's own frame, its joint at 0: pose, size, side, shape."""
+    # The steps undo, from the image to the knee, how a knee lies in its field of view.
     place = np.stack(grid(size, 3)) - 0.5
     for axis, (length, spread) in enumerate(zip(FIELD, (3, 4, 6), strict=True)):
         place[axis] = place[axis] * length - g.normal(0, spread)
@@ -92,8 +99,10 @@ def _turn(place: np.ndarray, first: int, second: int, angle: float) -> None:
 
 
 def _bones(g: np.random.Generator, place: np.ndarray) -> _Knee:
+    """Femur, tibia, patella, fibula and spurs, put together from ellipsoids and tubes."""
     x, y, z = place
     size = x.shape[0]
+    # Femur: two condyles and a shaft that widens towards them, less the notch between them and the patella's groove.
     lean = g.uniform(-0.5, 0.5)
     condyles = [
         _ellipsoid(place, (-21, -5 + g.normal(0, 1), 21), (13.5, 28 + g.normal(0, 1.5), 21)),
@@ -105,6 +114,7 @@ def _bones(g: np.random.Generator, place: np.ndarray) -> _Knee:
     for centre, radii in (((0, -24, 8), (7.5, 22, 15)), ((g.normal(0, 2), 31, 18), (9, 9, 22))):
         femur = -_union(-femur, _ellipsoid(place, centre, radii), 4)  # notch and groove
 
+    # Tibia: bent at the joint, with a plateau that two shallow cups and the spine between them shape.
     shin = place.copy()
     _turn(shin, 1, 2, g.uniform(-0.05, 0.35))
     u, v, w = shin
@@ -118,6 +128,7 @@ def _bones(g: np.random.Generator, place: np.ndarray) -> _Knee:
     tibia = -_union(-tibia, -top, 4)
     tibia = _union(tibia, _ellipsoid(shin, (g.normal(3, 2), 17, -33), (8, 8, 13)), 5)
 
+    # Spurs: around the joint, on either bone.
     spurs = np.full(x.shape, 99, np.float32)
     for _ in range(g.integers(2, 9)):
         around, on_femur = g.uniform(0, 2 * np.pi), g.random() < 0.5
@@ -204,10 +215,11 @@ def _scan(g: np.random.Generator, frame: np.random.Generator, signal: np.ndarray
 
 
 def _paint(signal: np.ndarray, share: np.ndarray, value: np.ndarray | float) -> None:
+    """Let `value` take `share` (0 to 1) of each voxel of the signal, in place."""
     signal += (value - signal) * share
 
 
-def _ellipsoid(place: np.ndarray, centre, radii) -> np.ndarray:
+def _ellipsoid(place: np.ndarray, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:
     """Signed distance to an ellipsoid, exact to first order at its surface."""
     squares, slopes = 0, 0
     for position, middle, radius in zip(place, centre, radii, strict=True):
@@ -228,8 +240,8 @@ def _union(first: np.ndarray, second: np.ndarray, blend: float) -> np.ndarray:
     return np.minimum(first, second) - np.square(overlap) * blend / 4
 
 
-def _segment(place: np.ndarray, start, end) -> np.ndarray:
-    """Distance to a line segment."""
+def _segment(place: np.ndarray, start: Sequence[float], end: Sequence[float]) -> np.ndarray:
+    """Distance in mm (S, S, S) to the line segment between two points (x, y, z)."""
     along = [float(there - here) for here, there in zip(start, end, strict=True)]
     offset = [position - float(here) for position, here in zip(place, start, strict=True)]
     share = sum(o * a for o, a in zip(offset, along)) / sum(a * a for a in along)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -144,7 +145,8 @@ def _write_arrays(
     (folder / "cases.json").write_text(json.dumps(notes))
 
 
-def _header(file, dtype, shape: tuple[int, ...]) -> None:
+def _header(file: BinaryIO, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """What an .npy file starts with; its values are then written case by case."""
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
@@ -173,4 +175,5 @@ def resized(case: Case, size: tuple[int, ...]) -> Case:
 
 
 def _plane(plane: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
+    """One channel (H, W) at `size` (rows, columns), which Pillow names the other way round."""
     return np.asarray(Image.fromarray(plane).resize((size[1], size[0]), method))

@@ -13,7 +13,7 @@ from datasets.crops import fitted, random_start
 class Ragged(Sequence):
     """Arrays of different shapes, stored one after the other in a flat array; each is a view of it."""
 
-    def __init__(self, flat: np.ndarray, shapes: Sequence[Sequence[int]]):
+    def __init__(self, flat: np.ndarray, shapes: Sequence[Sequence[int]]) -> None:
         """Raises ValueError where the shapes do not add up to the length of `flat`."""
         self.flat, self.shapes = flat, [tuple(shape) for shape in shapes]
         self.ends = np.cumsum([0, *(math.prod(shape) for shape in self.shapes)])
@@ -54,7 +54,7 @@ class Prepared:
     videos: Sequence[str | None] = ()
     times: Sequence[float | None] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("videos", "times"):
             object.__setattr__(self, name, list(getattr(self, name)) or [None] * len(self.ids))
 

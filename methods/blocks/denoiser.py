@@ -88,7 +88,7 @@ class Denoiser(Network):
                 skips.append(h)
         for block in self.middle:
             h = run(block, h)
-        # Up: every block takes the latest skip that is left, so that the last one meets the stem again.
+        # Up: every block takes the latest skip that is left.
         for level, blocks in enumerate(self.up):
             for block in blocks:
                 h = run(block, torch.cat([h, skips.pop()], dim=1))
