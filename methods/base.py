@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-
-from methods.diffusion.process import Process
 
 SAMPLERS = ("ddpm", "ddim", "dpm_solver++")
 
@@ -52,6 +50,23 @@ class Sampling:
     def stochasticity(self) -> float:
         """eta as used: the one given, else 1 for ddpm and 0 for the others."""
         return self.eta if self.eta is not None else float(self.sampler == "ddpm")
+
+
+class Process(NamedTuple):
+    """What a model diffuses, seen from outside: its forward process in its own space, and how a state of it is read.
+
+    latent:    whether the states are latents; else they are pictures of the segmentation itself.
+    encode:    label (B, *spatial) int64 -> noise-free state x_0 (B, M, *), with the scale that is sampled in.
+    noised:    (x_0, t, standard normal of its shape) -> x_t of the forward process.
+    decode:    x_t of any floating type -> class probabilities (B, classes, *spatial).
+    alpha_bar: share of signal variance at t; None for a process that adds noise and keeps the signal as it is.
+    """
+
+    latent: bool
+    encode: Callable[[Tensor], Tensor]
+    noised: Callable[[Tensor, float, Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
+    alpha_bar: Callable[[Tensor], Tensor] | None
 
 
 class Segmenter(nn.Module):
@@ -121,7 +136,7 @@ class Segmenter(nn.Module):
         return None
 
     def process(self) -> Process | None:
-        """What the model diffuses and how its states are read, for suite=diffusion_process.
+        """What the model diffuses and how its states are read, for suite=diffusion_process; see `Process`.
 
         That suite watches the forward process of a label and the reverse process of its image. A class that does not
         define this method is declined there with a reason, and takes part in every other suite.

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Callback, Sampling, Segmenter
+from methods.base import Callback, Process, Sampling, Segmenter
 from methods.blocks.convolution import channels_last
 from methods.blocks.denoiser import Denoiser
 from methods.blocks.downsampling import NearestDownsampling
 from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.diffusion import sampler
-from methods.diffusion.process import Process, variance_preserving
+from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
 
 COMPONENTS = ("label_encoder", "label_decoder", "image_encoder", "denoiser")

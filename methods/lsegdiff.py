@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.base import Callback, Sampling, Segmenter
+from methods.base import Callback, Process, Sampling, Segmenter
 from methods.blocks import morphology
 from methods.blocks.convolution import channels_last
 from methods.blocks.denoiser import Denoiser
@@ -15,7 +15,7 @@ from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.blocks.normalisation import measured_statistics
 from methods.diffusion import sampler
-from methods.diffusion.process import Process, variance_preserving
+from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
 from methods.ldseg import DICE_WEIGHT, dice_loss
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import Callback, Sampling, Segmenter
+from methods.base import Callback, Process, Sampling, Segmenter
 from methods.blocks.convolution import CONV
 from methods.blocks.ff_parser import FF_WEIGHTS
 from methods.blocks.intensity import min_max
 from methods.blocks.medsegdiff_network import MedSegDiffNetwork
 from methods.blocks.staple import staple
 from methods.diffusion import sampler
-from methods.diffusion.process import Process, variance_preserving
+from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, q_sample
 
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import Callback, Sampling, Segmenter
+from methods.base import Callback, Process, Sampling, Segmenter
 from methods.blocks.intensity import min_max
 from methods.blocks.sdf_network import SDFNetwork
 from methods.blocks.signed_distance import probabilities, signed_distances
 from methods.diffusion import sampler, ve
-from methods.diffusion.process import Process, variance_preserving
+from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, linear_alpha_bar, per_sample, q_sample
 
 PROCESSES = ("vp", "ve")

@@ -1,29 +1,12 @@
-"""What a method diffuses, seen from outside: its forward process in its own space, and how a state of it is read."""
+"""What most methods' `Segmenter.process` has in common: the forward process on a schedule of alpha_bar."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from methods.base import Process
 from methods.diffusion.schedule import AlphaBar, q_sample
-
-
-class Process(NamedTuple):
-    """The diffusion of one model, as suite=diffusion_process watches it; returned by `Segmenter.process`.
-
-    latent:    whether the states are latents; else they are pictures of the segmentation itself.
-    encode:    label (B, *spatial) int64 -> noise-free state x_0 (B, M, *), with the scale that is sampled in.
-    noised:    (x_0, t, standard normal of its shape) -> x_t of the forward process.
-    decode:    x_t of any floating type -> class probabilities (B, classes, *spatial).
-    alpha_bar: share of signal variance at t; None for a process that adds noise and keeps the signal as it is.
-    """
-
-    latent: bool
-    encode: Callable[[Tensor], Tensor]
-    noised: Callable[[Tensor, float, Tensor], Tensor]
-    decode: Callable[[Tensor], Tensor]
-    alpha_bar: AlphaBar | None
 
 
 def variance_preserving(
