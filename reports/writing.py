@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -10,10 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import reports
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
 from benchmarks.store.results import Results
-from reports.paper import latex, markdown, outline
+from reports.paper import html, latex, markdown, outline
 from reports.paper.document import Document, write_numbers
+from reports.sections import browser
 
 STALE_SECONDS = 3600.0
 
@@ -25,13 +26,13 @@ def write(results: Results, folder: Path) -> Path:
     whatever else lay in `folder` goes. Raises ValueError for a suite that has no report.
     """
     folder = Path(folder)
-    build = _builder(str(results.suite.get("name")))
+    build = _builder(str(results.suite.get("report") or results.suite.get("name")))
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
     drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         document = build(results, drawn)
-        _drawing("sections.browser").add(document, results)
+        browser.add(document, results)
         write_records(results, drawn / "records.csv")
         write_document(document, drawn)
         drawn.chmod(0o755)
@@ -48,7 +49,7 @@ def write_document(document: Document, folder: Path) -> None:
     latex.write(document, folder)
     outline.write(document, folder)
     (folder / "report.md").write_text(markdown.render(document), encoding="utf-8")
-    (folder / "report.html").write_text(_drawing("paper.html").render(document, folder), encoding="utf-8")
+    (folder / "report.html").write_text(html.render(document, folder), encoding="utf-8")
 
 
 def write_records(results: Results, path: Path) -> None:
@@ -59,17 +60,10 @@ def write_records(results: Results, path: Path) -> None:
     records.to_csv(path, index=False)
 
 
-def _builder(suite: str) -> Callable[[Results, Path], Document]:
-    """`build` of the module of reports/ that is named like the suite."""
-    if not suite.isidentifier() or importlib.util.find_spec(f"reports.suites.{suite}") is None:
-        raise ValueError(f"suite.name is {suite!r}, which has no report; expected a module reports/suites/{suite}.py.")
-    return _drawing(f"suites.{suite}").build
-
-
-def _drawing(module: str):
-    """A module of reports/ that draws: drawing libraries take a second to load, which commands that draw nothing need
-    not spend."""
-    return importlib.import_module(f"reports.{module}")
+def _builder(report: str) -> Callable[[Results, Path], Document]:
+    """`build` of the report of this name. Raises ValueError where there is none."""
+    reports.check(report)
+    return importlib.import_module(f"reports.suites.{report}").build
 
 
 def _put(drawn: Path, folder: Path) -> None:

@@ -113,7 +113,7 @@ def variants(results: Results) -> list[Variant]:
     records = results.records
     if records.empty:
         return []
-    titles = {trial.config["method"]["name"]: trial.label for trial in results.trials}
+    titles = {trial.config.method.name: trial.label for trial in results.trials}
     order = method_order(results)
     columns = ["method", "steps", "sampler", "eta", "ensemble"]
     found = [
@@ -148,12 +148,12 @@ def labels(found: list[Variant]) -> dict[Variant, str]:
 
 def method_order(results: Results) -> list[str]:
     """Method keys: the suite's order, then whatever else the trials and records hold."""
-    held = [trial.config["method"]["name"] for trial in results.trials] + list(results.records["method"].unique())
+    held = [trial.config.method.name for trial in results.trials] + list(results.records["method"].unique())
     return list(dict.fromkeys([*map(str, results.suite.get("methods") or []), *held]))
 
 
 def dataset_order(results: Results) -> list[str]:
-    held = [trial.config["dataset"]["name"] for trial in results.trials] + list(results.records["dataset"].unique())
+    held = [trial.config.dataset.name for trial in results.trials] + list(results.records["dataset"].unique())
     return list(dict.fromkeys([*map(str, results.suite.get("datasets") or []), *held]))
 
 
@@ -191,8 +191,8 @@ def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
         table[tuple(axis[chosen] for axis in position)] = (part["empty"] == "both").to_numpy()[chosen]
         scores["both_empty", name] = table
     classes = [name for name in dict.fromkeys(part["class"]) if name != POOLED]
-    named = next((t.config["dataset"].get("class_names") for t in results.trials
-                  if t.config["dataset"]["name"] == dataset), None) or classes  # fmt: skip
+    named = next((t.config.dataset.class_names for t in results.trials
+                  if t.config.dataset.name == dataset), None) or classes  # fmt: skip
     videos = by_name["video"].to_numpy() if by_name["video"].notna().any() else None
     return Curve(
         dataset, variant, tuple(int(seed) for seed in seeds), sigmas, cases, groups,

@@ -13,7 +13,7 @@ from reports.sections import training_figure, trials
 def opening(it: Study) -> list[str]:
     suite = it.results.suite
     ok = sum(trial.status == "ok" for trial in it.results.trials)
-    profiles = sorted({str(trial.config.get("profile")) for trial in it.results.trials if trial.config.get("profile")})
+    profiles = sorted({str(trial.config.profile) for trial in it.results.trials if trial.config.profile})
     counted = f"{words.plural(ok, 'trial')} of {len(it.results.trials)} ended well"
     if profiles:
         counted += f"; {words.plural(len(profiles), 'profile').split(' ', 1)[1]} `{'`, `'.join(profiles)}`"
@@ -28,7 +28,7 @@ def training(it: Study, looks, folder: Path) -> list[Block]:
         methods = {}
         for trial in trials.of_dataset(it.results, dataset):
             if not trial.history.empty:
-                look = by_method.get(trial.config["method"]["name"]) or style.Look("#555555", "o", style.SOLID)
+                look = by_method.get(trial.config.method.name) or style.Look("#555555", "o", style.SOLID)
                 methods.setdefault(trial.label, (look, []))[1].append(trial)
         if methods:
             name = f"training_{dataset}"

@@ -28,7 +28,7 @@ class Cost:
 def cost(results: Results, curve: Curve) -> Cost:
     """What a variant cost on a data set."""
     variant = curve.variant
-    trials = [t for t in of_dataset(results, curve.dataset) if t.config["method"]["name"] == variant.method]
+    trials = [t for t in of_dataset(results, curve.dataset) if t.config.method.name == variant.method]
     costs = [found for found in (trial.cost for trial in trials) if found]
     together = _comparison(results, curve.dataset)
     calls = [
@@ -69,7 +69,7 @@ def _comparison(results: Results, dataset: str) -> str | None:
     matched: dict[str | None, set] = {}
     for trial in of_dataset(results, dataset):
         for call in (trial.cost or {}).get("inference") or []:
-            own = [v for v in variants if v.method == trial.config["method"]["name"] and _same(call, v)]
+            own = [v for v in variants if v.method == trial.config.method.name and _same(call, v)]
             # Put last again, so that the order is that of the latest measurement.
             matched[call.get("comparison")] = matched.pop(call.get("comparison"), set()) | set(own)
     return max(reversed(matched), key=lambda name: len(matched[name]), default=None)

@@ -78,7 +78,7 @@ def gallery(
 
 
 def _volumes(results: Results, dataset: str) -> bool:
-    return any(len(trial.config["dataset"]["image_size"]) == 3 for trial in of_dataset(results, dataset))
+    return any(len(trial.config.dataset.image_size) == 3 for trial in of_dataset(results, dataset))
 
 
 def stored_samples(results: Results, curves: list[Curve], sigmas: list[float]) -> dict[tuple[Variant, float], dict]:
@@ -104,7 +104,7 @@ def samples_of(results: Results, trial: TrialView, variant: Variant, sigma: floa
 def first_trial(results: Results, curve: Curve) -> TrialView | None:
     """The trial of a curve's first seed; None where the store has none."""
     for trial in of_dataset(results, curve.dataset):
-        if trial.config["method"]["name"] == curve.variant.method and trial.config.get("seed", 0) == curve.seeds[0]:
+        if trial.config.method.name == curve.variant.method and trial.config.seed == curve.seeds[0]:
             return trial
     return None
 

@@ -11,18 +11,18 @@ from reports.paper import style, words
 from reports.paper.style import WIDTH
 from reports.sections.calls import Calls
 
-PUBLISHED = {"color": "#666666", "marker": "*", "markersize": 9, "linestyle": "none", "label": "LDSeg, published"}
+PUBLISHED = {"color": "#666666", "marker": "*", "markersize": 9, "linestyle": "none"}
 
 
-def by_steps(found: list[Calls], published: dict[str, dict[int, float]]) -> Figure:
-    """A panel per data set. published: data set -> {steps: seconds} of LDSeg on another machine."""
+def by_steps(found: list[Calls], published: dict[tuple[str, str], dict[int, float]]) -> Figure:
+    """A panel per data set. published: (data set, method) -> {steps: seconds} on another machine."""
     datasets = list(dict.fromkeys(one.dataset for one in found))
     looks = _looks(found)
     columns = style.columns(len(datasets))
     rows = math.ceil(len(datasets) / columns)
     figure = Figure(figsize=(WIDTH if columns > 1 else 4.6, 2.7 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    handles = {}
+    handles, stars = {}, {}
     for ax, dataset in zip(axes.flat, datasets):
         here = [one for one in found if one.dataset == dataset]
         for method in dict.fromkeys(one.variant.method for one in here):
@@ -34,12 +34,15 @@ def by_steps(found: list[Calls], published: dict[str, dict[int, float]]) -> Figu
             for steps, one in zip(x, same):
                 ax.plot([steps] * len(one.repeated), one.repeated, ".", color=look.color, markersize=3, alpha=0.5)
                 ax.plot(steps, one.first, look.marker, color=look.color, markerfacecolor="none", markersize=7)
-        if dataset in published:
-            handles[PUBLISHED["label"]] = ax.plot(*zip(*published[dataset].items()), **PUBLISHED)[0]
+            if (dataset, method) in published:
+                theirs = published[dataset, method]
+                label = f"{same[0].variant.title}, published"
+                stars[label] = ax.plot(*zip(*theirs.items()), **PUBLISHED)[0]
         ax.set_title(f"{dataset} ({here[0].size})")
         ax.set_xlabel("sampling steps")
         ax.set_xscale("log")
-        ticks = sorted({max(one.variant.steps, 1) for one in here} | set(published.get(dataset, ())))
+        theirs = {steps for (name, _), times in published.items() if name == dataset for steps in times}
+        ticks = sorted({max(one.variant.steps, 1) for one in here} | theirs)
         ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.margins(x=0.18)
@@ -48,6 +51,7 @@ def by_steps(found: list[Calls], published: dict[str, dict[int, float]]) -> Figu
     for row in axes[:, 0]:
         row.set_ylabel("time for one image")
     _logarithmic(axes[0, 0], _seconds)
+    handles |= stars
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, handlelength=3.6)
     return figure
 

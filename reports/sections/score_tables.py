@@ -127,7 +127,7 @@ def keys(curve: Curve) -> dict:
 
 
 def unit(it: Study, dataset: str) -> str:
-    units = {trial.config["dataset"].get("distance_unit") for trial in of_dataset(it.results, dataset)}
+    units = {trial.config.dataset.distance_unit for trial in of_dataset(it.results, dataset)}
     known = sorted(units - {None})
     return f" ({known[0]})" if len(known) == 1 else ""
 

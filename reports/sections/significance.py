@@ -53,7 +53,7 @@ def _stand_in(it: Study, found: list[Comparison]) -> list[str]:
     wanted = next(iter(method_order(it.results)), None)
     if not found or found[0].reference.variant.method == wanted:
         return []
-    label = next((t.label for t in it.results.trials if t.config["method"]["name"] == wanted), wanted)
+    label = next((t.label for t in it.results.trials if t.config.method.name == wanted), wanted)
     instead = it.names[found[0].reference.variant]
     return [f"{label}, the suite's first method, has no result; the others are compared with {instead}."]
 

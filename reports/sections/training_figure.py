@@ -55,7 +55,7 @@ def numbers(methods: dict[str, tuple[Look, list[TrialView]]]) -> pd.DataFrame:
         for trial in trials:
             for curve, lines in _curves(trial).items():
                 for steps, values in lines:
-                    given = {"method": name, "seed": trial.config.get("seed", 0), "curve": curve}
+                    given = {"method": name, "seed": trial.config.seed, "curve": curve}
                     parts.append(pd.DataFrame(given | {"step": steps, "value": values}))
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from benchmarks.store.config import DatasetConfig
 from benchmarks.store.results import Results
 from benchmarks.store.trial import TrialView
 from reports.numbers.curves import method_order
@@ -30,27 +31,25 @@ class Absence:
 def of_dataset(results: Results, dataset: str) -> list[TrialView]:
     """Trials on a data set in the order of methods and seeds."""
     order = method_order(results)
-    found = [trial for trial in results.trials if trial.config["dataset"]["name"] == dataset]
-    return sorted(found, key=lambda t: (order.index(t.config["method"]["name"]), t.config.get("seed", 0)))
+    found = [trial for trial in results.trials if trial.config.dataset.name == dataset]
+    return sorted(found, key=lambda t: (order.index(t.config.method.name), t.config.seed))
 
 
 def absences(results: Results, dataset: str) -> list[Absence]:
     """Every trial of the suite on a data set that did not end well, missing ones among them."""
     trials = of_dataset(results, dataset)
-    titles = {trial.config["method"]["name"]: trial.label for trial in results.trials}
+    titles = {trial.config.method.name: trial.label for trial in results.trials}
     alike: dict[tuple, list[TrialView]] = {}
     for trial in trials:
         if trial.status != "ok":
-            alike.setdefault((trial.config["method"]["name"], trial.status, words.one_line(trial.reason)), []).append(
-                trial
-            )
+            alike.setdefault((trial.config.method.name, trial.status, words.one_line(trial.reason)), []).append(trial)
     found = []
     for (method, status, reason), same in alike.items():
         title = same[0].label
-        if len(same) < sum(trial.config["method"]["name"] == method for trial in trials):
-            title += f", seed {words.listing([str(trial.config.get('seed', 0)) for trial in same])}"
+        if len(same) < sum(trial.config.method.name == method for trial in trials):
+            title += f", seed {words.listing([str(trial.config.seed) for trial in same])}"
         found.append(Absence(title, status, reason))
-    held = {trial.config["method"]["name"] for trial in trials}
+    held = {trial.config.method.name for trial in trials}
     for method in method_order(results):
         if method not in held:
             found.append(Absence(titles.get(method, method), "not run", "the store holds no trial of it"))
@@ -61,22 +60,21 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
     rows = []
     for dataset in datasets:
         trials = of_dataset(results, dataset)
-        config = trials[0].config["dataset"] if trials else {}
-        cases = config.get("cases") or {}
+        data = trials[0].config.dataset if trials else DatasetConfig(dataset)
         records = results.records[results.records["dataset"] == dataset]
         rows.append(
             {
                 "data set": dataset,
-                "content": config.get("title", ""),
-                "classes": ", ".join(config.get("class_names", [])),
-                "image size": "x".join(map(str, config.get("image_size", []))),
+                "content": data.title,
+                "classes": ", ".join(data.class_names),
+                "image size": data.size,
                 "train / val / test cases": " / ".join(
-                    str(cases.get(s, words.NOTHING)) for s in ("train", "val", "test")
+                    str(data.cases.get(s, words.NOTHING)) for s in ("train", "val", "test")
                 ),
                 "cases tested": records["case"].nunique(),
                 "groups tested": records["group"].nunique(),
-                "distances in": config.get("distance_unit", ""),
-                "fingerprint": f"`{config['fingerprint'][:12]}`" if config.get("fingerprint") else "",
+                "distances in": data.distance_unit or "",
+                "fingerprint": f"`{data.fingerprint[:12]}`" if data.fingerprint else "",
             }
         )
     caption = (
@@ -90,10 +88,10 @@ def method_table(results: Results) -> Table:
     """Every setting of every method; where data sets or seeds differ in one, all values."""
     rows = []
     for method in method_order(results):
-        trials = [trial for trial in results.trials if trial.config["method"]["name"] == method]
+        trials = [trial for trial in results.trials if trial.config.method.name == method]
         settings: dict[str, list[str]] = {}
         for trial in trials:
-            for key, value in _flat({k: v for k, v in trial.config["method"].items() if k not in NOT_SETTINGS}):
+            for key, value in _flat({k: v for k, v in trial.config.method.to_json().items() if k not in NOT_SETTINGS}):
                 text = _plain(value)
                 if text not in settings.setdefault(key, []):
                     settings[key].append(text)
@@ -108,7 +106,7 @@ def method_table(results: Results) -> Table:
 
 def training_tables(results: Results) -> list[Table]:
     """The training settings all trials share, and those in which they differ."""
-    trained = [(trial, dict(_flat(trial.config.get("training") or {}))) for trial in results.trials]
+    trained = [(trial, dict(_flat(trial.config.training.to_json()))) for trial in results.trials]
     if not trained:
         return []
     keys = list(dict.fromkeys(key for _, settings in trained for key in settings))
@@ -119,7 +117,7 @@ def training_tables(results: Results) -> list[Table]:
     tables = [Table("training_settings", "Training settings that all trials share.", common)]
     if differing:
         rows = {
-            (trial.config["dataset"]["name"], trial.label, *(values[key][k] for key in differing)): None
+            (trial.config.dataset.name, trial.label, *(values[key][k] for key in differing)): None
             for k, (trial, _) in enumerate(trained)
         }
         columns = ["data set", "method", *(f"`{key}`" for key in differing)]
@@ -137,9 +135,9 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                 {
                     "trial": trial.key,
                     "dataset": dataset,
-                    "method": trial.config["method"]["name"],
-                    "seed": trial.config.get("seed", 0),
-                    "profile": trial.config.get("profile"),
+                    "method": trial.config.method.name,
+                    "seed": trial.config.seed,
+                    "profile": trial.config.profile,
                     "status": trial.status,
                     "reason": trial.reason,
                     "finished": done.get("finished"),
@@ -147,16 +145,16 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "best_val_dsc": done.get("best_val_dsc"),
                     "ceiling_val_dsc": found.ceiling if found else None,
                     "rise_in_last_fifth": found.rise if found else None,
-                    "fingerprint": trial.config["dataset"].get("fingerprint"),
-                    "code": trial.config.get("code"),
+                    "fingerprint": trial.config.dataset.fingerprint,
+                    "code": trial.config.code,
                 }  # fmt: skip
             )
             rows.append(
                 {
                     "trial": f"`{trial.key}`",
                     "method": trial.label,
-                    "seed": trial.config.get("seed", 0),
-                    "profile": trial.config.get("profile", ""),
+                    "seed": trial.config.seed,
+                    "profile": trial.config.profile,
                     "status": " ".join(
                         filter(
                             None, [f"{trial.status}:" if trial.reason else trial.status, words.one_line(trial.reason)]
@@ -166,7 +164,7 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "best validation DSC": words.number(done.get("best_val_dsc")),
                     "ceiling": words.number(found.ceiling) if found else words.NOTHING,
                     "rise in the last fifth": words.signed(found.rise) if found else words.NOTHING,
-                    "method code": f"`{trial.config['code']}`" if trial.config.get("code") else "",
+                    "method code": f"`{trial.config.code}`" if trial.config.code else "",
                 }
             )
     caption = (

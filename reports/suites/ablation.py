@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.store.results import Results
+from reports.numbers.curves import method_order
 from reports.numbers.study import Study, study
 from reports.numbers.training import convergence
 from reports.paper import style, words
@@ -32,7 +33,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
     document.add(Heading("Environment"), trials.environment_table(results))
-    document.add(*common.commands(results), *common.notes(it, _notes()))
+    document.add(*common.commands(results), *common.notes(it, published.explained("ablation", method_order(results))))
     return document
 
 
@@ -61,13 +62,6 @@ def ceilings(it: Study, dataset: str) -> list[str]:
 
 
 def _published(it: Study) -> list[Block]:
+    only = words.listing(published.measured_on("ablation"))
     return [Heading("Published values"), *(published.accuracy(it.results, it.curves, it.names, it.clean, "ablation")
-                                           or [Paragraph("The ablation is published on glas only.")])]  # fmt: skip
-
-
-def _notes() -> list[str]:
-    return [
-        "(ld): the label is brought to the latent's size by nearest-neighbour downsampling instead of the label "
-        "encoder; (id): the image likewise, in grey, instead of the image encoder; (ld+id): both. Everything else, the "
-        "budget included, is that of LDSeg."
-    ]
+                                           or [Paragraph(f"The ablation is published on {only} only.")])]  # fmt: skip

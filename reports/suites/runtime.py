@@ -104,21 +104,26 @@ def _figure(found: list[Calls], folder: Path) -> list[Block]:
     shown = [one for one in found if len(one.repeated)]
     if not shown:
         return []
-    beside = {one.dataset: published.runtime(one.dataset) for one in shown}
-    beside = {dataset: place["seconds"] for dataset, place in beside.items() if place}
+    beside = {
+        (one.dataset, one.variant.method): place["seconds"]
+        for one in shown
+        if (place := published.runtime(one.dataset, one.variant.method))
+    }
     style.save(scaling_figure.by_steps(shown, beside), folder, "seconds_by_steps")
     caption = (
         "Seconds for one image against sampling steps, both axes logarithmic: median of the repeated calls, every call "
         "as a small dot, the first call as a hollow marker."
     )
     if beside:
-        caption += " Stars: published times of LDSeg, on another machine and at the publication's image size."
+        titles = {one.variant.method: one.variant.title for one in shown}
+        whose = words.listing(list(dict.fromkeys(titles[method] for _, method in beside)))
+        caption += f" Stars: published times of {whose}, on another machine and at the publication's image size."
     datasets = list(dict.fromkeys(one.dataset for one in shown))
     alt = f"Seconds for one image by number of sampling steps on {words.listing(datasets)}."
     data = [calls.numbers(one) | {"source": "ours"} for one in shown]
     data += [
-        {"dataset": dataset, "method": "ldseg", "steps": steps, "seconds_median": seconds, "source": "published"}
-        for dataset, place in beside.items()
+        {"dataset": dataset, "method": method, "steps": steps, "seconds_median": seconds, "source": "published"}
+        for (dataset, method), place in beside.items()
         for steps, seconds in place.items()
     ]
     return [Figure("seconds_by_steps", caption, alt, pd.DataFrame(data))]
@@ -127,8 +132,8 @@ def _figure(found: list[Calls], folder: Path) -> list[Block]:
 def _published(results: Results, found: list[Calls]) -> list[Block]:
     rows, data, named = [], [], {}
     for one in found:
-        place = published.runtime(one.dataset)
-        if place is None or one.variant.method != "ldseg" or one.variant.steps not in place["seconds"]:
+        place = published.runtime(one.dataset, one.variant.method)
+        if place is None or one.variant.steps not in place["seconds"]:
             continue
         theirs = place["seconds"][one.variant.steps]
         named[one.dataset] = place
@@ -153,8 +158,9 @@ def _published(results: Results, found: list[Calls]) -> list[Block]:
         f"publication's networks and image sizes, so the difference is no measure of reproduction. Source: "
         f"{first['citation']}, {first['place']}."
     )
+    few, many = min(first["seconds"]), max(first["seconds"])
     said = Paragraph(
-        f"The ratio depends less on the machine: the publication says that 2 steps in place of 1000 take "
+        f"The ratio depends less on the machine: the publication says that {few} steps in place of {many} take "
         f"{first['reduction']:g} times less."
     )
     return [

@@ -136,8 +136,8 @@ class Fabricator:
         suite = {
             "name": "noise_robustness", "title": "Robustness to image noise",
             "question": "How much accuracy is lost to noise?",
-            "methods": list(dict.fromkeys(t.config["method"]["name"] for t in self.trials)),
-            "datasets": list(dict.fromkeys(t.config["dataset"]["name"] for t in self.trials)),
+            "methods": list(dict.fromkeys(t.config.method.name for t in self.trials)),
+            "datasets": list(dict.fromkeys(t.config.dataset.name for t in self.trials)),
             "seeds": [0], "profile": "quick", "command": command, "redraw_command": f"{command} action=report",
             "rescale": "image",
         } | suite  # fmt: skip

@@ -25,7 +25,7 @@ def watch(fabricate, tmp_path, monkeypatch):
         method="ldseg", dataset="phantom_glands", cases=1, steps=(4, 2), size=(32, 32), dsc=None, seed=0, empty=False
     ):
         view = fabricate.trial(method, dataset, seed=seed, size=size, records=False, samples=False)
-        classes = view.config["dataset"]["class_names"]
+        classes = view.config.dataset.class_names
         random = np.random.default_rng(len(rows))
         for number in range(cases):
             image, label, prediction = picture(dataset, number, 0.0, size, len(classes), method)

@@ -1,6 +1,7 @@
 """Results that are thin, broken or odd still give a report that says so."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -106,9 +107,10 @@ def test_empty_masks_are_counted_and_not_averaged(fabricate, report):
 
 def test_distances_carry_the_unit_that_the_trial_names(fabricate, report):
     trial = fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
-    trial.config["dataset"]["distance_unit"] = "mm"
+    data = trial.config.dataset
+    trial.config = replace(trial.config, dataset=replace(data, distance_unit="mm"))
     assert "HD95 (mm) |" in report()[0]
-    del trial.config["dataset"]["distance_unit"]
+    trial.config = replace(trial.config, dataset=replace(data, distance_unit=None))
     text, _ = report()
     assert "HD95 |" in text and "in mm where the spacing is known, else in pixels" in text
 
@@ -206,7 +208,8 @@ def test_training_that_had_not_converged_is_said_in_the_summary(fabricate, repor
 
 def test_a_user_s_own_method_and_odd_names_are_printed_as_they_are(fabricate, report):
     trial = fabricate.trial("mymethod", sigmas=(0, 0.2), cases=6)
-    trial.config["method"]["title"] = "My_Net* <v2> | final"
+    method = replace(trial.config.method, title="My_Net* <v2> | final")
+    trial.config = replace(trial.config, method=method)
     text, _ = report()
     assert r"My_Net\* &lt;v2> \| final" in text
 

@@ -1,12 +1,19 @@
+import importlib
 import os
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import reports
 from reports import write, writing
+
+ROOT = Path(reports.__file__).parents[1]
 
 
 @pytest.fixture
@@ -116,10 +123,40 @@ def test_leftovers_of_killed_runs_go_and_those_of_running_ones_stay(results, tmp
     assert not old.exists() and new.exists()
 
 
+def test_a_suite_of_any_name_gets_the_report_it_asks_for(results, tmp_path):
+    results.suite |= {"name": "my_noise_sweep", "report": "accuracy"}
+    assert "## Accuracy\n" in write(results, tmp_path / "report").read_text()
+
+
 def test_a_suite_without_a_report_is_refused_by_name(results, tmp_path):
     results.suite["name"] = "sudoku"
-    with pytest.raises(ValueError, match="suite.name is 'sudoku'.*reports.sudoku.py"):
+    with pytest.raises(ValueError, match="'sudoku' is no report. Reports: ablation, accuracy, all"):
         write(results, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_name_that_is_nearly_right_is_met_with_the_right_one():
+    with pytest.raises(ValueError, match="'noise_robustnes' is no report. Did you mean 'noise_robustness'"):
+        reports.check("noise_robustnes")
+    reports.check("noise_robustness")
+
+
+@pytest.mark.parametrize("name", ["words", "__init__", "accuracy.tables", "../suites/all", ""])
+def test_a_module_that_is_no_report_is_not_taken_for_one(name):
+    with pytest.raises(ValueError, match="is no report"):
+        reports.check(name)
+
+
+def test_every_report_is_listed_and_can_be_loaded():
+    assert {"all", "accuracy", "compare", "noise_robustness"} <= set(reports.names())
+    for name in reports.names():
+        assert callable(importlib.import_module(f"reports.suites.{name}").build)
+
+
+def test_asking_for_the_reports_there_are_loads_no_library():
+    code = "import sys, reports; reports.names(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert not {"matplotlib", "torch", "scipy", "pandas", "numpy"} & set(loaded.split())
 
 
 def test_redrawing_takes_a_few_seconds(fabricate, tmp_path):

@@ -54,13 +54,13 @@ def _leader(it: Study, found: list[Curve]) -> str:
 def _unconverged(it: Study, dataset: str) -> list[str]:
     """One sentence on the trials whose scores are those of the budget, and one on those of which that is unknown."""
     trials = of_dataset(it.results, dataset)
-    several = len({trial.config.get("seed", 0) for trial in trials}) > 1
+    several = len({trial.config.seed for trial in trials}) > 1
     rising, unknown = [], []
     for trial in trials:
         found = convergence(trial.history)
         if trial.status != "ok" or found is None or found.reached:
             continue
-        name = f"{trial.label}, seed {trial.config.get('seed', 0)}" if several else trial.label
+        name = f"{trial.label}, seed {trial.config.seed}" if several else trial.label
         if found.rise is None:
             unknown.append(name)
         else:

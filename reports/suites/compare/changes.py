@@ -44,7 +44,7 @@ class Pair:
     @property
     def name(self) -> str:
         config = self.trial.config
-        return f"{self.trial.label} on {config['dataset']['name']}, seed {config.get('seed', 0)}"
+        return f"{self.trial.label} on {config.dataset.name}, seed {config.seed}"
 
 
 def side(results: Results, store: str) -> Results:
@@ -127,7 +127,7 @@ def settings(found: list[Pair]) -> dict[tuple[str, str, str], list[str]]:
 
 
 def _described(trial: TrialView) -> dict[str, str]:
-    config = {key: value for key, value in _flat(trial.config) if key not in NOT_SETTINGS}
+    config = {key: value for key, value in _flat(trial.config.to_json()) if key not in NOT_SETTINGS}
     environment = {f"environment.{key}": value for key, value in _flat(trial.environment)}
     return {"outcome": " ".join(filter(None, [trial.status, trial.reason]))} | config | environment
 
@@ -141,7 +141,7 @@ def _flat(settings: dict, prefix: str = ""):
 
 
 def _subject(trial: TrialView) -> tuple[str, str, int]:
-    return trial.config["dataset"]["name"], trial.config["method"]["name"], trial.config.get("seed", 0)
+    return trial.config.dataset.name, trial.config.method.name, trial.config.seed
 
 
 def untitled(variant: Variant) -> Variant:

@@ -66,7 +66,7 @@ def _summary(dataset: str, changed: list[Change], found: list[Pair], names: dict
         items += [f"The same to the last digit in every case: {kept}."] if kept else []
     if not changed:
         items.append("The stores have no test in common.")
-    datas = [p for p in found if p.before and p.after and p.trial.config["dataset"]["name"] == dataset]
+    datas = [p for p in found if p.before and p.after and p.trial.config.dataset.name == dataset]
     if any(_fingerprint(pair.before) != _fingerprint(pair.after) for pair in datas):
         items.append(
             "The **data set itself differs** between the stores (`dataset.fingerprint`): cases of one name need not be "
@@ -74,7 +74,7 @@ def _summary(dataset: str, changed: list[Change], found: list[Pair], names: dict
         )
     for pair in found:
         ended = [trial.status if trial else "not there" for trial in (pair.before, pair.after)]
-        if pair.trial.config["dataset"]["name"] == dataset and ended != ["ok", "ok"]:
+        if pair.trial.config.dataset.name == dataset and ended != ["ok", "ok"]:
             items.append(f"Trial {pair.name}: {ended[0]} before, {ended[1]} after.")
     groups = min((change.estimate.groups for change in changed), default=statistics.MIN_GROUPS)
     if groups < statistics.MIN_GROUPS:
@@ -101,7 +101,7 @@ def _where(change: Change, changed: list[Change]) -> str:
 
 
 def _fingerprint(trial) -> str | None:
-    return trial.config["dataset"].get("fingerprint")
+    return trial.config.dataset.fingerprint
 
 
 def _figure(changed: dict[str, list[Change]], names: dict[Variant, str], folder: Path) -> list[Block]:

@@ -128,7 +128,7 @@ def one_sided(before: Results, after: Results, found: list[Pair]) -> Table | Non
             rows.append([f"trial {pair.name} ({pair.trial.status})", "after" if pair.before is None else "before"])
     columns = ["dataset", "method", "steps", "sampler", "eta", "ensemble", "sigma"]
     held = [_cases(results, columns) for results in (before, after)]
-    titles = {trial.config["method"]["name"]: trial.label for trial in (*before.trials, *after.trials)}
+    titles = {trial.config.method.name: trial.label for trial in (*before.trials, *after.trials)}
     for key in dict.fromkeys([*held[0], *held[1]]):
         dataset, method, steps, sampler, _, ensemble, sigma = key
         how = f", {steps:g} steps of {sampler}" if steps else ""

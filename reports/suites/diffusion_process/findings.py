@@ -20,7 +20,7 @@ Process = tuple[str, int]
 def methods(results: Results) -> list[tuple[str, str]]:
     """Key and title of every method that was watched, in the order of the suite."""
     shown = [trial for dataset in dataset_order(results) for trial in watched_trials(results, dataset)]
-    return list(dict.fromkeys((trial.config["method"]["name"], trial.label) for trial in shown))
+    return list(dict.fromkeys((trial.config.method.name, trial.label) for trial in shown))
 
 
 def watched_trials(results: Results, dataset: str) -> list[TrialView]:
@@ -138,7 +138,7 @@ def notes(results: Results) -> tuple[str, ...]:
         "share of signal variance left is `alpha_bar` in records.csv.",
         "The DSC is that of the grid on which the method works; volumes are scored on their own grid elsewhere.",
     ]
-    if any(len(trial.config["dataset"].get("image_size", [])) == 3 for trial in results.trials):
+    if any(len(trial.config.dataset.image_size) == 3 for trial in results.trials):
         notes.append(
             "Of volumes the slice with most of the label is shown, and of latents the slice at the same place; the DSC "
             "is that of the volume. A volume larger than what the method sees at once is cut to its middle."

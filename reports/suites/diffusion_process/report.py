@@ -77,18 +77,16 @@ def _by_time(results: Results, looks: dict[Variant, style.Look], folder: Path) -
 
 def _watched(results: Results, trial: TrialView, folder: Path) -> list[Block]:
     """A strip for every case of the method's first seed, and animations of the first of them."""
-    dataset, method = trial.config["dataset"]["name"], trial.config["method"]["name"]
-    seeds = [
-        other.config["seed"] for other in watched_trials(results, dataset) if other.config["method"]["name"] == method
-    ]
-    if trial.config["seed"] != seeds[0]:
+    dataset, method = trial.config.dataset.name, trial.config.method.name
+    seeds = [other.config.seed for other in watched_trials(results, dataset) if other.config.method.name == method]
+    if trial.config.seed != seeds[0]:
         return []
     blocks: list[Block] = [Heading(f"{trial.label} on {dataset}", 3)]
     for place, case in enumerate(case for case in results.trajectories if case.trial == trial.key):
         records = results.records
         traces = traces_of(records[(records["trial"] == trial.key) & (records["case"] == case.case)])
         name = f"strip_{dataset}_{method}_{place + 1}"
-        classes = trial.config["dataset"]["class_names"]
+        classes = list(trial.config.dataset.class_names)
         style.save(trajectory_figure.strips(case, traces, classes), folder, name)
         largest = f"{trajectory_figure.limit(case):g}"
         caption = (
@@ -110,7 +108,7 @@ def _states(case: Watched) -> str:
 
 
 def _animation(trial: TrialView, case: Watched, process: Process, trace: pd.DataFrame, folder: Path) -> Animation:
-    dataset, method = trial.config["dataset"]["name"], trial.config["method"]["name"]
+    dataset, method = trial.config.dataset.name, trial.config.method.name
     largest = trajectory_figure.limit(case)
     still = [overlays.rgb(case.image), overlays.overlay(case.image, case.label, case.label)]
     told = f"{process[0]} process" + (f", {process[1]} steps" if process[1] else "")
@@ -126,7 +124,7 @@ def _animation(trial: TrialView, case: Watched, process: Process, trace: pd.Data
     ]
     name = f"{process[0]}_{dataset}_{method}"
     panels = ["image", "true label", "latent" if case.latent else "state", "read off it"]
-    handles = overlays.handles_of(trial.config["dataset"]["class_names"], outline=False)
+    handles = overlays.handles_of(list(trial.config.dataset.class_names), outline=False)
     animation.write(frames, panels, handles, folder, name)
     caption = (
         f"{trial.label} on {dataset}, test case `{case.case}`, {told}: image, true label, state and the segmentation "

@@ -104,11 +104,11 @@ def _convergence(it: Study, dataset: str) -> list[str]:
     """A sentence for every trial that had not converged, or of which that cannot be told."""
     sentences = []
     trials = of_dataset(it.results, dataset)
-    several = len({trial.config.get("seed", 0) for trial in trials}) > 1
+    several = len({trial.config.seed for trial in trials}) > 1
     for trial in trials:
         found = convergence(trial.history)
         if trial.status == "ok" and found is not None and not found.reached:
-            name = f"{trial.label}, seed {trial.config.get('seed', 0)}" if several else trial.label
+            name = f"{trial.label}, seed {trial.config.seed}" if several else trial.label
             if found.rise is None:
                 sentences.append(f"**{name}**: {found.words}.")
             else:

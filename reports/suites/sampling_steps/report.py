@@ -187,25 +187,32 @@ def _gallery(it: Study, curves: list[StepCurve], folder: Path) -> Figure | None:
 
 
 def _published(found: dict[str, list[StepCurve]]) -> list[Block]:
-    said = published.load()["statements"]["sampling_steps"]
-    source = published.load()["sources"][said["source"]]["citation"]
-    blocks: list[Block] = [Paragraph(f"{source}, {said['place']}: {said['text']}")]
+    blocks: list[Block] = [Paragraph(published.quoted("sampling_steps"))]
+    known = published.best_steps()
+    tables = [table for dataset in found if dataset in known and (table := _beside(found[dataset], known[dataset]))]
+    if not tables:
+        only = words.listing(list(known))
+        blocks.append(Paragraph(f"Numbers of steps are published on {only} only, which is not part of this report."))
+    return blocks + tables
+
+
+def _beside(curves: list[StepCurve], known: dict[str, int]) -> Table | None:
+    """Ours beside the published numbers of one data set, by method; None where none of these methods has one."""
     rows, data = [], []
-    for curve in found.get("glas", []):
-        if curve.method in said["glas_best"]:
-            best, enough = said["glas_best"][curve.method], curve.enough()
+    for curve in curves:
+        if curve.method in known:
+            best, enough = known[curve.method], curve.enough()
             rows.append([curve.name, str(best), f"{enough.value:g}", str(curve.steps[curve.best])])
             data.append({"method": curve.method, "published_best": best, "enough": int(enough.value),
                          "best": int(curve.steps[curve.best])})  # fmt: skip
-    if rows:
-        columns = ["method", "published: best at", "ours: steps needed", "ours: best at"]
-        caption = (
-            "glas: the number of steps with the highest published DSC beside ours; image sizes and training differ."
-        )
-        blocks.append(Table("published_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data)))
-    else:
-        blocks.append(Paragraph("Numbers of steps are published on glas only, which is not part of this report."))
-    return blocks
+    if not rows:
+        return None
+    columns = ["method", "published: best at", "ours: steps needed", "ours: best at"]
+    caption = (
+        f"{curves[0].dataset}: the number of steps with the highest published DSC beside ours; image sizes and "
+        "training differ."
+    )
+    return Table("published_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
 def _notes(results: Results, found: dict[str, list[StepCurve]]) -> list[str]:

@@ -43,7 +43,7 @@ def _what(it: Study, dataset: str, found: list[Spread]) -> str:
     """12 of 80 test cases at 96x96, 20 runs each."""
     curves = [spread.curve for spread in found]
     tested = max(len(curve.cases) for curve in curves)
-    total = of_dataset(it.results, dataset)[0].config["dataset"].get("cases", {}).get("test", tested)
+    total = of_dataset(it.results, dataset)[0].config.dataset.cases.get("test", tested)
     size = it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"].iloc[0]
     text = f"{counted(curves)}{f', evenly spread over the {total} there are,' if tested < total else ''} at {size}"
     runs, wanted = max(spread.runs for spread in found), it.results.suite.get("runs")

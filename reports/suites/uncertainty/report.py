@@ -36,8 +36,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(*filter(None, by_class))
     document.add(*_maps(it, measured, folder))
     document.add(*common.training(it, looks, folder))
-    source = published.load()["sources"]["ldseg"]["citation"]
-    said = f"{source}, figure 10, shows pictures only; there are no numbers to set beside ours."
+    said = f"{published.pictures('uncertainty')}; there are no numbers to set beside ours."
     document.add(Heading("Published values"), Paragraph(said))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
@@ -129,7 +128,7 @@ def _pictures(results: Results, curve: Curve) -> dict[str, Maps]:
 
 
 def _dimensions(results: Results, dataset: str) -> int:
-    return len(trials.of_dataset(results, dataset)[0].config["dataset"]["image_size"])
+    return len(trials.of_dataset(results, dataset)[0].config.dataset.image_size)
 
 
 def _typical(kept: dict[Spread, dict[str, Maps]]) -> str:
