@@ -1,8 +1,18 @@
 """The one entry: python run_bench.py suite=noise_robustness [key=value ...]"""
 
+from __future__ import annotations
+
 import os
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from benchmarks.kinds.base import Kind
+    from benchmarks.store.results import Results
 
 # The profiler that measures memory announces itself otherwise; read when torch is imported.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -34,17 +44,9 @@ def main(overrides: list[str]) -> int:
     # Imported here so that help answers at once.
     from benchmarks import console
     from benchmarks.errors import BadInput
-    from benchmarks.plan.configuration import configure
 
-    actions = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "list": show_list}
     try:
-        config = configure(overrides)
-        if config.track is not None:
-            config = configure([*(o for o in overrides if not o.startswith("suite=")), f"suite={config.track}"])
-            config.action = "track"
-        act = actions[config.action]
-        together = config.suite.kind == "all" and act is not show_list
-        return run_all(config, overrides, act) if together else act(config, overrides)
+        return act(overrides)
     except BadInput as error:
         console.err.print(f"Error: {error}", markup=False)
         return 2
@@ -53,101 +55,130 @@ def main(overrides: list[str]) -> int:
         return 130
 
 
-def run(config, overrides: list[str]) -> int:
-    """Train and test what is missing, then measure, report and track."""
-    from benchmarks import console
-    from benchmarks.kinds import suites
+def act(overrides: list[str]) -> int:
+    """The exit status of a command. Raises BadInput, and KeyboardInterrupt where it is interrupted."""
+    from benchmarks.plan.configuration import configure
 
-    results = suites.run(config, overrides)
+    config = configure(overrides)
+    if config.track is not None:
+        words = [word for word in overrides if word.partition("=")[0] not in ("suite", "track", "action")]
+        return act([*words, f"suite={config.track}", "action=track"])
+    if config.action == "list":
+        return show_list(config)
+    config, kind = checked(overrides)
+    action = ACTIONS[config.action]
+    if config.suite.kind == "all" and config.action != "compare":
+        return act_on_all(config, kind, overrides)
+    return action(config, kind, command(overrides))
+
+
+def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
+    """The configuration of a command and the kind of its suite. Raises BadInput for settings that cannot be used and
+    for a suite without a report, before any work."""
+    import reports
+    from benchmarks.errors import BadInput
+    from benchmarks.kinds import registry
+    from benchmarks.kinds.base import report_name
+
+    config, kind = registry.checked(overrides)
+    try:
+        reports.check(report_name(config.suite, kind))
+    except ValueError as error:
+        raise BadInput(f"suite={config.suite.name}: {error}") from error
+    return config, kind
+
+
+def command(overrides: list[str]) -> str:
+    """The command as a report prints it."""
+    words = [shlex.quote(word) for word in overrides if word.partition("=")[0] not in ("action", "track")]
+    return " ".join(["python run_bench.py", *words])
+
+
+def run(config: DictConfig, kind: Kind, said: str) -> int:
+    """Train and test what is missing, then measure, report and track. `said` is the command, for the report."""
+    from benchmarks import console
+
+    results = kind.run(config, said)
     folder = write_report(config, results)
     note = track(results, folder, config)
     if note:
-        console.say(f"MLflow was not written: {note}. `{results.suite['command']} action=track` sends it later.")
+        console.say(f"MLflow was not written: {note}. `{said} action=track` sends it later.")
     return conclude(results)
 
 
-def run_all(config, overrides: list[str], act) -> int:
+def act_on_all(config: DictConfig, kind: Kind, overrides: list[str]) -> int:
     """Do the same for every suite in turn, then write the report that links theirs."""
     from benchmarks.kinds import everything
 
-    found = everything.parts(config, overrides)
-    for part in found:
-        everything.attempt(part, act)
-    status = everything.status(found)
-    if act in (run, redraw) and status != everything.BAD_INPUT:
-        write_report(config, everything.collect(config, overrides, found))
+    action = ACTIONS[config.action]
+    found = everything.parts(config, overrides, checked)
+    done = [
+        (part, everything.attempt(part, lambda p: action(p.config, p.kind, command(p.overrides)))) for part in found
+    ]
+    status = everything.status([outcome for _, outcome in done])
+    if action in (run, redraw) and status != everything.BAD_INPUT:
+        write_report(config, everything.index(config, kind.stored(config, command(overrides)), done))
     return status
 
 
-def show_plan(config, overrides: list[str]) -> int:
+def show_plan(config: DictConfig, kind: Kind, said: str) -> int:
     """Print what `run` would do, and how long it is expected to take."""
     from rich.table import Table
 
-    from benchmarks import console, runner
-    from benchmarks.kinds import timing, uncertainty
-    from benchmarks.machine import outlook
-    from benchmarks.plan import planning
+    from benchmarks import console
     from benchmarks.store.results import Store
 
-    store = Store(Path(config.paths.runs))
-    if config.suite.kind == "timing":
-        console.say(f"{config.suite.title}: {timing.state(config, store)}")
-        for contestant in timing.contestants(config):
-            console.say(f"  {contestant.name}{f': declined, {contestant.declined}' if contestant.declined else ''}")
-        return 0
-    trials = outlook.admit(config, store, planning.make_plan(config), runner.fabric_for(config).device)
-    table = Table("trial", "training", "tests", "estimated time", title=config.suite.title)
-    total = 0.0
-    for trial in trials:
-        training, tests, seconds = outlook.outlook(store, trial)
-        if config.suite.kind == "uncertainty":
-            tests, sampling = uncertainty.outlook(config, trial)
-            seconds += sampling
-        total += seconds
-        table.add_row(trial.name, training, tests, console.duration(seconds) if seconds else "-")
-    console.out.print(table)
-    console.say(f"About {console.duration(total)} in all." if total else "Nothing is left to do.")
+    left = kind.left(config, Store(Path(config.paths.runs)))
+    for line in left.lines:
+        console.say(line)
+    if left.columns:
+        table = Table(*left.columns, title=config.suite.title)
+        for row in left.rows:
+            table.add_row(*row)
+        console.out.print(table)
+    if left.seconds is not None:
+        console.say(f"About {console.duration(left.seconds)} in all." if left.seconds else "Nothing is left to do.")
     return 0
 
 
-def redraw(config, overrides: list[str]) -> int:
+def redraw(config: DictConfig, kind: Kind, said: str) -> int:
     """Write the report again from what is stored."""
-    from benchmarks.kinds import suites
-
-    results = suites.stored(config, overrides)
+    results = kind.stored(config, said)
     write_report(config, results)
     return conclude(results)
 
 
-def compare(config, overrides: list[str]) -> int:
+def compare(config: DictConfig, kind: Kind, said: str) -> int:
     """Report what differs between the store `paths.other` (before) and the store `paths.runs` (after)."""
     from benchmarks import console
-    from benchmarks.kinds import comparison
     from benchmarks.store.results import Store
     from reports import write
 
-    results = comparison.compare(config, overrides)
+    results = kind.stored(config, said)
     report = write(results, Store(Path(config.paths.runs)).report_folder(f"{config.suite.name}_compare"))
     console.say(f"Report: {report}")
     return 0
 
 
-def replay(config, overrides: list[str]) -> int:
+def replay(config: DictConfig, kind: Kind, said: str) -> int:
     """Send stored results to MLflow. Exit status 1 where it cannot be reached."""
     from benchmarks import console
     from benchmarks.errors import BadInput
-    from benchmarks.kinds import suites
     from benchmarks.store.results import Store
 
     if not config.tracking.enabled:
         raise BadInput("tracking: is switched off, so there is nothing to send to; leave out tracking=none.")
-    results = suites.stored(config, overrides)
+    results = kind.stored(config, said)
     note = track(results, Store(Path(config.paths.runs)).report_folder(config.suite.name), config)
     console.say(f"MLflow was not written: {note}." if note else "MLflow holds the suite and its trials.")
     return 1 if note else 0
 
 
-def show_list(config, overrides: list[str]) -> int:
+ACTIONS = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay}
+"""What is done with one suite."""
+
+
+def show_list(config: DictConfig) -> int:
     """Print every suite, method, data set and profile with one line each."""
     from rich.table import Table
 
@@ -162,7 +193,8 @@ def show_list(config, overrides: list[str]) -> int:
     return 0
 
 
-def write_report(config, results) -> Path:
+def write_report(config: DictConfig, results: Results) -> Path:
+    """Draw the report of a suite into its folder, say where it is, and return the folder."""
     from benchmarks import console
     from benchmarks.store.results import Store
     from reports import write
@@ -173,7 +205,8 @@ def write_report(config, results) -> Path:
     return folder
 
 
-def track(results, folder: Path, config) -> str | None:
+def track(results: Results, folder: Path, config: DictConfig) -> str | None:
+    """Send results and report to MLflow; one line that says why not, or None."""
     from omegaconf import OmegaConf
 
     from benchmarks.tracking import sending
@@ -181,15 +214,13 @@ def track(results, folder: Path, config) -> str | None:
     return sending.track(results, folder, OmegaConf.to_container(config.tracking))
 
 
-def conclude(results) -> int:
+def conclude(results: Results) -> int:
     """Say what went wrong, if anything, and give the exit status."""
     from benchmarks import console
 
     failed = [view for view in results.trials if view.status == "failed"]
     for view in failed:
-        console.say(
-            f"Failed: {view.label} on {view.config['dataset']['name']}, seed {view.config['seed']}: {view.reason}"
-        )
+        console.say(f"Failed: {view.label} on {view.config.dataset.name}, seed {view.config.seed}: {view.reason}")
     # Networks that were timed without being trained are no trials.
     broken = results.records[results.records["status"] == "failed"] if "status" in results.records else ()
     for row in broken.itertuples() if len(broken) else ():

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class BadInput(Exception):
@@ -17,6 +18,31 @@ class TrialFailed(Exception):
     def __init__(self, reason: str, retry: bool = True):
         super().__init__(reason)
         self.retry = retry
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job could not go on, in one line for the report.
+
+    retry: whether another attempt could end differently; memory: whether the machine's memory was too small for it.
+    """
+
+    reason: str
+    retry: bool = True
+    memory: bool = False
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception says, in words for the report."""
+    if isinstance(error, TrialFailed):
+        return Failure(str(error), error.retry)
+    line = (str(error).strip().splitlines() or [""])[0][:300]
+    kind = type(error).__name__
+    # PyTorch's own class is known by its name, so that reading a store needs no PyTorch.
+    refused = isinstance(error, MemoryError) or kind == "OutOfMemoryError"
+    if refused or "DefaultCPUAllocator: can't allocate memory" in str(error):
+        return Failure(f"out of memory: {line or kind}", memory=True)
+    return Failure(f"{kind}: {line}")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

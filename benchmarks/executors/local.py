@@ -1,10 +1,19 @@
-"""Where a trial's work runs. An executor is called with a function and its arguments and returns when it is done."""
+"""In this process, one job after the other."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
 
 
-class Local:
-    """In this process."""
+class Local(Executor):
+    """Runs a job when it is submitted. Executors are those of concurrent.futures: `submit` gives a future, which is
+    asked for its result."""
 
-    def __call__(self, function: Callable, *arguments) -> None:
-        function(*arguments)
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future:
+        """The finished future of function(*arguments). An interruption goes through to the caller."""
+        future: Future = Future()
+        try:
+            future.set_result(function(*arguments, **more))
+        except Exception as error:
+            future.set_exception(error)
+        return future

@@ -1,62 +1,83 @@
 """Two result stores side by side: what the same suite gave before and after a change of code, settings or data."""
 
 import glob
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
-from benchmarks.kinds.suites import describe
+from benchmarks.kinds.base import Batch, Kind, Left, Suite
+from benchmarks.kinds.trials import Trials
 from benchmarks.plan import building, choices, identity
+from benchmarks.plan.planning import conditions
+from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView
 
 BEFORE, AFTER = "before", "after"
-REPORT = "compare"
-"""Name of the report that shows the results."""
 
 
-def compare(config: DictConfig, overrides: list[str]) -> Results:
-    """Trials and records of the suite in both stores, `paths.other` (before) and `paths.runs` (after).
+class Comparison(Kind):
+    """What the same suite gave in two stores, `paths.other` (before) and `paths.runs` (after): action=compare."""
 
-    records has the further column `store`, before or after; suite[before] and suite[after] are the stores' folders, in
-    which their trials lie. The trial of the other store is the newest that the same command asks for there or, where a
-    change of settings made that another, the newest of the same data set, method, seed and profile. Raises BadInput
-    where one of the stores is none, or holds nothing of the suite.
-    """
-    if config.suite.kind != "trials":
-        raise BadInput(
-            f"action=compare: suite={config.suite.name} keeps no scores of test cases (its kind is "
-            f"{config.suite.kind}); expected a suite that tests methods, e.g. suite=accuracy."
+    name = "comparison"
+    report = "compare"
+
+    def check(self, config: DictConfig) -> None:
+        """Two stores, and a suite that keeps scores of test cases."""
+        if config.suite.kind != Trials.name:
+            raise BadInput(
+                f"action=compare: suite={config.suite.name} keeps no scores of test cases (its kind is "
+                f"{config.suite.kind}); expected a suite that tests methods, e.g. suite=accuracy."
+            )
+        if config.paths.other is None:
+            raise BadInput(
+                f"paths.other: is not set, but action=compare sets two stores side by side; add paths.other=DIR, the "
+                f"store from before the change (paths.runs={config.paths.runs} is the one from after it)."
+            )
+        before, after = Path(config.paths.other), Path(config.paths.runs)
+        if before.resolve() == after.resolve():
+            raise BadInput(f"paths.other={before}: is the same folder as paths.runs; give another store.")
+
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """Nothing is computed."""
+        return iter(())
+
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """Nothing."""
+        return Left(seconds=0.0)
+
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """Trials and records of the suite in both stores.
+
+        records has the further column `store`, before or after; suite[before] and suite[after] are the stores' folders,
+        in which their trials lie. The trial of the other store is the newest that the same command asks for there or,
+        where a change of settings made that another, the newest of the same data set, method, seed and profile. Raises
+        BadInput where one of the stores is none, or holds nothing of the suite.
+        """
+        folders = {BEFORE: Path(config.paths.other), AFTER: store.runs}
+        sides = {}
+        for side, key in ((BEFORE, "paths.other"), (AFTER, "paths.runs")):
+            there = _store(folders[side], key)
+            sides[side] = there.results(suite, _held(config, there, key, strict=side == AFTER))
+        told = suite | {
+            "name": self.report,
+            "report": self.report,
+            "title": f"{config.suite.title}: before and after",
+            "question": f"What changed between two stores of suite={config.suite.name}?",
+            "command": f"{suite['command']} action=compare",
+            "redraw_command": None,
+            **{side: str(folder) for side, folder in folders.items()},
+        }
+        records = [result.records.assign(store=side) for side, result in sides.items() if len(result.records)]
+        return Results(
+            told,
+            [trial for result in sides.values() for trial in result.trials],
+            pd.concat(records, ignore_index=True) if records else sides[AFTER].records.assign(store=None),
         )
-    if config.paths.other is None:
-        raise BadInput(
-            f"paths.other: is not set, but action=compare sets two stores side by side; add paths.other=DIR, the store "
-            f"from before the change (paths.runs={config.paths.runs} is the one from after it)."
-        )
-    folders = {BEFORE: Path(config.paths.other), AFTER: Path(config.paths.runs)}
-    if folders[BEFORE].resolve() == folders[AFTER].resolve():
-        raise BadInput(f"paths.other={folders[BEFORE]}: is the same folder as paths.runs; give another store.")
-    told = describe(config, overrides)
-    sides = {}
-    for side, key in ((BEFORE, "paths.other"), (AFTER, "paths.runs")):
-        store = _store(folders[side], key)
-        sides[side] = store.results(told, _held(config, store, key, strict=side == AFTER))
-    told |= {
-        "name": REPORT,
-        "title": f"{config.suite.title}: before and after",
-        "question": f"What changed between two stores of suite={config.suite.name}?",
-        "command": f"{told['command']} action=compare",
-        "redraw_command": None,
-        **{side: str(folder) for side, folder in folders.items()},
-    }
-    records = [result.records.assign(store=side) for side, result in sides.items() if len(result.records)]
-    return Results(
-        told,
-        [trial for result in sides.values() for trial in result.trials],
-        pd.concat(records, ignore_index=True) if records else sides[AFTER].records.assign(store=None),
-    )
 
 
 def _store(runs: Path, key: str) -> Store:
@@ -72,15 +93,12 @@ def _held(config: DictConfig, store: Store, key: str, strict: bool) -> list[tupl
     views = [TrialView.load(path.parent) for path in sorted((store.runs / "trials").glob("*/done.json"))]
     views = sorted((v for v in views if v is not None), key=lambda v: (v.done.get("finished", ""), v.key))
     found = []
-    for dataset in choices.chosen(config, "datasets"):
-        for method in choices.chosen(config, "methods"):
-            for seed in choices.chosen(config, "seeds"):
-                asked = choices.request(config, method, dataset, seed)
-                same = [view for view in views if view.config.get("request") == identity.request_key(asked)]
-                if not same and not strict:
-                    same = [view for view in views if _subject(view.config) == _subject(asked)]
-                if same:
-                    found.append((same[-1].key, _conditions(config, same[-1], asked)))
+    for asked in choices.requests(config):
+        same = [view for view in views if view.config.request == identity.request_key(asked)]
+        if not same and not strict:
+            same = [view for view in views if _subject(view.config) == _subject(asked)]
+        if same:
+            found.append((same[-1].key, _conditions(config, same[-1], asked)))
     if not found:
         raise BadInput(
             f"{key}={store.runs}: holds no finished trial of suite={config.suite.name} with these methods, data sets, "
@@ -89,18 +107,16 @@ def _held(config: DictConfig, store: Store, key: str, strict: bool) -> list[tupl
     return found
 
 
-def _subject(config: dict) -> tuple:
-    return config["dataset"]["name"], config["method"]["name"], config["seed"], config.get("profile")
+def _subject(config: TrialConfig) -> tuple[str, str, int, str]:
+    return config.dataset.name, config.method.name, config.seed, config.profile
 
 
-def _conditions(config: DictConfig, view: TrialView, asked: dict) -> list[str]:
+def _conditions(config: DictConfig, view: TrialView, asked: TrialConfig) -> list[str]:
     """Keys of the suite's conditions in a trial. Where a change of how tests are made gave one another hash, the only
     one of the same noise level and sampling is taken."""
-    generative = building.method_class(asked["method"]["name"], asked["method"]["_target_"]).generative
+    at_its_size = replace(asked, dataset=view.config.dataset)
     found = []
-    for condition in choices.conditions(
-        config, asked["method"]["name"], generative, view.config["dataset"]["image_size"]
-    ):
+    for condition in conditions(config, at_its_size, building.method_class(asked.method)):
         alike = [condition.key]
         if not view.has(condition.key):
             name = glob.escape(condition.key.rpartition("-")[0])

@@ -1,42 +1,77 @@
 """suite=all: the same command for every suite in turn, whatever becomes of the others."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
-from benchmarks.errors import BadInput
-from benchmarks.kinds import suites
-from benchmarks.plan.configuration import configure
+from benchmarks.errors import BadInput, failure_of
+from benchmarks.kinds.base import Batch, Kind, Left, Suite, check_keys
+from benchmarks.plan.configuration import names
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.results import Results, Store
 
 BAD_INPUT = 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
-    """One suite of all, and what came of it.
-
-    overrides: its own command; left_out: those of the command that it was not given; code: the exit status it would
-    have had alone; reason: why it could not begin or broke off, or None; seconds: what this call took.
-    """
+    """One suite of all: its own command (`overrides`), those of the command that it was not given (`left_out`), and its
+    checked configuration and kind."""
 
     name: str
     overrides: list[str]
     left_out: list[str]
     config: DictConfig
-    code: int = 0
-    reason: str | None = None
-    seconds: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
+    kind: Kind
 
 
-def parts(config: DictConfig, overrides: list[str]) -> list[Part]:
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a part. code: the exit status it would have had alone; reason: why it could not begin or broke off,
+    or None; seconds: what this call took."""
+
+    code: int
+    reason: str | None
+    seconds: float
+
+
+class Everything(Kind):
+    """Other suites, one after the other; each is checked and done by its own kind, see `parts` and `attempt`."""
+
+    name = "all"
+    keys = ("suites", "left_out")
+    report = "all"
+
+    def check(self, config: DictConfig) -> None:
+        """Its suites have to be known; what they are given is checked by their own kinds."""
+        check_keys(config.suite, self.keys)
+        for name in config.suite.suites:
+            if name not in names("suite") or name == config.suite.name:
+                raise BadInput(f"suite.suites: {name!r} is no other suite; known: {', '.join(names('suite'))}.")
+
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """Nothing but what its parts do."""
+        return iter(())
+
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """Nothing but what its parts have left."""
+        return Left(seconds=0.0)
+
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """The index of suites, without any of them; `index` fills it."""
+        return Results(suite | {"parts": []}, [], pd.DataFrame(columns=RECORD_COLUMNS))
+
+
+Checked = Callable[[list[str]], tuple[DictConfig, Kind]]
+"""From a command to its checked configuration and its kind."""
+
+
+def parts(config: DictConfig, overrides: list[str], checked: Checked) -> list[Part]:
     """Every suite with its overrides, all of them checked. Raises BadInput where one cannot be composed, and for
     suite.KEY=..., which means something else in every suite."""
     own = [word for word in overrides if word.lstrip("+~").startswith("suite.")]
@@ -51,53 +86,52 @@ def parts(config: DictConfig, overrides: list[str]) -> list[Part]:
         rest = [word for word in overrides if word.partition("=")[0] != "suite" and not _is(word, "track")]
         left_out = [word for word in rest if any(_is(word, key) for key in without)]
         given = [f"suite={name}", *(word for word in rest if word not in left_out)]
-        found.append(Part(name, given, left_out, configure([word for word in given if not _is(word, "action")])))
+        found.append(Part(name, given, left_out, *checked([word for word in given if not _is(word, "action")])))
     return found
 
 
-def attempt(part: Part, act: Callable[[DictConfig, list[str]], int]) -> None:
+def attempt(part: Part, act: Callable[[Part], int]) -> Outcome:
     """Do for one suite what the command says; what goes wrong is kept and said, not raised."""
     console.say(f"suite={part.name}")
     for word in part.left_out:
         console.say(f"  {word} is left out: this suite does not take it from suite=all")
     started = time.monotonic()
+    code, reason = 0, None
     try:
-        part.code = act(part.config, part.overrides)
+        code = act(part)
     except BadInput as error:
-        part.code, part.reason = BAD_INPUT, str(error)
+        code, reason = BAD_INPUT, str(error)
     except Exception as error:  # whatever ends one suite must not end the others
-        part.code, part.reason = 1, f"{type(error).__name__}: {error}"
-    part.seconds = time.monotonic() - started
-    if part.reason:
-        console.err.print(f"Error: suite={part.name}: {part.reason}", markup=False)
+        code, reason = 1, failure_of(error).reason
+    if reason:
+        console.err.print(f"Error: suite={part.name}: {reason}", markup=False)
+    return Outcome(code, reason, time.monotonic() - started)
 
 
-def status(found: list[Part]) -> int:
+def status(outcomes: Sequence[Outcome]) -> int:
     """Exit status of the whole: 0 where every suite ended with 0, 2 where all were bad input, else 1."""
-    codes = {part.code for part in found}
+    codes = {outcome.code for outcome in outcomes}
     return BAD_INPUT if codes == {BAD_INPUT} else int(codes != {0})
 
 
-def collect(config: DictConfig, overrides: list[str], found: list[Part]) -> Results:
+def index(config: DictConfig, results: Results, done: Sequence[tuple[Part, Outcome]]) -> Results:
     """What the index says of every suite: suite["parts"], a dictionary each, from what the store holds now."""
     store = Store(Path(config.paths.runs))
-    told = suites.describe(config, overrides) | {
-        "parts": [
-            {
-                "name": part.name, "title": part.config.suite.title, "question": part.config.suite.question,
-                "code": part.code, "reason": part.reason, "left_out": part.left_out, "seconds": part.seconds,
-                "folder": str(store.report_folder(part.name)), **_counts(part),
-            }
-            for part in found
-        ]
-    }  # fmt: skip
-    return Results(told, [], pd.DataFrame(columns=RECORD_COLUMNS))
+    results.suite["parts"] = [
+        {
+            "name": part.name, "title": part.config.suite.title, "question": part.config.suite.question,
+            "left_out": part.left_out, "folder": str(store.report_folder(part.name)), **asdict(outcome),
+            **_counts(part),
+        }
+        for part, outcome in done
+    ]  # fmt: skip
+    return results
 
 
 def _counts(part: Part) -> dict[str, int]:
     """Trials by outcome; of a suite that times networks its contestants, of one that shows data its data sets."""
     try:
-        results = suites.stored(part.config, part.overrides)
+        results = part.kind.stored(part.config, "")
     except BadInput:
         return {"ok": 0, "declined": 0, "failed": 0}
     statuses = [view.status for view in results.trials] + ["ok"] * len(results.overviews)

@@ -1,5 +1,6 @@
-"""What a data set holds: a row per case with its size and how much of each class it has, and a few whole cases."""
+"""Suites that show data sets: a row per case with its size and how much of each class it has, and a few whole cases."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,60 +8,83 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
-from benchmarks.errors import BadInput
-from benchmarks.plan import choices, identity, sources
+from benchmarks.errors import BadInput, Failure
+from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
+from benchmarks.plan import choices, identity
+from benchmarks.plan.sources import checked_entries, source
+from benchmarks.runner import Work
 from benchmarks.store.files import read_json, write_atomic, write_frame, write_json
 from benchmarks.store.kept import Overview
-from benchmarks.store.results import Store
+from benchmarks.store.results import Results, Store
 from datasets.base import Case, Entry
 from datasets.fingerprint import fingerprint
 
 
-def collect(config: DictConfig, store: Store) -> list[Overview]:
-    """Overviews of the data sets asked for, made where the store holds none of this content. Raises BadInput."""
-    return [_collect(config, store, name) for name in choices.chosen(config, "datasets")]
+class LookAt(Work[str]):
+    """Read a data set (its name) once and keep what is shown of it."""
+
+    def name(self, job: str) -> str:
+        """The data set's name."""
+        return f"{job}: reading cases"
+
+    def place(self, job: str) -> Path:
+        """A folder named by the content of the data. Raises BadInput where the data do not pass their checks."""
+        origin = source(self.config, job)
+        checked_entries(origin, self.config)
+        suite = self.config.suite
+        key = identity.digest([fingerprint(origin, Path(self.config.paths.cache)), suite.pictures, suite.version])
+        return self.store.runs / "overviews" / f"{job}-{key}"
+
+    def settled(self, job: str) -> bool:
+        """Whether it is there."""
+        return (self.place(job) / "about.json").exists()
+
+    def fail(self, job: str, failure: Failure) -> None:
+        """Without its data there is nothing to show."""
+        raise BadInput(f"dataset.{job}: {failure.reason}")
+
+    def do(self, job: str) -> None:
+        """Read all cases."""
+        place, origin = self.place(job), source(self.config, job)
+        entries = checked_entries(origin, self.config)
+        rows, kept = [], []
+        wanted = _shown([entry for entry in entries if entry.split == "test"], self.config.suite.pictures)
+        with console.task(self.name(job)) as report:
+            for done, entry in enumerate(entries, 1):
+                case = origin.read(entry)
+                rows.append(_row(case, entry, origin.class_names))
+                if entry.id in wanted:
+                    kept.append(case)
+                report(done, len(entries), "cases")
+        write_atomic(place / "pictures.npz", lambda file: np.savez_compressed(file, **_arrays(kept)))
+        write_frame(place / "cases.parquet", pd.DataFrame(rows))
+        about = {
+            "name": job, "title": origin.title, "class_names": list(origin.class_names),
+            "spatial_dims": origin.spatial_dims, "channels": origin.channels,
+            "fingerprint": fingerprint(origin, Path(self.config.paths.cache)),
+        }  # fmt: skip
+        write_json(place / "about.json", about)
 
 
-def _collect(config: DictConfig, store: Store, name: str) -> Overview:
-    source = sources.source(config, name)
-    entries = sources.checked_entries(source, config)
-    key = fingerprint(source, Path(config.paths.cache))
-    folder = store.runs / "overviews" / f"{name}-{identity.digest([key, config.suite.pictures, config.suite.version])}"
-    if (folder / "about.json").exists():
-        return Overview(folder)
-    test = [entry for entry in entries if entry.split == "test"]
-    places = np.unique(np.linspace(0, len(test) - 1, min(config.suite.pictures, len(test))).round().astype(int))
-    wanted = _with_neighbours(test, {test[place].id for place in places})
-    rows, kept = [], []
-    with console.task(f"{name}: reading cases") as report:
-        for done, entry in enumerate(entries, 1):
-            case = source.read(entry)
-            rows.append(_row(case, entry, source.class_names))
-            if entry.id in wanted:
-                kept.append(case)
-            report(done, len(entries), "cases")
-    arrays = {"ids": np.array([case.id for case in kept])}
-    for n, case in enumerate(kept):
-        arrays[f"image_{n}"] = (np.clip(case.image, 0, 1) * 255).round().astype(np.uint8)
-        arrays[f"label_{n}"] = case.label.astype(np.uint8)
-        arrays[f"spacing_{n}"] = np.array(case.spacing or ())
-    write_atomic(folder / "pictures.npz", lambda file: np.savez_compressed(file, **arrays))
-    write_frame(folder / "cases.parquet", pd.DataFrame(rows))
-    about = {
-        "name": name, "title": source.title, "class_names": list(source.class_names),
-        "spatial_dims": source.spatial_dims, "channels": source.channels, "fingerprint": key,
-    }  # fmt: skip
-    write_json(folder / "about.json", about)
-    return Overview(folder)
-
-
-def _with_neighbours(test: list[Entry], chosen: set[str]) -> set[str]:
-    """Of a data set of videos, all frames of the videos that the chosen cases belong to."""
+def _shown(test: list[Entry], most: int) -> set[str]:
+    """Ids of the test cases that are kept, evenly spread; of a data set of videos all frames of their videos."""
+    places = np.unique(np.linspace(0, len(test) - 1, min(most, len(test))).round().astype(int))
+    chosen = {test[place].id for place in places}
     videos = {entry.video for entry in test if entry.id in chosen and entry.video is not None}
     return chosen | {entry.id for entry in test if entry.video in videos}
 
 
-def _row(case: Case, entry: Entry, class_names) -> dict:
+def _arrays(cases: Sequence[Case]) -> dict[str, np.ndarray]:
+    """Arrays that `store.kept.Overview.pictures` reads."""
+    arrays = {"ids": np.array([case.id for case in cases])}
+    for n, case in enumerate(cases):
+        arrays[f"image_{n}"] = (np.clip(case.image, 0, 1) * 255).round().astype(np.uint8)
+        arrays[f"label_{n}"] = case.label.astype(np.uint8)
+        arrays[f"spacing_{n}"] = np.array(case.spacing or ())
+    return arrays
+
+
+def _row(case: Case, entry: Entry, class_names: Sequence[str]) -> dict:
     counts = np.bincount(case.label.ravel(), minlength=len(class_names) + 1)
     spacing = case.spacing or (float("nan"),) * case.label.ndim
     return {
@@ -75,14 +99,46 @@ def _row(case: Case, entry: Entry, class_names) -> dict:
     }
 
 
-def find(config: DictConfig, store: Store) -> list[Overview]:
-    """Stored overviews, the newest of each data set, found without the data. Raises BadInput where one is missing."""
-    found = []
-    for name in choices.chosen(config, "datasets"):
-        paths = [p for p in (store.runs / "overviews").glob(f"{name}-*/about.json") if read_json(p)["name"] == name]
-        if not paths:
-            raise BadInput(
-                f"paths.runs={store.runs}: holds no overview of {name}; run the same command without action first."
-            )
-        found.append(Overview(max(paths, key=lambda path: path.stat().st_mtime).parent))
-    return found
+class DataOverview(Kind):
+    """Show what data sets hold. Nothing is trained."""
+
+    name = "overview"
+    keys = (*SAMPLED, "pictures")
+    report = "data_overview"
+    compares_methods = False
+
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """Every data set, all of them checked first."""
+        work, names = LookAt(config, store), choices.chosen(config, "datasets")
+        for name in names:
+            work.place(name)
+        yield work, names
+
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
+        """Overviews of just this content."""
+        results = store.results(suite, [])
+        work, names = batches[0]
+        results.overviews = [Overview(work.place(name)) for name in names]
+        return results
+
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """Stored overviews, the newest of each data set. Raises BadInput where one is missing."""
+        results = store.results(suite, [])
+        for name in choices.chosen(config, "datasets"):
+            paths = [
+                path
+                for path in (store.runs / "overviews").glob(f"{name}-*/about.json")
+                if (read_json(path) or {}).get("name") == name
+            ]
+            if not paths:
+                raise BadInput(
+                    f"paths.runs={store.runs}: holds no overview of {name}; run the same command without action first."
+                )
+            results.overviews.append(Overview(max(paths, key=lambda path: path.stat().st_mtime).parent))
+        return results
+
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """A row for each data set."""
+        work = LookAt(config, store)
+        rows = [(n, "there already" if work.settled(n) else "to be read") for n in choices.chosen(config, "datasets")]
+        return Left(("data set", "overview"), rows)

@@ -1,4 +1,4 @@
-"""Timing of untrained networks, whose speed does not depend on their weights: what is timed, and where it is stored.
+"""Suites that time untrained networks, whose speed does not depend on their weights.
 
 runs/timings/<suite>-<hash>/
     about.json             what was asked for, and the machine it was timed on
@@ -7,133 +7,206 @@ runs/timings/<suite>-<hash>/
     done.json              written last
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from filelock import FileLock
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, Failure
+from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
 from benchmarks.machine import contest
-from benchmarks.machine.contest import Contestant
+from benchmarks.machine.contest import Contestant, Limits
+from benchmarks.machine.device import fabric_for
 from benchmarks.machine.environment import environment
 from benchmarks.plan import building, choices, identity, sources
-from benchmarks.runner import fabric_for
+from benchmarks.runner import Work
+from benchmarks.store.config import DatasetConfig
 from benchmarks.store.files import read_json, write_json
 from benchmarks.store.records import RECORD_COLUMNS
-from benchmarks.store.results import Store
+from benchmarks.store.results import Results, Store
 from datasets.base import DataError
+from methods.base import Sampling
 
 TIMING_VERSION = 1
-"""Raised when this module or contest.py change what is timed."""
+"""Raised when this module or machine/contest.py change what is timed."""
 MACHINE = ("device", "cpu", "threads", "torch")
 COLUMNS = [
     *RECORD_COLUMNS, "title", "call", "first", "peak_memory_mib", "parameters", "status", "reason", "device", "cpu",
     "threads", "torch",
 ]  # fmt: skip
 """call: 0 is the first (also `first`), the others are repeated; status: ok, declined or failed, with the reason."""
+LIMITS = ("longest_call", "least_calls", "seconds")
 
 
-def measure(config: DictConfig, store: Store) -> pd.DataFrame:
-    """Time what the store lacks and return a row per call (COLUMNS). Raises BadInput before any long work.
+class Hold(Work[tuple[Contestant, ...]]):
+    """Hold the contest of a suite: all its contestants in turn, round by round; rounds that are there are kept."""
 
-    suite.sizes: sides of square images or cubes, null for the data set's own size in this profile; suite.longest_call:
-    seconds after which a first call is stopped; suite.least_calls and suite.seconds: each contestant is called again
-    until it was called so often and for so long, or profile.timing_repeats times.
-    """
-    entrants = contestants(config)
-    device = fabric_for(config).device
-    machine = environment(device)
-    asked = [identity.digest([c.config, c.sampling and asdict(c.sampling), c.declined]) for c in entrants]
-    where = {key: machine[key] for key in MACHINE}
-    folder = _folder(config, store, identity.digest([asked, _limits(config), where, request(config), TIMING_VERSION]))
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not (folder / "done.json").exists():
-            write_json(folder / "about.json", {"request": request(config), "environment": machine})
-            with console.task(f"{config.suite.name}: timing") as report:
-                contest.hold(entrants, _limits(config), device, folder, report)
-            write_json(folder / "done.json", {"status": "ok"})
-    return _rows(folder)
+    def name(self, job: tuple[Contestant, ...]) -> str:
+        """The suite."""
+        return f"{self.config.suite.name}: timing"
+
+    def place(self, job: tuple[Contestant, ...]) -> Path:
+        """A folder named by the contestants, the limits and the machine."""
+        asked = [
+            identity.digest([_network(c), c.sampling and asdict(c.sampling), c.declined])
+            for c in job
+        ]  # fmt: skip
+        here = environment(fabric_for(self.config).device)
+        where = {key: here[key] for key in MACHINE}
+        decisive = [asked, asdict(limits(self.config)), where, request(self.config), TIMING_VERSION]
+        return _folder(self.config, self.store, identity.digest(decisive))
+
+    def settled(self, job: tuple[Contestant, ...]) -> bool:
+        """Whether all rounds are there."""
+        return (self.place(job) / "done.json").exists()
+
+    def do(self, job: tuple[Contestant, ...]) -> None:
+        """Time the rounds that are missing."""
+        place, device = self.place(job), fabric_for(self.config).device
+        write_json(place / "about.json", {"request": request(self.config), "environment": environment(device)})
+        with console.task(self.name(job)) as report:
+            contest.hold(list(job), limits(self.config), device, place, report)
+        write_json(place / "done.json", {"status": "ok"})
+
+    def fail(self, job: tuple[Contestant, ...], failure: Failure) -> None:
+        """What ends one contestant is its row; what ends all of them leaves nothing to report."""
+        raise BadInput(f"suite={self.config.suite.name}: the timing broke off: {failure.reason}")
 
 
-def find(config: DictConfig, store: Store) -> pd.DataFrame:
-    """The stored rows of the newest contest of this kind, found without data. Raises BadInput where there are none."""
-    wanted, found = request(config), []
-    for done in _folder(config, store, "*").parent.glob(f"{config.suite.name}-*/done.json"):
-        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted:
-            found.append(done)
+class Timing(Kind):
+    """Time untrained networks. suite.sizes: sides of square images or cubes, null for the data set's own size in this
+    profile; the other keys are explained by `contest.Limits`."""
+
+    name = "timing"
+    keys = (*SAMPLED, "sizes", *LIMITS)
+    report = "runtime"
+
+    def default_report(self, suite: DictConfig) -> str:
+        """By what the suite varies: the image size, or the method and its sampling."""
+        return "image_size" if suite.sizes is not None and len(suite.sizes) > 1 else self.report
+
+    def check(self, config: DictConfig) -> None:
+        """Besides what all suites are checked for: sizes and limits."""
+        super().check(config)
+        suite = config.suite
+        sizes = suite.sizes
+        if sizes is not None and (not OmegaConf.is_list(sizes) or not sizes or not all(whole(s, 1) for s in sizes)):
+            raise BadInput(f"suite.sizes={sizes}: expected a list of sides in pixels, e.g. [64,128], or null.")
+        for key in ("longest_call", "seconds"):
+            if not isinstance(suite[key], (int, float)) or suite[key] <= 0:
+                raise BadInput(f"suite.{key}={suite[key]}: expected a number of seconds above 0.")
+        if not whole(suite.least_calls, 1):
+            raise BadInput(f"suite.least_calls={suite.least_calls}: expected a whole number from 1.")
+
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """One contest."""
+        yield Hold(config, store), [contestants(config)]
+
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
+        """The rows of just this contest."""
+        work, jobs = batches[0]
+        return _filled(store.results(suite, []), work.place(jobs[0]))
+
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """The rows of the newest contest of this kind."""
+        return _filled(store.results(suite, []), find(config, store))
+
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """Who is timed, and whether that is there already."""
+        try:
+            find(config, store)
+            state = "there already"
+        except BadInput:
+            state = "to be timed"
+        lines = [f"{config.suite.title}: {state}"]
+        for contestant in contestants(config):
+            lines.append(f"  {contestant.name}{f': declined, {contestant.declined}' if contestant.declined else ''}")
+        return Left(lines=lines)
+
+
+def _filled(results: Results, folder: Path) -> Results:
+    """Results with a row per call (COLUMNS)."""
+    machine = (read_json(folder / "about.json") or {})["environment"]
+    rows = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("round-*.parquet"))], ignore_index=True)
+    results.records = rows.assign(**{key: machine[key] for key in MACHINE}).reindex(columns=COLUMNS)
+    return results
+
+
+def find(config: DictConfig, store: Store) -> Path:
+    """The folder of the newest contest of this kind, found without data. Raises BadInput where there is none."""
+    wanted = request(config)
+    found = [
+        done
+        for done in _folder(config, store, "*").parent.glob(f"{config.suite.name}-*/done.json")
+        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted
+    ]
     if not found:
         raise BadInput(
             f"paths.runs={store.runs}: holds no timing of suite={config.suite.name} with these settings; run the same "
             "command without action first."
         )
-    return _rows(max(found, key=lambda path: (path.stat().st_mtime, path)).parent)
+    return max(found, key=lambda path: (path.stat().st_mtime, path)).parent
 
 
 def request(config: DictConfig) -> str:
     """Hash of what is asked for, in words that need no data."""
-    asked = [
-        {key: choices.request(config, method, dataset, 0)[key] for key in ("method", "dataset")}
-        for dataset in choices.chosen(config, "datasets")
-        for method in choices.chosen(config, "methods")
-    ]
+    asked = []
+    for dataset in choices.chosen(config, "datasets"):
+        for method in choices.chosen(config, "methods"):
+            one = choices.request(config, method, dataset, 0)
+            asked.append({"method": one.method.to_json(), "dataset": one.dataset.asked()})
     suite = {key: config.suite[key] for key in ("name", "version", "sampler", "eta", "ensemble")}
     lists = [None if config.suite[key] is None else sorted(config.suite[key]) for key in ("sizes", "steps")]
-    return identity.digest([asked, suite, lists, _limits(config), config.device])
+    return identity.digest([asked, suite, lists, asdict(limits(config)), config.device])
 
 
-def contestants(config: DictConfig) -> list[Contestant]:
+def limits(config: DictConfig) -> Limits:
+    """How long and how often the suite times."""
+    return Limits(**{key: config.suite[key] for key in LIMITS}, repeats=config.profile.timing_repeats)
+
+
+def contestants(config: DictConfig) -> tuple[Contestant, ...]:
     """Everybody the suite times: by data set, method, growing image size and number of steps. Raises BadInput."""
     found = []
-    for dataset in choices.chosen(config, "datasets"):
-        known = _known(config, dataset)
-        own = choices.image_size(config, dataset)
+    for name in choices.chosen(config, "datasets"):
+        known = _known(config, name)
+        own = choices.image_size(config, name)
         sizes = [own] if config.suite.sizes is None else [[side] * len(own) for side in sorted(set(config.suite.sizes))]
-        for method in choices.chosen(config, "methods"):
-            asked = choices.request(config, method, dataset, 0)["method"]
-            kind = building.method_class(method, asked["_target_"])
-            declined = kind.supports(len(own), len(known["class_names"]) + 1, **building.arguments(asked))
-            sampled = choices.samplings(config, method) if kind.generative else [None]
+        for method in (choices.method_config(config, method) for method in choices.chosen(config, "methods")):
+            kind = building.method_class(method)
+            declined = kind.supports(len(own), known.classes, **method.arguments)
+            ways = set(choices.samplings(config, method.name)) if kind.generative else {None}
             for size in sizes:
-                full = {"method": asked, "dataset": known | {"image_size": size}, "code": identity.code_version(kind)}
-                for sampling in sorted(set(sampled), key=lambda how: how.steps if how else 0):
-                    found.append(Contestant(full, sampling, declined))
-    return found
+                dataset = DatasetConfig(name, tuple(size), channels=known.channels, class_names=known.class_names)
+                for sampling in sorted(ways, key=_steps):
+                    found.append(Contestant(method, dataset, identity.code_version(kind), sampling, declined))
+    return tuple(found)
 
 
-def state(config: DictConfig, store: Store) -> str:
-    """Whether the contest is there already, in words for action=plan."""
-    try:
-        find(config, store)
-    except BadInput:
-        return "to be timed"
-    return "there already"
+def _steps(sampling: Sampling | None) -> int:
+    return sampling.steps if sampling else 0
 
 
-def _known(config: DictConfig, name: str) -> dict:
+def _known(config: DictConfig, name: str) -> DatasetConfig:
     """What a network needs to know of a data set; its cases are not read, and most sources need no files for it."""
     source = sources.source(config, name)
     try:
-        return {"name": name, "channels": source.channels, "class_names": list(source.class_names)}
+        return DatasetConfig(name, channels=source.channels, class_names=tuple(source.class_names))
     except DataError as error:
         raise BadInput(f"dataset.{name}: {error}") from error
 
 
-def _limits(config: DictConfig) -> dict:
-    suite = config.suite
-    return {key: suite[key] for key in ("longest_call", "least_calls", "seconds")} | {
-        "repeats": config.profile.timing_repeats
-    }
+def _network(contestant: Contestant) -> dict[str, Any]:
+    """What decides how fast a contestant is, besides how it is sampled."""
+    dataset = contestant.dataset
+    known = {"name": dataset.name, "channels": dataset.channels, "class_names": dataset.class_names}
+    known |= {"image_size": dataset.image_size}
+    return {"method": contestant.method.to_json(), "dataset": known, "code": contestant.code}
 
 
 def _folder(config: DictConfig, store: Store, key: str) -> Path:
     return store.runs / "timings" / f"{config.suite.name}-{key}"
-
-
-def _rows(folder: Path) -> pd.DataFrame:
-    machine = read_json(folder / "about.json")["environment"]
-    rows = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("round-*.parquet"))], ignore_index=True)
-    return rows.assign(**{key: machine[key] for key in MACHINE}).reindex(columns=COLUMNS)

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, failure_of
 from benchmarks.machine import memory
 from benchmarks.machine.measure import parameters, peak_memory, timed
 from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for, seed_for
+from benchmarks.store.config import DatasetConfig, MethodConfig
 from benchmarks.store.files import write_frame
 from methods.base import Sampling, Segmenter
 
@@ -23,69 +25,79 @@ TOO_LARGE = ("stopped after", "out of memory")
 """What the reasons begin with that hold for larger images as well."""
 
 
+Report = Callable[[int, int, str], None]
+"""Called with (calls made, calls in all, a few words)."""
+
+
 @dataclass(frozen=True)
 class Contestant:
-    """A method at one image size of one data set, sampled in one way (None: deterministic). `config` is what
-    `building.build` takes; `declined` says why there is nothing to time."""
+    """A method at one image size of one data set, sampled in one way (None: deterministic). `code` is the
+    hash of the method's code; `declined` says why there is nothing to time."""
 
-    config: dict
+    method: MethodConfig
+    dataset: DatasetConfig
+    code: str
     sampling: Sampling | None
     declined: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the image: (1, C, *spatial)."""
-        return (1, self.config["dataset"]["channels"], *self.config["dataset"]["image_size"])
+        return (1, self.dataset.channels, *self.dataset.image_size)
 
     @property
     def network(self) -> str:
         """What contestants with the same network have in common."""
-        return identity.digest([self.config["method"], self.config["dataset"]])
+        return identity.digest([self.method.to_json(), self.dataset.to_json()])
 
     @property
     def family(self) -> tuple:
         """What contestants that differ in image size alone have in common."""
-        return self.config["method"]["name"], self.config["dataset"]["name"], self.sampling
+        return self.method.name, self.dataset.name, self.sampling
 
     @property
     def name(self) -> str:
+        """In words: method, data set, size and steps."""
         steps = f", {self.sampling.steps} steps" if self.sampling else ""
-        return f"{self.config['method']['name']} on {self.config['dataset']['name']} at {self.size}{steps}"
+        return f"{self.method.name} on {self.dataset.name} at {self.dataset.size}{steps}"
 
-    @property
-    def size(self) -> str:
-        return "x".join(map(str, self.config["dataset"]["image_size"]))
-
-    def row(self) -> dict:
+    def row(self) -> dict[str, Any]:
         """The columns of the records that say who this is."""
-        how, method = self.sampling, self.config["method"]
+        how = self.sampling
         return {
-            "method": method["name"], "title": method.get("title") or method["name"],
-            "dataset": self.config["dataset"]["name"], "steps": how.steps if how else 0,
+            "method": self.method.name, "title": self.method.label,
+            "dataset": self.dataset.name, "steps": how.steps if how else 0,
             "sampler": how.sampler if how else "", "eta": how.stochasticity if how else float("nan"),
-            "ensemble": how.ensemble if how else 1, "image_size": self.size,
+            "ensemble": how.ensemble if how else 1, "image_size": self.dataset.size,
         }  # fmt: skip
 
 
-def hold(entrants: list[Contestant], limits: dict, device: torch.device, folder: Path, report: Callable) -> None:
-    """Write round-000.parquet, the first calls, and the rounds of repeated calls after it; those there are kept.
+@dataclass(frozen=True)
+class Limits:
+    """longest_call: seconds after which a first call is stopped. A contestant is called again while it was called less
+    than `least_calls` times or for less than `seconds` altogether, and at most `repeats` times."""
 
-    limits: longest_call (seconds after which a first call is stopped); a contestant is called again while it was called
-    less than `least_calls` times or for less than `seconds` altogether, and at most `repeats` times.
-    """
+    longest_call: float
+    least_calls: int
+    seconds: float
+    repeats: int
+
+
+def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folder: Path, report: Report) -> None:
+    """Write round-000.parquet, the first calls, and the rounds of repeated calls after it; those there are kept."""
     networks = _Networks(device)
     # The first contestant's first call is not to start PyTorch's threads as well.
     torch.nn.functional.conv2d(torch.rand(1, 8, 64, 64, device=device), torch.rand(8, 8, 3, 3, device=device))
-    total = len(entrants) * (1 + limits["repeats"])
+    total = len(entrants) * (1 + limits.repeats)
     first = _round(folder, 0)
     if not first.exists():
         write_frame(first, pd.DataFrame(_first_calls(entrants, limits, networks, report, total)))
     status = pd.read_parquet(first)["status"]
     spent = {n: 0.0 for n in status.index[status == "ok"]}
     cold = set(spent) if not networks.built else set()
-    for number in range(1, limits["repeats"] + 1):
+    for number in range(1, limits.repeats + 1):
         path = _round(folder, number)
-        due = [n for n, seconds in spent.items() if number <= limits["least_calls"] or seconds < limits["seconds"]]
+        due = [n for n, seconds in spent.items() if number <= limits.least_calls or seconds < limits.seconds]
         if not due:
             return
         if not path.exists():
@@ -103,7 +115,9 @@ def hold(entrants: list[Contestant], limits: dict, device: torch.device, folder:
                 del spent[row.contestant]
 
 
-def _first_calls(entrants, limits: dict, networks: "_Networks", report: Callable, total: int) -> list[dict]:
+def _first_calls(
+    entrants: list[Contestant], limits: Limits, networks: "_Networks", report: Report, total: int
+) -> list[dict]:
     rows: list[dict] = []
     beyond: dict[tuple, str] = {}
     known: dict[tuple, tuple[int, float]] = {}
@@ -116,7 +130,7 @@ def _first_calls(entrants, limits: dict, networks: "_Networks", report: Callable
             smaller, taken = known[contestant.family]
             reason = memory.shortage(taken * voxels / smaller, memory.available(networks.device))
         if reason is None:
-            row = _attempt(networks, contestant, 0, n, limits["longest_call"])
+            row = _attempt(networks, contestant, 0, n, limits.longest_call)
         else:
             row = _row(contestant, 0, n, float("nan"), "declined", reason)
         if row["status"] == "ok":
@@ -124,35 +138,29 @@ def _first_calls(entrants, limits: dict, networks: "_Networks", report: Callable
             row |= {"peak_memory_mib": peak / 2**20, "parameters": parameters(networks.of(contestant))}
             known[contestant.family] = voxels, peak
         elif reason is None and row["reason"].startswith(TOO_LARGE):
-            beyond[contestant.family] = f"{contestant.size} was too large already"
+            beyond[contestant.family] = f"{contestant.dataset.size} was too large already"
         rows.append(row)
     return rows
 
 
-def _attempt(networks: "_Networks", contestant: Contestant, number: int, place: int, longest=None) -> dict:
+def _attempt(
+    networks: "_Networks", contestant: Contestant, number: int, place: int, longest: float | None = None
+) -> dict[str, Any]:
     """The row of one call, whatever becomes of it."""
     try:
         seconds = networks.seconds(contestant, longest)
         return _row(contestant, number, place, seconds, "ok", None) | {"nfe": networks.evaluations(contestant)}
     except (_TooLong, BadInput) as error:  # BadInput: the method does not take this image size
         return _row(contestant, number, place, float("nan"), "declined", str(error))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return _row(contestant, number, place, float("nan"), "declined", f"out of memory: {_first_line(error)}")
     except Exception as error:  # whatever ends one contestant must not end the suite
-        refused = "DefaultCPUAllocator: can't allocate memory" in str(error)
-        why = "out of memory" if refused else type(error).__name__
-        status = "declined" if refused else "failed"
-        return _row(contestant, number, place, float("nan"), status, f"{why}: {_first_line(error)}")
+        failure = failure_of(error)
+        return _row(contestant, number, place, float("nan"), "declined" if failure.memory else "failed", failure.reason)
 
 
 def _row(contestant: Contestant, number: int, place: int, seconds: float, status: str, reason: str | None) -> dict:
     said = {"contestant": place, "call": number, "first": number == 0, "seconds": seconds, "status": status}
     measured = {"nfe": float("nan"), "peak_memory_mib": float("nan"), "parameters": float("nan")}
     return contestant.row() | said | {"reason": reason} | measured
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]
 
 
 def _round(folder: Path, number: int) -> Path:
@@ -173,8 +181,10 @@ class _Networks:
     def of(self, contestant: Contestant) -> Segmenter:
         """Raises BadInput where the method does not take this image size."""
         if contestant.network not in self.built:
-            torch.manual_seed(seed_for("weights", contestant.config["method"]["name"], 0))
-            self.built[contestant.network] = building.build(contestant.config).to(self.device).eval()
+            torch.manual_seed(seed_for("weights", contestant.method.name, 0))
+            self.built[contestant.network] = (
+                building.build(contestant.method, contestant.dataset).to(self.device).eval()
+            )
         return self.built[contestant.network]
 
     def evaluations(self, contestant: Contestant) -> int:

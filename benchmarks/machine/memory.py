@@ -1,7 +1,8 @@
 """Whether a training fits into memory, estimated before it starts from a small part of it."""
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from benchmarks.errors import BadInput
 from benchmarks.machine import measure
 from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for
+from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.files import read_json, write_json
 from benchmarks.training.recomputation import checkpoint_gradients
 from methods.base import Segmenter
@@ -23,21 +25,21 @@ TELLS = 8
 GIB = 2**30
 
 
-def reason_against(config: dict, cache: Path, device: torch.device, there: float) -> str | None:
+def reason_against(config: TrialConfig, cache: Path, device: torch.device, there: float) -> str | None:
     """Why a trial (its config) will not fit into `there` bytes of `device`, in words for the report; None if it will.
 
     The estimate is kept in `cache`, since it takes a training step of a small image. Trainings on small images are not
     asked. Raises BadInput naming a kept estimate that cannot be read.
     """
-    if _voxels(config["dataset"]["image_size"]) * config["training"]["batch_size"] < ASKED_FROM:
+    if _voxels(config.dataset.image_size) * config.training.batch_size < ASKED_FROM:
         return None
-    asked = [config["method"], config["dataset"]["image_size"], config["dataset"]["channels"],
-             len(config["dataset"]["class_names"]), config["training"], config["code"], device.type]  # fmt: skip
+    dataset = config.dataset
+    asked = [config.method.to_json(), dataset.image_size, dataset.channels, len(dataset.class_names),
+             config.training.to_json(), config.code, device.type]  # fmt: skip
     path = cache / "memory" / f"{identity.digest(asked)}.json"
     kept = read_json(path)
     if kept is None:
-        size = "x".join(map(str, config["dataset"]["image_size"]))
-        console.say(f"  estimating the memory that training {config['method']['name']} takes at {size}")
+        console.say(f"  estimating the memory that training {config.method.name} takes at {dataset.size}")
         kept = {"bytes": training_bytes(config, device)}
         write_json(path, kept)
     return shortage(kept["bytes"], there)
@@ -62,7 +64,7 @@ def available(device: torch.device) -> int:
         return free
 
 
-def training_bytes(config: dict, device: torch.device) -> float:
+def training_bytes(config: TrialConfig, device: torch.device) -> float:
     """Peak memory of training a trial, in bytes: activations for the smallest image that tells, scaled by the number of
     voxels, and what every parameter needs at full size.
 
@@ -70,23 +72,23 @@ def training_bytes(config: dict, device: torch.device) -> float:
     weights so far. Activations of attention over all voxels grow faster than this; the methods here attend on coarse
     grids or in windows.
     """
-    full = building.build(config)
-    settings, size = config["training"], config["dataset"]["image_size"]
+    full = building.build(config.method, config.dataset)
+    settings, size = config.training, config.dataset.image_size
     parameters = sum(p.numel() * p.element_size() for p in full.parameters())
     fixed = sum(t.numel() * t.element_size() for t in full.state_dict().values())
     averaged = parameters if full.ema_decay else 0
     del full
-    images = -(-settings["batch_size"] // settings.get("accumulate", 1))
+    images = -(-settings.batch_size // settings.accumulate)
     sizes = list(_smaller(size))
     for small, larger in zip(sizes, [*sizes[1:], None]):
         try:
-            model = building.build(with_size(config, small)).to(device)
-            if settings.get("checkpointing"):
+            model = building.build(config.method, replace(config.dataset, image_size=tuple(small))).to(device)
+            if settings.checkpointing:
                 checkpoint_gradients(model)
-            one, gradients, states = _step(model, config, small, 1, device)
+            one, gradients, states = _step(model, config.dataset, small, 1, device)
             if larger and one < TELLS * gradients and _safe(2 * one * _voxels(larger) / _voxels(small), device):
                 continue
-            two = _step(model, config, small, 2, device)[0]
+            two = _step(model, config.dataset, small, 2, device)[0]
         except (BadInput, ValueError):  # too small to be halved so often, or to be normalised over
             if larger is None:
                 raise
@@ -105,7 +107,7 @@ def _safe(needed: float, device: torch.device) -> bool:
     return needed < available(device) / 4
 
 
-def _smaller(size: list[int]) -> Iterator[list[int]]:
+def _smaller(size: Sequence[int]) -> Iterator[list[int]]:
     """Images of the same proportions, the smallest first, the full size last."""
     for divisor in (16, 8, 4, 2):
         if all(side % divisor == 0 and side // divisor >= 8 for side in size):
@@ -113,17 +115,14 @@ def _smaller(size: list[int]) -> Iterator[list[int]]:
     yield list(size)
 
 
-def with_size(config: dict, size: list[int]) -> dict:
-    """A trial's config for another image size."""
-    return copy.deepcopy(config) | {"dataset": config["dataset"] | {"image_size": size}}
-
-
-def _step(model: Segmenter, config: dict, size: list[int], images: int, device) -> tuple[float, float, float]:
+def _step(
+    model: Segmenter, dataset: DatasetConfig, size: Sequence[int], images: int, device: torch.device
+) -> tuple[float, float, float]:
     """Of one training step: bytes of activations at the peak and of gradients, and the optimiser's numbers for each
     parameter; the stage that takes most counts."""
-    dataset, random = config["dataset"], generator_for("memory")
-    image = torch.rand((images, dataset["channels"], *size), generator=random).to(device)
-    label = torch.randint(len(dataset["class_names"]) + 1, (images, *size), generator=random).to(device)
+    random = generator_for("memory")
+    image = torch.rand((images, dataset.channels, *size), generator=random).to(device)
+    label = torch.randint(dataset.classes, (images, *size), generator=random).to(device)
     most = largest = states = 0.0
     for stage in model.train().stages:
         optimizer = model.optimizer(stage, 0.0)
@@ -144,8 +143,5 @@ def _step(model: Segmenter, config: dict, size: list[int], images: int, device) 
     return most, largest, states
 
 
-def _voxels(size: list[int]) -> int:
-    product = 1
-    for side in size:
-        product *= side
-    return product
+def _voxels(size: Sequence[int]) -> int:
+    return prod(size)

@@ -1,6 +1,7 @@
 """What is left to do for a trial, how long it will take, and whether it fits into memory."""
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,9 +10,9 @@ from omegaconf import DictConfig
 from benchmarks.machine import measure, memory
 from benchmarks.plan import building
 from benchmarks.plan.standing import state
-from benchmarks.plan.trials import Trial
+from benchmarks.plan.trials import Condition, Trial
+from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Store
-from benchmarks.store.trial import TrialView
 
 
 def admit(config: DictConfig, store: Store, trials: list[Trial], device: torch.device) -> list[Trial]:
@@ -27,44 +28,55 @@ def admit(config: DictConfig, store: Store, trials: list[Trial], device: torch.d
     ]
 
 
-def outlook(store: Store, trial: Trial) -> tuple[str, str, float]:
-    """What is left to do for a trial, in words, and a guess of its seconds."""
+@dataclass(frozen=True)
+class Outlook:
+    """What is left to do for a trial: its training and its tests in words, and a guess of the seconds they take."""
+
+    training: str
+    tests: str
+    seconds: float
+
+
+def outlook(store: Store, trial: Trial) -> Outlook:
+    """What is left to do for a trial."""
     now = state(store, trial)
     if trial.declined and not now.marked:
-        return f"declined: {trial.declined}", "-", 0.0
+        return Outlook(f"declined: {trial.declined}", "-", 0.0)
     if now.failed:
-        return f"failed: {now.failed}", "-", 0.0
-    settings, total = trial.config["training"], len(trial.conditions)
+        return Outlook(f"failed: {now.failed}", "-", 0.0)
+    settings, total = trial.config.training, len(trial.conditions)
     seconds = 0.0
     training = "there already"
     if not now.trained and not trial.declined:
-        if settings["seconds"]:
-            training, seconds = f"{settings['seconds']} s", float(settings["seconds"])
+        if settings.seconds:
+            training, seconds = f"{settings.seconds} s", float(settings.seconds)
         else:
-            training, seconds = f"{settings['steps']} steps", settings["steps"] * _step_seconds(store, trial)
+            training, seconds = f"{settings.steps} steps", (settings.steps or 0) * _step_seconds(store, trial)
     if now.tested < total and not trial.declined:
         view = store.trial(trial.key)
         missing = [condition for condition in trial.conditions if view is None or not view.has(condition.key)]
-        dataset = trial.config["dataset"]
-        shape = (1, dataset["channels"], *dataset["image_size"])
-        samplings = [condition.sampling for condition in missing]
-        seconds += dataset["cases"]["test"] * measure.segmentation(building.build(trial.config), shape, samplings)
+        seconds += trial.config.dataset.cases["test"] * image_seconds(trial.config, missing)
     tests = f"{now.tested} of {total} there" if now.tested else f"{total} conditions" if total else "-"
-    return training, tests, seconds
+    return Outlook(training, tests, seconds)
+
+
+def image_seconds(config: TrialConfig, conditions: Iterable[Condition]) -> float:
+    """A guess of the seconds that segmenting one image under all these conditions takes."""
+    dataset = config.dataset
+    shape = (1, dataset.channels, *dataset.image_size)
+    model = building.build(config.method, dataset)
+    return measure.segmentation(model, shape, [condition.sampling for condition in conditions])
 
 
 def _step_seconds(store: Store, trial: Trial) -> float:
     """Seconds of a training step: as stored trials of this method, data set and size took, else as measured now."""
-    same = ("name", "image_size")
+    method, dataset, training = trial.config.method, trial.config.dataset, trial.config.training
     for path in sorted((store.runs / "trials").glob("*/cost.json")):
-        view = TrialView.load(path.parent)
-        dataset, training = view.config["dataset"], view.config["training"]
-        if (
-            view.config["method"] == trial.config["method"]
-            and all(dataset[key] == trial.config["dataset"][key] for key in same)
-            and training["batch_size"] == trial.config["training"]["batch_size"]
-        ):
+        view = store.trial(path.parent.name)
+        if view is None or view.cost is None or "seconds_per_step" not in view.cost:
+            continue
+        alike = (view.config.dataset.name, view.config.dataset.image_size) == (dataset.name, dataset.image_size)
+        if view.config.method == method and alike and view.config.training.batch_size == training.batch_size:
             return view.cost["seconds_per_step"]
-    dataset = trial.config["dataset"]
-    shape = (trial.config["training"]["batch_size"], dataset["channels"], *dataset["image_size"])
-    return measure.training_step(building.build(trial.config), shape, len(dataset["class_names"]) + 1)
+    shape = (training.batch_size, dataset.channels, *dataset.image_size)
+    return measure.training_step(building.build(method, dataset), shape, dataset.classes)

@@ -9,21 +9,23 @@ epochs=N (N times the package's 250 steps) and nnunetv2.bin=DIR, the folder of t
 import os
 import shutil
 import sys
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from omegaconf import DictConfig
 
 from benchmarks import console
-from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.errors import BadInput, Failure
+from benchmarks.kinds.registry import checked
+from benchmarks.kinds.trials import mark
 from benchmarks.machine.environment import environment
 from benchmarks.nnunetv2.package import Package, Predictor, dataset_name, export
 from benchmarks.plan import planning
-from benchmarks.plan.configuration import configure
+from benchmarks.plan.sources import prepared
 from benchmarks.plan.trials import Trial
-from benchmarks.runner import prepared
+from benchmarks.runner import Work, run
 from benchmarks.store.files import write_json
 from benchmarks.store.results import Store
 from benchmarks.testing.evaluate import evaluate
@@ -45,11 +47,20 @@ def main(overrides: list[str]) -> int:
         return 0
     try:
         overrides, folder = own_overrides(overrides)
-        config = configure(overrides)
+        config, _ = checked(overrides)
         commands = find_commands(folder)
         store = Store(Path(config.paths.runs))
         store.open()
-        return max(run_trial(config, store, trial, commands) for trial in planning.make_plan(config))
+        trials = planning.make_plan(config)
+        device_of(config)
+        for trial in trials:
+            budget(trial)
+        work = TrainOutside(config, store, commands)
+        for trial in trials:
+            if work.settled(trial):
+                console.say(f"{trial.name}: there already.")
+        run(work, trials)
+        return int(not all(work.settled(trial) for trial in trials))
     except BadInput as error:
         console.err.print(f"Error: {error}", markup=False)
         return 2
@@ -93,35 +104,40 @@ def find_commands(folder: str | None) -> dict[str, str]:
     return {name: str(Path(path).absolute()) for name, path in found.items()}
 
 
-def run_trial(config: DictConfig, store: Store, trial: Trial, commands: dict[str, str]) -> int:
-    """Train, test and mark one trial unless the store holds it. 0, or 1 where the package failed."""
-    folder, device, (epochs, iterations) = store.folder(trial.key), device_of(config), budget(trial)
-    work = Path(config.paths.cache).absolute() / METHOD / trial.key
-    with FileLock(store.runs / "trials" / f".{trial.key}.lock"):
-        view = store.trial(trial.key)
-        if view and view.status == "ok" and all(view.has(condition.key) for condition in trial.conditions):
-            console.say(f"{trial.name}: there already.")
-            return 0
-        write_json(folder / "config.json", trial.config)
-        data = prepared(config, trial)
-        package = Package(commands, work, dataset_name(data), len(data.image_size), device, epochs, iterations)
-        console.say(
-            f"{trial.name}: {epochs} epochs of {iterations} steps on {device}; log of the package: {package.log}"
-        )
-        try:
-            _train_and_test(package, trial, data, folder)
-        except TrialFailed as error:
-            console.say(f"  {trial.name} failed: {error}")
-            _finish(folder, "failed", str(error), retry=True)
-            return 1
-        _finish(folder, "ok", best_step=epochs * iterations, best_val_dsc=None)
-    console.say(f"{trial.name}: done. Its row is in the report of run_bench.py suite=... methods=[...,{METHOD}].")
-    return 0
+@dataclass(frozen=True)
+class TrainOutside(Work[Trial]):
+    """Train a trial by the package's commands and test it with what the package predicts."""
 
+    commands: Mapping[str, str]
 
-def _finish(folder: Path, status: str, reason: str | None = None, **more) -> None:
-    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})
+    def name(self, job: Trial) -> str:
+        """Method, data set and seed."""
+        return job.name
+
+    def place(self, job: Trial) -> Path:
+        """The trial's folder."""
+        return self.store.folder(job.key)
+
+    def settled(self, job: Trial) -> bool:
+        """Whether it is trained and tested. What failed is tried again."""
+        view = self.store.trial(job.key)
+        return bool(view and view.status == "ok" and all(view.has(condition.key) for condition in job.conditions))
+
+    def fail(self, job: Trial, failure: Failure) -> None:
+        """Mark the trial as failed."""
+        mark(self.place(job), "failed", failure.reason, retry=True)
+
+    def do(self, job: Trial) -> None:
+        """Export the data, train, import the predictions, mark the trial."""
+        folder, device, (epochs, iterations) = self.place(job), device_of(self.config), budget(job)
+        write_json(folder / "config.json", job.config.to_json())
+        data = prepared(self.config, job.config.dataset)
+        work = Path(self.config.paths.cache).absolute() / METHOD / job.key
+        package = Package(self.commands, work, dataset_name(data), len(data.image_size), device, epochs, iterations)
+        console.say(f"{job.name}: {epochs} epochs of {iterations} steps on {device}; log of the package: {package.log}")
+        _train_and_test(package, job, data, folder)
+        mark(folder, "ok", best_step=epochs * iterations, best_val_dsc=None)
+        console.say(f"{job.name}: done. Its row is in the report of run_bench.py suite=... methods=[...,{METHOD}].")
 
 
 def _train_and_test(package: Package, trial: Trial, data: Prepared, folder: Path) -> None:
@@ -154,7 +170,7 @@ def device_of(config: DictConfig) -> str:
 def budget(trial: Trial) -> tuple[int, int]:
     """Epochs and steps in each. The package lowers its learning rate once an epoch: 1000 epochs at most, as it has, and
     as many as leave 25 steps to each. Raises BadInput for a budget in seconds, which the package cannot keep."""
-    steps = trial.config["training"]["steps"]
+    steps = trial.config.training.steps
     if steps is None:
         raise BadInput("training.seconds: the package cannot stop after a time; leave it out or give training.steps.")
     epochs = min(MOST_EPOCHS, max(1, steps // FEWEST_ITERATIONS))

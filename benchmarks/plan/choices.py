@@ -1,13 +1,20 @@
 """What a command asks for, in words that need no data: settings of trials and conditions."""
 
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput
-from benchmarks.plan.trials import Condition
+from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from methods.base import Sampling
 
-DATASET_NOTES = ("_target_", "image_size", "title")
+DATASET_NOTES = ("_target_", "image_size", "title", "training")
+"""Keys of conf/dataset/NAME.yaml that are no settings of its source."""
 PATH_KEYS = ("root", "images", "masks", "split", "download")
+"""Keys of a source that say where files lie, not what is in them."""
+LR_SCHEDULES = ("exp", "poly", "constant")
 
 
 def chosen(config: DictConfig, key: str) -> list:
@@ -26,34 +33,28 @@ def image_size(config: DictConfig, dataset: str) -> list[int]:
     return [int(side) for side in sizes[config.profile.name]]
 
 
-def training_settings(config: DictConfig, method: str, dataset: str) -> dict:
-    """Settings of one training: the profile's, then the method's, then those of the command."""
+def training_config(config: DictConfig, method: str, dataset: str) -> TrainingConfig:
+    """Settings of one training: the profile's, then the data set's for this profile, then the method's, then those of
+    the command. Raises BadInput for a key that means nothing."""
     profile = config.profile
-    settings = {
-        "steps": profile.steps.get(dataset, profile.steps.default),
-        "seconds": None,
-        "batch_size": profile.batch_size.get(dataset, profile.batch_size.default),
-        "validations": profile.validations,
-        "val_cases": profile.val_cases,
-        "validation_steps": 2,
-        "learning_rate": 1e-3,
-        "lr_schedule": "constant",
-        "lr_final_factor": 1.0,
-        "ema_warmup": True,
-        "deterministic": config.deterministic,
+    given: dict[str, Any] = {key: profile[key] for key in ("steps", "batch_size", "validations", "val_cases")}
+    given["deterministic"] = config.deterministic
+    known = {entry.name for entry in fields(TrainingConfig)}
+    budgets = config.dataset[dataset].get("training") or {}
+    layers = {
+        f"dataset.{dataset}.training.{profile.name}": budgets.get(profile.name) or {},
+        f"method.{method}.training": config.method[method].get("training") or {},
+        "training": config.training,
     }
-    for layer in (config.method[method].get("training") or {}, config.training):
-        unknown = set(layer) - set(settings) - set(config.training)
-        if unknown:
-            raise BadInput(f"method.{method}.training: {sorted(unknown)} mean nothing; known: {sorted(settings)}.")
-        settings |= {name: value for name, value in layer.items() if value is not None}
-    if settings["seconds"] is not None:
-        settings["steps"] = None
-    # Off is as if never mentioned: trainings from before these settings existed keep their names.
-    settings = {k: v for k, v in settings.items() if (k, v) not in (("accumulate", 1), ("checkpointing", False))}
-    if settings["lr_schedule"] not in ("exp", "poly", "constant"):
-        raise BadInput(f"training.lr_schedule={settings['lr_schedule']}: expected exp, poly or constant.")
-    return settings
+    for key, layer in layers.items():
+        if unknown := sorted(set(layer) - known):
+            raise BadInput(f"{key}: {unknown} mean nothing; known: {sorted(known)}.")
+        given |= {name: value for name, value in layer.items() if value is not None}
+    if given.get("seconds") is not None:
+        given["steps"] = None
+    if given.get("lr_schedule", "constant") not in LR_SCHEDULES:
+        raise BadInput(f"training.lr_schedule={given['lr_schedule']}: expected one of {', '.join(LR_SCHEDULES)}.")
+    return TrainingConfig(**given)
 
 
 def samplings(config: DictConfig, method: str) -> list[Sampling]:
@@ -74,31 +75,40 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
         raise BadInput(f"suite and method.{method}.sampling: {error}") from error
 
 
-def conditions(config: DictConfig, method: str, generative: bool, size: list[int]) -> tuple[Condition, ...]:
-    """What the suite tests one trial under. Raises BadInput for a sampling that cannot be."""
-    suite = config.suite
-    sampled = samplings(config, method) if generative else [None]
-    if suite.kind != "trials":  # they use what was trained in their own way
-        return ()
-    return tuple(
-        Condition(float(sigma), sampling, tuple(size), config.noise.rescale)
-        for sigma in suite.sigmas
-        for sampling in sampled
+def conditions(config: DictConfig, method: str, generative: bool) -> list[tuple[float, Sampling | None]]:
+    """Every noise level with every way of sampling that the suite tests a method under; None for a deterministic one.
+    Raises BadInput for a sampling that cannot be."""
+    sampled: list[Sampling | None] = [*samplings(config, method)] if generative else [None]
+    return [(float(sigma), sampling) for sigma in config.suite.sigmas for sampling in sampled]
+
+
+def request(config: DictConfig, method: str, dataset: str, seed: int) -> TrialConfig:
+    """What is asked for, in words that need no data: the part of a trial's config that the command decides."""
+    settings = OmegaConf.to_container(config.dataset[dataset])
+    return TrialConfig(
+        method_config(config, method),
+        DatasetConfig(
+            dataset,
+            tuple(image_size(config, dataset)),
+            {key: value for key, value in settings.items() if key not in (*DATASET_NOTES, *PATH_KEYS)},
+        ),
+        training_config(config, method, dataset),
+        seed,
+        config.profile.name,
     )
 
 
-def request(config: DictConfig, method: str, dataset: str, seed: int) -> dict:
-    """What is asked for, in words that need no data: the part of a trial's config that the command decides."""
-    method_config = OmegaConf.to_container(config.method[method])
-    dataset_config = OmegaConf.to_container(config.dataset[dataset])
-    return {
-        "method": {"name": method, **{k: v for k, v in method_config.items() if k not in ("training", "sampling")}},
-        "dataset": {
-            "name": dataset,
-            "image_size": image_size(config, dataset),
-            "settings": {k: v for k, v in dataset_config.items() if k not in (*DATASET_NOTES, *PATH_KEYS)},
-        },
-        "training": training_settings(config, method, dataset),
-        "seed": seed,
-        "profile": config.profile.name,
-    }
+def method_config(config: DictConfig, method: str) -> MethodConfig:
+    """A method as conf/method/NAME.yaml and the command describe it."""
+    settings = OmegaConf.to_container(config.method[method])
+    return MethodConfig.from_json(
+        {"name": method} | {key: value for key, value in settings.items() if key not in ("training", "sampling")}
+    )
+
+
+def requests(config: DictConfig) -> Iterator[TrialConfig]:
+    """All that the command asks to be trained: every method with every seed, data set by data set."""
+    for dataset in chosen(config, "datasets"):
+        for method in chosen(config, "methods"):
+            for seed in chosen(config, "seeds"):
+                yield request(config, method, dataset, seed)

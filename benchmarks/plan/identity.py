@@ -7,6 +7,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from benchmarks.store.config import TrialConfig
+
 
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold; equal content gives equal hashes on every machine."""
@@ -60,7 +62,6 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def request_key(asked: dict) -> str:
+def request_key(asked: TrialConfig) -> str:
     """Finds a trial in the store without its data: hash of what was asked for."""
-    method = {k: v for k, v in asked["method"].items() if k not in ("title", "summary")}
-    return digest([method, asked["dataset"], asked["training"], asked["seed"]])
+    return digest([asked.method.identity(), asked.dataset.asked(), asked.training.to_json(), asked.seed])

@@ -1,5 +1,7 @@
 """Every trial of a suite, checked against its data."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -7,56 +9,66 @@ from omegaconf import DictConfig
 from benchmarks.errors import BadInput
 from benchmarks.plan import building, choices, identity
 from benchmarks.plan.sources import checked_entries, source
-from benchmarks.plan.trials import Trial
-from benchmarks.testing import diffusion_processes
+from benchmarks.plan.trials import Condition, Trial
+from benchmarks.store.config import DatasetConfig, TrialConfig
 from datasets.base import DataError
 from datasets.fingerprint import fingerprint
 from datasets.prepare import check_size
+from methods.base import Segmenter
+
+Refusal = Callable[[type[Segmenter]], str | None]
+"""Why a suite cannot use a method, in words for the report; None where it can."""
 
 
-def make_plan(config: DictConfig) -> list[Trial]:
-    """Every trial of the suite, its data checked and its method built once. Raises BadInput before any long work."""
-    cache = Path(config.paths.cache)
+def make_plan(config: DictConfig, refusal: Refusal = lambda kind: None, tested: bool = True) -> list[Trial]:
+    """Every trial of the suite, its data checked and its method built once. Raises BadInput before any long work.
+
+    refusal: what the suite says of a method beyond what the method says itself; tested: whether trials are tested under
+    the suite's conditions, or used in another way once they are trained.
+    """
+    known: dict[str, DatasetConfig] = {}
     trials = []
-    for dataset in choices.chosen(config, "datasets"):
-        origin = source(config, dataset)
-        entries = checked_entries(origin, config)
-        try:
-            check_size(origin, choices.image_size(config, dataset))
-        except DataError as error:
-            raise BadInput(f"dataset.{dataset}: {error}") from error
-        content = fingerprint(origin, cache)
-        known = {
-            "distance_unit": "px" if origin.read(entries[0]).spacing is None else "mm",
-            "title": origin.title,
-            "spatial_dims": origin.spatial_dims,
-            "channels": origin.channels,
-            "class_names": list(origin.class_names),
-            "fingerprint": content,
-            "augmentation": vars(origin.augmentation),
-            "fit": origin.fit,
-            "cases": {split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
-        }
-        for method in choices.chosen(config, "methods"):
-            for seed in choices.chosen(config, "seeds"):
-                trials.append(_trial(config, method, dataset, seed, known))
+    for asked in choices.requests(config):
+        if asked.dataset.name not in known:
+            known[asked.dataset.name] = _content(config, asked.dataset)
+        trials.append(_trial(config, replace(asked, dataset=known[asked.dataset.name]), asked, refusal, tested))
     return trials
 
 
-def _trial(config: DictConfig, method: str, dataset: str, seed: int, known: dict) -> Trial:
-    asked = choices.request(config, method, dataset, seed)
-    kind = building.method_class(method, asked["method"]["_target_"])
-    full = asked | {
-        "dataset": known | asked["dataset"],
-        "request": identity.request_key(asked),
-        "code": identity.code_version(kind),
-    }
-    arguments = building.arguments(asked["method"])
-    declined = kind.supports(known["spatial_dims"], len(known["class_names"]) + 1, **arguments)
-    if declined is None and config.suite.kind == "trajectories":
-        declined = diffusion_processes.reason_against(kind)
-    if declined is None and config.suite.kind == "uncertainty" and not kind.generative:
-        declined = building.DETERMINISTIC
+def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
+    """A data set with what its cases say of it."""
+    origin = source(config, asked.name)
+    entries = checked_entries(origin, config)
+    try:
+        check_size(origin, list(asked.image_size))
+    except DataError as error:
+        raise BadInput(f"dataset.{asked.name}: {error}") from error
+    return replace(
+        asked,
+        distance_unit="px" if origin.read(entries[0]).spacing is None else "mm",
+        title=origin.title,
+        spatial_dims=origin.spatial_dims,
+        channels=origin.channels,
+        class_names=tuple(origin.class_names),
+        fingerprint=fingerprint(origin, Path(config.paths.cache)),
+        augmentation=vars(origin.augmentation),
+        fit=origin.fit,
+        cases={split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
+    )
+
+
+def _trial(config: DictConfig, full: TrialConfig, asked: TrialConfig, refusal: Refusal, tested: bool) -> Trial:
+    kind = building.method_class(full.method)
+    full = replace(full, request=identity.request_key(asked), code=identity.code_version(kind))
+    declined = building.reason_against(full.method, full.dataset) or refusal(kind)
     if declined is None:
-        building.build(full)
-    return Trial(full, choices.conditions(config, method, kind.generative, asked["dataset"]["image_size"]), declined)
+        building.build(full.method, full.dataset)
+    found = conditions(config, full, kind)
+    return Trial(full, found if tested else (), declined)
+
+
+def conditions(config: DictConfig, trial: TrialConfig, kind: type[Segmenter]) -> tuple[Condition, ...]:
+    """What the suite tests a trial under. Raises BadInput for a sampling that cannot be."""
+    asked = choices.conditions(config, trial.method.name, kind.generative)
+    size = tuple(trial.dataset.image_size)
+    return tuple(Condition(sigma, sampling, size, config.noise.rescale) for sigma, sampling in asked)

@@ -6,13 +6,15 @@ from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import building, choices, identity
+from benchmarks.plan.planning import conditions
 from benchmarks.plan.trials import Trial
 from benchmarks.store.results import Store
 
 
 @dataclass(frozen=True)
 class State:
-    """How much of a trial the store holds already."""
+    """How much of a trial the store holds: whether it is trained, under how many conditions it is tested, whether it
+    is marked as ended well, and why it failed where another attempt would end alike."""
 
     trained: bool
     tested: int
@@ -20,10 +22,12 @@ class State:
     failed: str | None = None
 
     def complete(self, trial: Trial) -> bool:
+        """Whether nothing is left to do for `trial`."""
         return trial.declined is not None or (self.marked and self.trained and self.tested == len(trial.conditions))
 
 
 def state(store: Store, trial: Trial) -> State:
+    """What the store holds of a trial now."""
     view = store.trial(trial.key)
     if view is None:
         return State(False, 0)
@@ -32,20 +36,16 @@ def state(store: Store, trial: Trial) -> State:
     return State(trained, sum(view.has(condition.key) for condition in trial.conditions), view.status == "ok", failed)
 
 
-def find_stored(config: DictConfig, store: Store) -> list[tuple[str, list[str]]]:
-    """Keys of the newest trials and their conditions that answer this command, without its data.
+def find_stored(config: DictConfig, store: Store, tested: bool = True) -> list[tuple[str, list[str]]]:
+    """Keys of the newest trials and their conditions (none unless `tested`) that answer this command, without its data.
 
     Raises BadInput where the store holds none of them."""
     found = []
-    for dataset in choices.chosen(config, "datasets"):
-        for method in choices.chosen(config, "methods"):
-            for seed in choices.chosen(config, "seeds"):
-                asked = choices.request(config, method, dataset, seed)
-                view = store.newest(identity.request_key(asked))
-                if view:
-                    generative = building.method_class(method, asked["method"]["_target_"]).generative
-                    tested = choices.conditions(config, method, generative, asked["dataset"]["image_size"])
-                    found.append((view.key, [condition.key for condition in tested]))
+    for asked in choices.requests(config):
+        view = store.newest(identity.request_key(asked))
+        if view:
+            wanted = conditions(config, asked, building.method_class(asked.method)) if tested else ()
+            found.append((view.key, [condition.key for condition in wanted]))
     if not found:
         raise BadInput(
             f"paths.runs={store.runs}: holds no finished trial of suite={config.suite.name} with these settings; "

@@ -4,12 +4,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from benchmarks.plan.identity import digest
+from benchmarks.store.config import TrialConfig
 from methods.base import Sampling
 
 TRAINING_VERSION = 1
-"""Raised when train.py changes what a given configuration is trained to."""
+"""Raised when benchmarks/training/ changes what a given configuration is trained to."""
 EVALUATION_VERSION = 1
-"""Raised when evaluate.py or metrics.py change what is recorded for given weights."""
+"""Raised when benchmarks/testing/ changes what is recorded for given weights."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +25,29 @@ class Condition:
 
     @cached_property
     def key(self) -> str:
+        """Name of its files in the store."""
         how = f"{self.sampling.sampler}{self.sampling.steps}" if self.sampling else "direct"
         return f"sigma{self.sigma:g}-{how}-{digest([asdict(self), EVALUATION_VERSION])[:8]}"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One method trained once on one data set. `config` is what config.json holds."""
+    """One method trained once on one data set, and the conditions it is tested under; `declined` says why not."""
 
-    config: dict
+    config: TrialConfig
     conditions: tuple[Condition, ...]
     declined: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.config['method']['name']} on {self.config['dataset']['name']}, seed {self.config['seed']}"
+        """In words: method, data set and seed."""
+        return self.config.name
 
     @cached_property
     def key(self) -> str:
         """The folder's name. Everything that decides the weights is in the hash; names of folders on disk and what
         is only said about a method are not."""
         config = self.config
-        method = {k: v for k, v in config["method"].items() if k not in ("title", "summary")}
-        dataset = {k: config["dataset"].get(k) for k in ("name", "image_size", "fingerprint", "augmentation")}
-        hashed = digest([method, dataset, config["training"], config["seed"], config["code"], TRAINING_VERSION])
-        return f"{dataset['name']}-{method['name']}-s{config['seed']}-{hashed}"
+        decisive = [config.method.identity(), config.dataset.identity(), config.training.to_json(), config.seed]
+        hashed = digest([*decisive, config.code, TRAINING_VERSION])
+        return f"{config.dataset.name}-{config.method.name}-s{config.seed}-{hashed}"

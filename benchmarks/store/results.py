@@ -16,6 +16,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ class Results:
     """Everything a report may use: the resolved suite, its trials, and their records in a fixed order; of a suite that
     shows data instead of comparing methods, their overviews."""
 
-    suite: dict
+    suite: dict[str, Any]
     trials: list[TrialView]
     records: pd.DataFrame
     overviews: list[Overview] = field(default_factory=list)
@@ -59,12 +60,15 @@ class Store:
             ) from error
 
     def folder(self, trial: str) -> Path:
+        """Where a trial (its key) lies."""
         return self.runs / "trials" / trial
 
     def report_folder(self, suite: str) -> Path:
+        """Where the report of a suite lies."""
         return self.runs / "reports" / suite
 
     def trial(self, key: str) -> TrialView | None:
+        """What the store holds of a trial (its key); None where that is nothing. Raises BadInput for a damaged file."""
         return TrialView.load(self.folder(key))
 
     def newest(self, request: str) -> TrialView | None:
@@ -72,13 +76,14 @@ class Store:
         found = []
         for path in sorted((self.runs / "trials").glob("*/done.json")):
             view = TrialView.load(path.parent)
-            if view and view.config.get("request") == request:
+            if view and view.config.request == request:
                 found.append((view.done.get("finished", ""), view.key, view))
         return max(found, key=lambda item: item[:2])[2] if found else None
 
-    def results(self, suite: dict, trials: list[tuple[str, list[str]]]) -> Results:
+    def results(self, suite: dict[str, Any], trials: list[tuple[str, list[str]]]) -> Results:
         """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
-        views, frames, found = [], [], {}
+        views, frames = [], []
+        found: dict[tuple, str] = {}
         for key, conditions in trials:
             view = self.trial(key)
             if view is None:

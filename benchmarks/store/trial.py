@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_json
 from benchmarks.store.kept import unstacked
 
@@ -16,21 +17,24 @@ class TrialView:
     """What the store holds of one trial; everything is read on first use."""
 
     path: Path
-    config: dict
+    config: TrialConfig
     done: dict = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> "TrialView | None":
+        """The trial in a folder, None where there is none. Raises BadInput naming a file that cannot be read."""
         config = read_json(path / "config.json")
-        return None if config is None else cls(path, config, read_json(path / "done.json") or {})
+        return None if config is None else cls(path, TrialConfig.from_json(config), read_json(path / "done.json") or {})
 
     @property
     def key(self) -> str:
+        """Name of its folder."""
         return self.path.name
 
     @property
     def label(self) -> str:
-        return self.config["method"].get("title") or self.config["method"]["name"]
+        """The method's name in tables and figures."""
+        return self.config.method.label
 
     @property
     def status(self) -> str:
@@ -39,6 +43,7 @@ class TrialView:
 
     @property
     def reason(self) -> str | None:
+        """Why it failed or was declined."""
         return self.done.get("reason")
 
     @property
@@ -50,10 +55,13 @@ class TrialView:
 
     @property
     def cost(self) -> dict | None:
+        """What it took: parameters, training_seconds, training_steps, seconds_per_step, best_step, best_val_dsc, and
+        `inference`, a list of timings; None where it is not trained."""
         return read_json(self.path / "cost.json")
 
     @property
     def environment(self) -> dict:
+        """Machine and versions it was trained with; empty where it never began."""
         return read_json(self.path / "environment.json") or {}
 
     def has(self, condition: str) -> bool:
@@ -61,6 +69,7 @@ class TrialView:
         return (self.path / "records" / f"{condition}.parquet").exists()
 
     def records(self, condition: str) -> pd.DataFrame | None:
+        """A row per test case and class at a condition (its key); None where none are stored."""
         path = self.path / "records" / f"{condition}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 

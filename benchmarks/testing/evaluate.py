@@ -143,7 +143,7 @@ def sampling_generators(trial, data, condition: Condition, indices) -> list[torc
     """A generator for each case."""
     # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
     seed = (condition.sampling or ANY).seed
-    return [generator_for("sampling", data.name, data.ids[i], trial.config["seed"], seed) for i in indices]
+    return [generator_for("sampling", data.name, data.ids[i], trial.config.seed, seed) for i in indices]
 
 
 def noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
@@ -179,9 +179,9 @@ def common_columns(trial, condition, data, index, seconds, model) -> dict:
     sampling, config = condition.sampling, trial.config
     return {
         "trial": trial.key,
-        "method": config["method"]["name"],
+        "method": config.method.name,
         "dataset": data.name,
-        "seed": config["seed"],
+        "seed": config.seed,
         "case": data.ids[index],
         "group": data.groups[index],
         "video": data.videos[index],

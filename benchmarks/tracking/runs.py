@@ -71,16 +71,16 @@ def trial_runs(results: Results) -> list[Run]:
     tested = _ends(results.records)
     samplings = settings(tested, suite.get("steps") or [])
     by_trial = dict(tuple(tested.groupby("trial")))
-    seeds = {trial.config["seed"] for trial in results.trials}
+    seeds = {trial.config.seed for trial in results.trials}
     runs = []
     for trial in results.trials:
         config, environment = trial.config, trial.environment
         records = by_trial.get(trial.key, tested.iloc[:0])
-        seed = f" s{config['seed']}" if len(seeds) > 1 else ""
+        seed = f" s{config.seed}" if len(seeds) > 1 else ""
         tags = {
-            "diffseg.method": config["method"]["name"],
-            "diffseg.dataset": config["dataset"]["name"],
-            "diffseg.seed": str(config["seed"]),
+            "diffseg.method": config.method.name,
+            "diffseg.dataset": config.dataset.name,
+            "diffseg.seed": str(config.seed),
             "diffseg.status": trial.status,
             "diffseg.in_report": "true",
             **SOURCE,
@@ -90,7 +90,7 @@ def trial_runs(results: Results) -> list[Run]:
         }
         runs.append(
             Run(
-                name=f"{trial.label} {config['dataset']['name']}{seed}",
+                name=f"{trial.label} {config.dataset.name}{seed}",
                 identity={
                     "diffseg.kind": "trial",
                     "diffseg.suite": suite["name"],
@@ -98,7 +98,7 @@ def trial_runs(results: Results) -> list[Run]:
                     "diffseg.trial": trial.key,
                 },
                 tags={name: str(value)[:TAG_LENGTH] for name, value in tags.items()},
-                params=parameters(config),
+                params=parameters(config.to_json()),
                 points=score_points(trial, records, samplings) + cost_points(trial, samplings) + loss_points(trial),
                 status=STATUS[trial.status],
                 start=started_at(trial),

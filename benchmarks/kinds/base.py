@@ -1,0 +1,159 @@
+"""What a suite can be: the interface that every kind of suite fills in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks import runner
+from benchmarks.errors import BadInput, unknown
+from benchmarks.plan.choices import chosen
+from benchmarks.plan.configuration import names
+from benchmarks.runner import Work
+from benchmarks.store.results import Results, Store
+
+Batch = tuple[Work, Sequence[Any]]
+"""Jobs of one sort, and how they are done."""
+Suite = dict[str, Any]
+"""What a report is told of its suite: the keys of conf/suite/NAME.yaml and of `described`."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left to do in a suite, for action=plan: a row of words for each job (under `columns`) and a guess of the
+    seconds all of it takes, None where nobody can say; `lines` stand where a table would say too little."""
+
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    seconds: float | None = None
+    lines: list[str] = field(default_factory=list)
+
+
+class Kind(ABC):
+    """A kind of suite. `name` is what `kind:` in conf/suite/NAME.yaml says, `keys` what such a file has to hold beyond
+    what every suite holds, `report` the module under reports/suites/ that shows it where the suite names none."""
+
+    name: ClassVar[str]
+    keys: ClassVar[tuple[str, ...]] = ()
+    report: ClassVar[str]
+    compares_methods: ClassVar[bool] = True
+
+    def check(self, config: DictConfig) -> None:
+        """Raises BadInput for settings of the suite that cannot be used. Called before any work."""
+        check_keys(config.suite, self.keys)
+        check_names(config, self.compares_methods)
+        check_numbers(config)
+
+    def default_report(self, suite: DictConfig) -> str:
+        """The report that shows a suite which names none itself."""
+        return self.report
+
+    @abstractmethod
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """What is to be done, sort by sort: a later batch is asked for once the earlier one has been done. Raises
+        BadInput before any long work."""
+
+    @abstractmethod
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """What the store holds for this command, found without its data; `suite` is what reports are told of it.
+        Raises BadInput where that is nothing."""
+
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
+        """The results once all batches have been done."""
+        return self.collect(config, store, suite)
+
+    @abstractmethod
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """What `run` would do, and how long that is expected to take."""
+
+    # ---- the same for all kinds ------------------------------------------------------------------------------------
+
+    def run(self, config: DictConfig, command: str) -> Results:
+        """Compute what the store lacks of the suite and return all of it. Raises BadInput before any long work."""
+        store = Store(Path(config.paths.runs))
+        store.open()
+        done: list[Batch] = []
+        for work, jobs in self.batches(config, store):
+            runner.run(work, jobs)
+            done.append((work, jobs))
+        return self.finish(config, store, done, described(config, self, command))
+
+    def stored(self, config: DictConfig, command: str) -> Results:
+        """What the store holds for this command, found without the data. Raises BadInput where that is nothing."""
+        return self.collect(config, Store(Path(config.paths.runs)), described(config, self, command))
+
+
+def described(config: DictConfig, kind: Kind, command: str) -> Suite:
+    """The suite as a report needs it: its settings and the commands that make (`command`) and redraw it."""
+    told: Suite = OmegaConf.to_container(config.suite)  # type: ignore[assignment]
+    return told | {
+        "report": report_name(config.suite, kind),
+        "command": command,
+        "redraw_command": f"{command} action=report",
+        "profile": config.profile.name,
+        "rescale": config.noise.rescale,
+        **{key: chosen(config, key) for key in ("methods", "datasets", "seeds")},
+    }
+
+
+def report_name(suite: DictConfig, kind: Kind) -> str:
+    """The report that shows a suite: the one its file names, else that of its kind."""
+    return suite.get("report") or kind.default_report(suite)
+
+
+EVERY_SUITE = ("name", "title", "question", "version", "kind", "methods", "datasets", "seeds", "sigmas", "steps")
+"""Keys that every file of conf/suite/ has."""
+SAMPLED = ("sampler", "eta", "ensemble")
+"""Keys of suites that sample methods."""
+
+
+def check_keys(suite: DictConfig, keys: Sequence[str]) -> None:
+    """Raises BadInput where conf/suite/NAME.yaml lacks a key, or has one that means nothing in its kind."""
+    known = {*EVERY_SUITE, *keys, "report"}
+    where = f"conf/suite/{suite.get('name')}.yaml"
+    if missing := [key for key in (*EVERY_SUITE, *keys) if key not in suite]:
+        raise BadInput(f"{where}: lacks {', '.join(missing)}, which a suite of kind {suite.kind} has to say.")
+    for key in suite:
+        if key not in known:
+            raise BadInput(f"{where}: {unknown('suite', str(key), known)}")
+
+
+def check_names(config: DictConfig, compares_methods: bool) -> None:
+    """Raises BadInput for methods, data sets and seeds that are none."""
+    for key in ("methods", "datasets"):
+        found = config[key] if config[key] is not None else config.suite[key]
+        if key == "methods" and not compares_methods:
+            if found:
+                raise BadInput(f"methods={found}: suite={config.suite.name} compares no methods; leave methods out.")
+            continue
+        if not OmegaConf.is_list(found) or not found:
+            raise BadInput(f"{key}={found}: expected a list with at least one name, e.g. {key}=[{names(key[:-1])[0]}].")
+        for name in found:
+            if name not in config[key[:-1]] or name == "_target_":
+                raise unknown(key, name, [n for n in config[key[:-1]] if n != "_target_"])
+    seeds = config.seeds if config.seeds is not None else config.suite.seeds
+    if not OmegaConf.is_list(seeds) or not seeds or not all(whole(seed, 0) for seed in seeds):
+        raise BadInput(f"seeds={seeds}: expected a list of whole numbers from 0, e.g. seeds=[0,1,2].")
+
+
+def check_numbers(config: DictConfig) -> None:
+    """Raises BadInput for noise levels and numbers of steps that cannot be."""
+    for sigma in config.suite.sigmas:
+        if not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
+            raise BadInput(
+                f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
+            )
+    for steps in config.suite.steps or []:
+        if not whole(steps, 2):
+            raise BadInput(
+                f"suite.steps: {steps!r} cannot be sampled; expected whole numbers from 2 "
+                "(the grid holds both ends, T-1 and 0; one point would decode pure noise)."
+            )
+
+
+def whole(value: object, least: int) -> bool:
+    """Whether a value is a whole number from `least`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,37 @@
+"""Every kind of suite by the name that conf/suite/NAME.yaml gives it."""
+
+from omegaconf import DictConfig
+
+from benchmarks.errors import BadInput, unknown
+from benchmarks.kinds.base import Kind
+from benchmarks.kinds.comparison import Comparison
+from benchmarks.kinds.everything import Everything
+from benchmarks.kinds.overview import DataOverview
+from benchmarks.kinds.timing import Timing
+from benchmarks.kinds.trajectories import Trajectories
+from benchmarks.kinds.trials import Trials
+from benchmarks.kinds.uncertainty import Uncertainty
+from benchmarks.plan.configuration import configure
+
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Trials, DataOverview, Timing, Uncertainty, Trajectories, Everything)
+}
+COMPARE = Comparison.name
+
+
+def kind_of(config: DictConfig) -> Kind:
+    """The kind of the suite, or that of action=compare. Raises BadInput for one that is none."""
+    if config.action == "compare":
+        return Comparison()
+    name = config.suite.get("kind")
+    if name not in KINDS:
+        raise BadInput(f"conf/suite/{config.suite.get('name')}.yaml: {unknown('kind', name, KINDS)}")
+    return KINDS[name]()
+
+
+def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
+    """The configuration of a command and the kind of its suite, which has checked it. Raises BadInput."""
+    config = configure(overrides)
+    kind = kind_of(config)
+    kind.check(config)
+    return config, kind

@@ -1,0 +1,195 @@
+"""Suites that train methods and test them: kind `trials`, and what the kinds that use trained methods share with it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+
+from benchmarks import console
+from benchmarks.errors import Failure
+from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
+from benchmarks.machine import measure
+from benchmarks.machine.costs import measure_costs
+from benchmarks.machine.device import fabric_for
+from benchmarks.machine.environment import environment
+from benchmarks.machine.outlook import admit, outlook
+from benchmarks.plan import building
+from benchmarks.plan.planning import Refusal, make_plan
+from benchmarks.plan.sources import prepared
+from benchmarks.plan.standing import find_stored, state
+from benchmarks.plan.trials import Trial
+from benchmarks.runner import Work
+from benchmarks.seeding import seed_for
+from benchmarks.store.files import write_frame, write_json
+from benchmarks.store.results import Results, Store
+from benchmarks.store.trial import TrialView
+from benchmarks.testing.evaluate import evaluate
+from benchmarks.training.checkpoints import load_checkpoint
+from benchmarks.training.loop import Subject, train
+from benchmarks.training.weights import load_weights, save_weights, trained_model
+from datasets.prepare import Prepared
+
+COLUMNS = ("trial", "training", "tests", "estimated time")
+
+
+class TrainAndTest(Work[Trial]):
+    """Train a trial and test it under its conditions; both go on where an earlier run stopped."""
+
+    def name(self, job: Trial) -> str:
+        """Method, data set and seed."""
+        return job.name
+
+    def place(self, job: Trial) -> Path:
+        """The trial's folder."""
+        return self.store.folder(job.key)
+
+    def settled(self, job: Trial) -> bool:
+        """Whether it is trained and tested, declined and marked so, or would fail again."""
+        if job.declined:
+            return self.store.trial(job.key) is not None
+        now = state(self.store, job)
+        return now.complete(job) or now.failed is not None
+
+    def do(self, job: Trial) -> None:
+        """Train what is not trained, test what is not tested, and mark the trial."""
+        folder = self.place(job)
+        write_json(folder / "config.json", job.config.to_json())
+        if job.declined:
+            mark(folder, "declined", job.declined)
+            return
+        device = fabric_for(self.config).device
+        data = prepared(self.config, job.config.dataset)
+        if not (folder / "weights.safetensors").exists():
+            self._train(job, data, folder)
+        model = trained_model(job.config, folder).to(device)
+        with console.task(f"{job.name}: testing") as report:
+            evaluate(job, model, data, folder, device, report)
+        cost = TrialView(folder, job.config).cost or {}
+        mark(folder, "ok", best_step=cost["best_step"], best_val_dsc=cost["best_val_dsc"])
+
+    def fail(self, job: Trial, failure: Failure) -> None:
+        """Mark the trial as failed."""
+        hint = (
+            "; try training.accumulate=2 or more, training.checkpointing=true, or a smaller image size"
+            if failure.memory
+            else ""
+        )
+        mark(self.place(job), "failed", failure.reason + hint, retry=failure.retry)
+
+    def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
+        config, fabric = job.config, fabric_for(self.config)
+        torch.manual_seed(seed_for("weights", config.method.name, config.seed))
+        model = building.build(config.method, config.dataset)
+        write_json(folder / "environment.json", environment(fabric.device))
+        checkpoint = folder / "checkpoint.pt"
+        with console.task(f"{job.name}: training") as report:
+            subject = Subject(model, data, config.training, config.seed, checkpoint, fabric, report)
+            progress = train(subject, job.key)
+        write_frame(folder / "history.parquet", pd.DataFrame(progress.history))
+        stages = len(model.stages)
+        steps = stages * (config.training.steps // stages) if config.training.steps else progress.step
+        cost = {
+            "parameters": measure.parameters(model),
+            "training_seconds": progress.seconds,
+            "training_steps": steps,
+            "seconds_per_step": progress.seconds / steps,
+            "best_step": progress.best_step,
+            "best_val_dsc": progress.best_dsc,
+        }
+        write_json(folder / "cost.json", cost)
+        save_weights(progress.best or {}, folder / "weights.safetensors")
+        checkpoint.unlink(missing_ok=True)
+
+
+def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:
+    """Write a trial's marker, done.json: status is ok, failed or declined."""
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})
+
+
+class Trials(Kind):
+    """Train what is missing, test it under every condition of the suite, and time the methods side by side."""
+
+    name = "trials"
+    keys = SAMPLED
+    report = "accuracy"
+
+    def default_report(self, suite: DictConfig) -> str:
+        """By what the suite varies: the noise, the number of sampling steps, or the methods alone."""
+        if len(suite.sigmas) > 1:
+            return "noise_robustness"
+        if suite.steps is not None and len(suite.steps) > 1:
+            return "sampling_steps"
+        return self.report
+
+    def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
+        """All trials, after what is stored of them has been looked at."""
+        yield training(config, store)
+
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
+        """Time the methods, then gather the records of exactly the trials of this run."""
+        trials = trials_of(batches)
+        measure_costs(config, store, trials)
+        return store.results(suite, [(t.key, [condition.key for condition in t.conditions]) for t in trials])
+
+    def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
+        """The newest trials that answer the command."""
+        return store.results(suite, find_stored(config, store))
+
+    def left(self, config: DictConfig, store: Store) -> Left:
+        """A row for each trial."""
+        return left(store, admit(config, store, make_plan(config), fabric_for(config).device))
+
+
+def training(config: DictConfig, store: Store, refusal: Refusal = lambda kind: None, tested: bool = True) -> Batch:
+    """The batch that trains, and tests under the suite's conditions if `tested`. Raises BadInput for a checkpoint or
+    weights that cannot be read, before any long work."""
+    trials = make_plan(config, refusal, tested)
+    for trial in trials:
+        folder = store.folder(trial.key)
+        weights = folder / "weights.safetensors"
+        if not weights.exists():
+            load_checkpoint(folder / "checkpoint.pt", trial.key)
+        elif not state(store, trial).complete(trial):
+            load_weights(weights)
+    trials = admit(config, store, trials, fabric_for(config).device)
+    for trial in trials:
+        view = store.trial(trial.key)
+        # What is said about a trial (its title, say) can have changed, not what it is: that is in the key.
+        if view and view.config != trial.config:
+            write_json(view.path / "config.json", trial.config.to_json())
+    return TrainAndTest(config, store), trials
+
+
+def trials_of(batches: Sequence[Batch]) -> list[Trial]:
+    """The trials of the batch that trains."""
+    return next(list(jobs) for work, jobs in batches if isinstance(work, TrainAndTest))
+
+
+def trained(store: Store, trials: Sequence[Trial]) -> list[Trial]:
+    """Those that have ended well and are not declined."""
+    return [t for t in trials if t.declined is None and (view := store.trial(t.key)) and view.status == "ok"]
+
+
+class Use(NamedTuple):
+    """What is left to do with a trained method, in words, and a guess of the seconds it takes."""
+
+    words: str
+    seconds: float
+
+
+def left(store: Store, trials: Sequence[Trial], uses: Mapping[str, Use] | None = None) -> Left:
+    """A row for each trial; `uses` says by its key what else is done with a trial once it is trained."""
+    rows, total = [], 0.0
+    for trial in trials:
+        found = outlook(store, trial)
+        use = (uses or {}).get(trial.key)
+        seconds = found.seconds + (use.seconds if use else 0.0)
+        total += seconds
+        time = console.duration(seconds) if seconds else "-"
+        rows.append((trial.name, found.training, use.words if use else found.tests, time))
+    return Left(COLUMNS, rows, total)

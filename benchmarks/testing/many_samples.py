@@ -1,0 +1,87 @@
+"""One image sampled many times, and what that says of it: scores of the mean, of single runs, and of their spread."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks.plan.trials import Condition, Trial
+from benchmarks.testing import evaluate, spread
+from benchmarks.testing.metrics import POOLED, class_dsc, score
+from benchmarks.testing.pictures import cut, picture, plane
+from datasets.prepare import Prepared
+from methods.base import Segmenter
+
+
+@torch.inference_mode()
+def sampled(
+    trial: Trial, model: Segmenter, data: Prepared, condition: Condition, array: np.ndarray, index: int, runs: int,
+    device: torch.device, batch: int | None = None,
+) -> tuple[spread.Runs, float]:  # fmt: skip
+    """The runs on one image (C, *S), on the grid of its label, and seconds per run. Run k draws from the generator
+    with which the case is tested under `Sampling.seed` k, so that the number of runs sampled at once (`batch`) plays
+    no part.
+
+    Volumes are sampled run by run, and by window where they have another size than the model.
+    """
+    image = torch.from_numpy(np.array(array))[None].to(device)
+    shape = data.truth(index)[0].shape
+    windows = tuple(image.shape[2:]) != tuple(data.image_size) and not model.any_size
+    batch = batch or (evaluate.BATCH if image.ndim == 4 else 1)
+    found, started = spread.Runs(), time.perf_counter()
+    embedding = None if windows else model.embed(image)
+    for start in range(0, runs, 1 if windows else batch):
+        seeded = [
+            replace(condition, sampling=replace(condition.sampling, seed=seed))
+            for seed in range(start, min(start + (1 if windows else batch), runs))
+        ]
+        if windows:
+            probabilities = evaluate.by_window(trial, model, data, seeded[0], image, [index])
+        else:
+            known = {} if embedding is None else {"embedding": embedding.repeat_interleave(len(seeded), 0)}
+            generators = [evaluate.sampling_generators(trial, data, one, [index])[0] for one in seeded]
+            many = image.repeat_interleave(len(seeded), 0)
+            probabilities = model.segment(many, condition.sampling, generators, **known)
+        for probability in probabilities:
+            found.add(evaluate.on_grid(probability, shape).cpu().numpy())
+    return found, (time.perf_counter() - started) / runs
+
+
+def scores(found: spread.Runs, data: Prepared, index: int) -> list[dict]:
+    """A row per foreground class and one pooled: scores of the mean segmentation and of single runs; the pooled row
+    also has what is said of the image as a whole."""
+    label, spacing = data.truth(index)
+    mean, sd, classes = found.mean, found.sd, len(data.class_names)
+    prediction = mean.argmax(0)
+    error, confidence = prediction != label, mean.max(0)
+    single = np.array([class_dsc(run, label, classes) for run in found.labels])
+    rows = score(prediction, label, list(data.class_names), spacing)
+    for row, values in zip(rows, single.T, strict=True):
+        row |= {"runs": len(found.labels), "run_dsc": values.mean(), "run_dsc_sd": values.std()}
+        if row["class"] != POOLED:
+            continue
+        row |= {
+            "mean_sd": sd.mean(),
+            "pixels": error.size,
+            "errors": np.count_nonzero(error),
+            "auroc": spread.auroc(sd, error),
+            "auroc_confidence": spread.auroc(1 - confidence, error),
+            "energy_distance": spread.energy_distance(found.labels, [label], classes),
+            "raters": 1,
+        }
+        for name, values in zip(("count", "confidence", "correct"), spread.calibration(mean, label)):
+            row |= {f"bin{place:02d}_{name}": float(value) for place, value in enumerate(values, 1)}
+        risks = spread.risks(sd, error)
+        row |= {f"risk{round(100 * c):03d}": float(risk) for c, risk in zip(spread.COVERAGES, risks, strict=True)}
+    return rows
+
+
+def maps(found: spread.Runs, data: Prepared, index: int, array: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays kept for pictures (store.kept.Maps), by name, of a volume one slice."""
+    label, mean = data.truth(index)[0], found.mean
+    shown, where = picture(data.ids[index], array, label, mean.argmax(0)), plane(label)
+    values = {"mean": 1 - mean[0], "sd": found.sd}
+    return {name: getattr(shown, name) for name in ("image", "label", "prediction")} | {
+        name: cut(array, where).astype(np.float32) for name, array in values.items()
+    }

@@ -1,0 +1,50 @@
+"""Which cases a training step sees, and what is done to them: decided by the step, not by what ran before it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from benchmarks.seeding import Part, seed_for
+from datasets.augment import augment
+from datasets.prepare import Prepared
+
+
+def batch_indices(cases: np.ndarray, step: int, batch_size: int, shuffle: bool, *seed: Part) -> tuple[np.ndarray, int]:
+    """Cases of a step and its epoch: consecutive stretches of an endless sequence of epochs, each in its own order."""
+    chosen = []
+    position = step * batch_size
+    for position in range(step * batch_size, (step + 1) * batch_size):
+        epoch, place = divmod(position, len(cases))
+        chosen.append(cases[_order(len(cases), epoch, shuffle, seed)[place]])
+    return np.array(chosen), position // len(cases)
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, epoch: int, shuffle: bool, seed: tuple) -> np.ndarray:
+    return np.random.default_rng(seed_for("order", *seed, epoch)).permutation(count) if shuffle else np.arange(count)
+
+
+def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step."""
+    images, labels = [], []
+    for place, index in enumerate(indices):
+        which = (data.name, data.ids[index], seed, step, place)
+        image, label = data.training_case(index, np.random.default_rng(seed_for("crop", *which)))
+        random = np.random.default_rng(seed_for("augment", *which))
+        image, label = augment(np.array(image), np.array(label), data.augmentation, random)
+        images.append(torch.from_numpy(np.ascontiguousarray(image)))
+        labels.append(torch.from_numpy(np.ascontiguousarray(label)).long())
+    return torch.stack(images), torch.stack(labels)
+
+
+def training_images(data: Prepared, batch_size: int, fabric: Fabric) -> Iterator[tuple[Tensor, Tensor]]:
+    """The training split once, in its own order and as it is: batches as `load_batch` makes them, on the device."""
+    cases = data.split["train"]
+    for start in range(0, len(cases), batch_size):
+        indices = cases[start : start + batch_size]
+        image, label = map(torch.from_numpy, data.batch(indices))
+        yield fabric.to_device(image), fabric.to_device(label.long())

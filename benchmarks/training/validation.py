@@ -1,0 +1,37 @@
+"""Scores of the validation cases during training, by which the weights are selected."""
+
+import numpy as np
+import torch
+
+from benchmarks.seeding import generator_for
+from benchmarks.store.config import TrainingConfig
+from benchmarks.testing.metrics import pooled_dsc
+from datasets.prepare import Prepared
+from methods.base import Sampling, Segmenter
+
+
+@torch.no_grad()
+def validate(
+    model: Segmenter, stage: str, data: Prepared, settings: TrainingConfig, seed: int, device: torch.device
+) -> dict[str, float]:
+    """Mean validation DSC, pooled over foreground classes, and that of the method's ceiling if it has one."""
+    cases = data.split["val"]
+    cases = cases[np.unique(np.linspace(0, len(cases) - 1, min(settings.val_cases, len(cases))).astype(int))]
+    scores: dict[str, list[float]] = {}
+    model.eval()
+    for start in range(0, len(cases), settings.batch_size):
+        batch = cases[start : start + settings.batch_size]
+        image, label = map(torch.from_numpy, data.batch(batch))
+        image, label = image.to(device), label.long().to(device)
+        ceiling = model.reconstruct(label)
+        predictions = {} if ceiling is None else {"dsc_ceiling": ceiling}
+        if stage == model.stages[-1]:
+            generators = [generator_for("validation", data.name, data.ids[index], seed) for index in batch]
+            predictions["dsc"] = model.segment(image, Sampling(settings.validation_steps), generators)
+        for metric, probabilities in predictions.items():
+            predicted = probabilities.argmax(1).cpu().numpy()
+            scores.setdefault(metric, []).extend(
+                pooled_dsc(p, y, len(data.class_names)) for p, y in zip(predicted, label.cpu().numpy(), strict=True)
+            )
+    model.train()
+    return {metric: float(np.mean(values)) for metric, values in scores.items()}
