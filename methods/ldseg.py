@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -34,13 +35,15 @@ class Switch(NamedTuple):
 SWITCHES = {
     "decoder_input": Switch(("difference", "x0"), "difference", "difference"),
     "latent_norm": Switch(("affine", "plain"), "affine", "affine"),
+    "decode": Switch(("state", "difference", "standard", "standard_difference"), "state", "state"),
     "sampler_norm": Switch(("sample", "batch", "none"), "sample", "batch"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
-    "t_sampling": Switch(("sample", "batch"), "sample", "sample"),
+    "t_sampling": Switch(("sample", "batch", "sqrt"), "sample", "sample"),
     "time_grid": Switch(("real0", "round1"), "real0", "real0"),
     "dice_mode": Switch(("pooled", "per_class", "foreground"), "pooled", "pooled"),
     "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
     "image_attention": Switch(("code", "two"), "code", "code"),
+    "embedding_norm": Switch(("keras", "fast"), "keras", "keras"),
     "ema_scope": Switch(("denoiser", "all"), "denoiser", "denoiser"),
     "decoder_bias": Switch(("frequency", "zero"), "frequency", "zero"),
     "label_input": Switch(("index", "onehot"), "index", "index"),
@@ -70,17 +73,26 @@ class LDSeg(Segmenter):
 
     Switches (None or absent: the preset's value, else the first one named here):
     decoder_input:   the decoder sees z_t - eps_hat ("difference") or the estimate of z0 ("x0") in training.
+    decode:          what the decoder reads. "state": the plain difference in training, the sampler's last state, of standard
+                     deviation 1, in use. "difference": the same in training, z_t - eps_hat of the last evaluation in use.
+                     "standard": the difference standardised per sample in training, the last state in use.
+                     "standard_difference": the difference standardised in training and in use.
     latent_norm:     z0 is layer-normalised with ("affine") or without ("plain") a scale and shift per voxel.
     sampler_norm:    latents are standardised per sample ("sample"), over the whole batch ("batch") or not ("none"),
                      at the start of sampling and after each step. "batch" makes results depend on their batch.
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
-    t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch").
+    t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
+                     alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image
+                     tells what the segmentation is.
     time_grid:       sampling times are real from T-1 to 0 ("real0") or rounded from T to 1 ("round1").
     dice_mode:       sums over all classes together ("pooled"), the mean over classes ("per_class") or over foreground
                      classes ("foreground"); the last two skip classes absent from the batch.
     l2_reduction:    squared noise error averaged ("mean") or summed ("sum") over a sample's latent.
     image_attention: image encoder with the code's three attention blocks ("code") or the paper's two ("two"); without
                      effect in 3D, where the code has none.
+    embedding_norm:  the last batch norm of the image encoder has Keras' epsilon 1e-3 and momentum 0.01 ("keras"), or
+                     1e-5 and 0.1 ("fast"). Before it the embedding has a variance of 1e-5 at first, which an epsilon of
+                     1e-3 keeps from being normalised.
     ema_scope:       the moving average covers the denoiser ("denoiser") or all components ("all").
     decoder_bias:    before the first step the shift of the decoder's last batch norm is measured (`prepare_stage`): the
                      logarithms of the class frequencies ("frequency"), or stays "zero".
@@ -140,7 +152,9 @@ class LDSeg(Segmenter):
         self.image_encoder = (
             NearestDownsampling(self.latent_size)
             if image_downsampling
-            else ImageEncoder(spatial_dims, in_channels, layout, chosen["image_attention"], padding)
+            else ImageEncoder(
+                spatial_dims, in_channels, layout, chosen["image_attention"], padding, chosen["embedding_norm"]
+            )
         )
         self.denoiser = Denoiser(spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding)
         self.apply(channels_last)
@@ -173,7 +187,7 @@ class LDSeg(Segmenter):
             z_dn = (z_t - per_sample((1 - alpha_bar).sqrt(), z_t) * eps_hat) / per_sample(alpha_bar.sqrt(), z_t)
         else:
             z_dn = z_t - eps_hat
-        log_probability = F.log_softmax(self.label_decoder(z_dn).float(), dim=1)
+        log_probability = F.log_softmax(self.label_decoder(self._seen(z_dn)).float(), dim=1)
         ce = F.nll_loss(log_probability, label)
         dice = dice_loss(log_probability.exp(), label, self.switches["dice_mode"])
         l2 = (eps_hat - noise).square().mean()
@@ -202,6 +216,8 @@ class LDSeg(Segmenter):
             t = torch.randint(1, TIMESTEPS + 1, (1,), generator=generator).expand(shape[0])
         else:
             t = torch.randint(0, TIMESTEPS, (shape[0],), generator=generator)
+        if self.switches["t_sampling"] == "sqrt":
+            t = (TIMESTEPS * torch.rand(shape[0], generator=generator).sqrt()).long().clamp(max=TIMESTEPS - 1)
         rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
         return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
 
@@ -220,7 +236,11 @@ class LDSeg(Segmenter):
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Class probabilities (B, classes, *spatial) float32 of latents (B, 1, *latent) of any floating type."""
-        return self.label_decoder(z.float()).float().softmax(dim=1)
+        return self.label_decoder(self._seen(z.float())).float().softmax(dim=1)
+
+    def _seen(self, z: Tensor) -> Tensor:
+        """Latents as the decoder reads them: standardised where switch `decode` says so."""
+        return sampler.standardise(z) if self.switches["decode"].startswith("standard") else z
 
     @torch.no_grad()
     def reconstruct(self, label: Tensor) -> Tensor:
@@ -266,30 +286,33 @@ class LDSeg(Segmenter):
     def _sample(
         self, z_i: Tensor, sampling: Sampling, generators: Sequence[torch.Generator], callback: Callback | None
     ) -> Tensor:
-        """One latent per image, float64."""
+        """One latent per image, float64: what the decoder is to read."""
         over = self.switches["sampler_norm"]
-
-        def normalise(z: Tensor) -> Tensor:
-            return z if over == "none" else sampler.standardise(z, over)
+        difference = None
 
         def draw() -> Tensor:
             return sampler.draw_normal((1, *self.latent_size), generators, z_i.device)
 
         def predict(z: Tensor, t: float) -> Tensor:
             times = torch.full((len(z),), t, dtype=torch.float64, device=z.device)
-            return self.denoiser(z.to(z_i.dtype), z_i, times)
+            eps_hat = self.denoiser(z.to(z_i.dtype), z_i, times)
+            nonlocal difference
+            difference = z - eps_hat
+            return eps_hat
 
-        return sampler.sample(
+        start = draw()
+        state = sampler.sample(
             predict,
-            normalise(draw()),
+            start if over == "none" else sampler.standardise(start, over),
             sampler.time_pairs(sampling.steps, self.switches["time_grid"]),
             cosine_alpha_bar,
             solver=sampling.sampler,
             eta=sampling.stochasticity,
             noise=draw,
-            after_step=normalise,
+            frame=None if over == "none" else partial(sampler.moments, over=over),
             callback=callback,
         )
+        return difference if self.switches["decode"].endswith("difference") else state
 
 
 def resolve_switches(preset: str | None, given: dict[str, Any]) -> dict[str, Any]:

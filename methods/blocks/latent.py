@@ -192,10 +192,17 @@ class ImageEncoder(Network):
     attention: "code" attends after each of the last two blocks and once more on the single-channel map, as the
     authors' code does; "two" leaves out the third, as the paper does. In 3D the authors' code has no attention at all,
     a last convolution of kernel 3 instead of 1 and no SiLU behind it: `attention` and `tf_padding` have no effect.
+    embedding_norm: "keras" or "fast", see the switch of LDSeg.
     """
 
     def __init__(
-        self, spatial_dims: int, in_channels: int, layout: Layout, attention: str = "code", tf_padding: bool = True
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        layout: Layout,
+        attention: str = "code",
+        tf_padding: bool = True,
+        embedding_norm: str = "keras",
     ) -> None:
         super().__init__()
         self.stem = conv(spatial_dims, in_channels, layout.stem)
@@ -213,6 +220,8 @@ class ImageEncoder(Network):
         self.head_attention = Attention(1, heads=1, groups=1) if flat and attention == "code" else nn.Identity()
         self.activation = nn.SiLU() if flat else nn.Identity()
         self.norm = batch_norm(spatial_dims, 1)
+        if embedding_norm == "fast":
+            self.norm.eps, self.norm.momentum = 1e-5, 0.1
         self.reset_parameters()
         zero(self.head)
 

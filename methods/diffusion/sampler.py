@@ -52,11 +52,17 @@ def draw_normal(
     return torch.stack(rows).to(device)
 
 
-def standardise(x: Tensor, over: str = "sample", eps: float = 1e-5) -> Tensor:
-    """(x - mean) / (std + eps), population std, with moments per sample (`over="sample"`) or over the whole batch."""
+def moments(x: Tensor, over: str = "sample", eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """(mean, population std + eps) of x (B, C, *S), per sample (`over="sample"`) or over the whole batch."""
     axes = tuple(range(1 if over == "sample" else 0, x.ndim))
     std, mean = torch.std_mean(x, dim=axes, correction=0, keepdim=True)
-    return (x - mean) / (std + eps)
+    return mean, std + eps
+
+
+def standardise(x: Tensor, over: str = "sample", eps: float = 1e-5) -> Tensor:
+    """x with its `moments` taken out: mean 0, standard deviation 1."""
+    mean, std = moments(x, over, eps)
+    return (x - mean) / std
 
 
 def clip(limit: float) -> Bound:
@@ -84,7 +90,7 @@ def sample(
     solver: str = "ddim",
     eta: float = 0.0,
     noise: Callable[[], Tensor] | None = None,
-    after_step: Callable[[Tensor], Tensor] | None = None,
+    frame: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
     bound: Bound | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
@@ -97,7 +103,8 @@ def sample(
                 step to a noise-free time are of first order.
     eta:        0 is DDIM, 1 ancestral DDPM sampling; without meaning for dpm_solver++.
     noise:      returns a fresh standard normal of x's shape; needed when eta > 0, called only for steps with sigma > 0.
-    after_step: applied to x after every step, for example `standardise`.
+    frame:      (mean, scale) that are taken out of x after every step, for example `moments`: latents are then seen in
+                a frame of their own at every time.
     bound:      applied to every x0_hat, for example `clip(1.0)`; eps_hat is then recomputed from the result.
     callback:   called at every time of the grid, the final one included: once more than there are pairs.
     Returns x at the last time, float64. Raises ValueError for an unknown solver and when eta > 0 comes without `noise`.
@@ -126,8 +133,13 @@ def sample(
             x = a_prev**0.5 * x0_hat + max(1 - a_prev - sigma2, 0.0) ** 0.5 * eps_hat
             if sigma2 > 0:
                 x = x + sigma2**0.5 * noise()
-        if after_step is not None:
-            x = after_step(x)
+        if frame is not None:
+            mean, scale = frame(x)
+            x = (x - mean) / scale
+            if former is not None:
+                # Divided by `scale`, x_t belongs to an x_0 divided by it; a shift of x_t is one of sqrt(a) x_0. Near T
+                # the former x0_hat is some 1 / sqrt(a) = 640 times too large until it is seen in the new frame.
+                former = former[0], (former[1] - mean / a_prev**0.5) / scale
     if callback is not None:
         callback(len(pairs), pairs[-1][1], x)
     return x
