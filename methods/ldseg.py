@@ -38,7 +38,7 @@ SWITCHES = {
     "decode": Switch(("state", "difference", "standard", "standard_difference"), "state", "state"),
     "sampler_norm": Switch(("sample", "batch", "none"), "sample", "batch"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
-    "t_sampling": Switch(("sample", "batch", "sqrt"), "sample", "sample"),
+    "t_sampling": Switch(("sample", "batch", "sqrt", "mixed"), "sample", "sample"),
     "time_grid": Switch(("real0", "round1"), "real0", "real0"),
     "dice_mode": Switch(("pooled", "per_class", "foreground"), "pooled", "pooled"),
     "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
@@ -73,8 +73,9 @@ class LDSeg(Segmenter):
 
     Switches (None or absent: the preset's value, else the first one named here):
     decoder_input:   the decoder sees z_t - eps_hat ("difference") or the estimate of z0 ("x0") in training.
-    decode:          what the decoder reads. "state": the plain difference in training, the sampler's last state, of standard
-                     deviation 1, in use. "difference": the same in training, z_t - eps_hat of the last evaluation in use.
+    decode:          what the decoder reads. "state": the plain difference in training, the sampler's last state, of
+                     standard deviation 1, in use. "difference": the same in training, z_t - eps_hat of the last
+                     evaluation in use.
                      "standard": the difference standardised per sample in training, the last state in use.
                      "standard_difference": the difference standardised in training and in use.
     latent_norm:     z0 is layer-normalised with ("affine") or without ("plain") a scale and shift per voxel.
@@ -83,7 +84,8 @@ class LDSeg(Segmenter):
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
     t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
                      alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image
-                     tells what the segmentation is.
+                     tells what the segmentation is; "mixed" draws T-1, where it is all that tells, for half of the
+                     samples.
     time_grid:       sampling times are real from T-1 to 0 ("real0") or rounded from T to 1 ("round1").
     dice_mode:       sums over all classes together ("pooled"), the mean over classes ("per_class") or over foreground
                      classes ("foreground"); the last two skip classes absent from the batch.
@@ -218,6 +220,8 @@ class LDSeg(Segmenter):
             t = torch.randint(0, TIMESTEPS, (shape[0],), generator=generator)
         if self.switches["t_sampling"] == "sqrt":
             t = (TIMESTEPS * torch.rand(shape[0], generator=generator).sqrt()).long().clamp(max=TIMESTEPS - 1)
+        if self.switches["t_sampling"] == "mixed":
+            t = torch.where(torch.rand(shape[0], generator=generator) < 0.5, TIMESTEPS - 1, t)
         rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
         return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
 

@@ -12,7 +12,7 @@ class MethodConfig:
     """A method as conf/method/NAME.yaml describes it, but for how it is trained and sampled.
 
     target: its class, as package.module.Class; title, summary: what is said of it; arguments: what its constructor is
-    given besides what the data set decides.
+    given besides what the data set decides; twin_of: the method it is the twin of without diffusion, if it is one.
     """
 
     name: str
@@ -20,6 +20,7 @@ class MethodConfig:
     title: str = ""
     summary: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    twin_of: str = ""
 
     @property
     def label(self) -> str:
@@ -28,24 +29,26 @@ class MethodConfig:
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it: the constructor's arguments stand beside the rest."""
-        said = {"name": self.name, "_target_": self.target, "title": self.title, "summary": self.summary}
+        said = {"name": self.name, "_target_": self.target, "title": self.title, "summary": self.summary,
+                "twin_of": self.twin_of}  # fmt: skip
         return {name: value for name, value in said.items() if value} | dict(self.arguments)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "MethodConfig":
         """From what `to_json` gave."""
-        own = {"name", "_target_", "title", "summary"}
+        own = {"name", "_target_", "title", "summary", "twin_of"}
         return cls(
             content["name"],
             content.get("_target_", ""),
             content.get("title") or "",
             content.get("summary") or "",
             {name: value for name, value in content.items() if name not in own},
+            content.get("twin_of") or "",
         )
 
     def identity(self) -> dict[str, Any]:
         """What decides the network: all but what is only said of it."""
-        return {name: value for name, value in self.to_json().items() if name not in ("title", "summary")}
+        return {name: value for name, value in self.to_json().items() if name not in ("title", "summary", "twin_of")}
 
 
 @dataclass(frozen=True)
@@ -137,11 +140,12 @@ class TrainingConfig:
     precision: str = "32-true"
     accumulate: int = 1
     checkpointing: bool = False
+    noise: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it. What is off is as if never mentioned: trainings from before these settings existed
         keep their names."""
-        off = (("accumulate", 1), ("checkpointing", False))
+        off = (("accumulate", 1), ("checkpointing", False), ("noise", 0.0))
         return {name: value for name, value in asdict(self).items() if (name, value) not in off}
 
     @classmethod

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmarks.seeding import Part, seed_for
+from benchmarks.testing.noise import add_noise
 from datasets.augment import augment
 from datasets.prepare import Prepared
 
@@ -28,14 +29,21 @@ def _order(count: int, epoch: int, shuffle: bool, seed: tuple) -> np.ndarray:
     return np.random.default_rng(seed_for("order", *seed, epoch)).permutation(count) if shuffle else np.arange(count)
 
 
-def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step."""
+def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step.
+
+    noise: largest standard deviation of the noise added to an image in [0, 1]; each image has its own, drawn from
+    U(0, noise), and is scaled back to [0, 1] by its own extremes, as noisy test images are.
+    """
     images, labels = [], []
     for place, index in enumerate(indices):
         which = (data.name, data.ids[index], seed, step, place)
         image, label = data.training_case(index, np.random.default_rng(seed_for("crop", *which)))
         random = np.random.default_rng(seed_for("augment", *which))
         image, label = augment(np.array(image), np.array(label), data.augmentation, random)
+        if noise:
+            sigma = np.random.default_rng(seed_for("sigma", *which)).uniform(0, noise)
+            image = add_noise(image, float(sigma), data.ids[index], seed_for("noise", *which))
         images.append(torch.from_numpy(np.ascontiguousarray(image)))
         labels.append(torch.from_numpy(np.ascontiguousarray(label)).long())
     return torch.stack(images), torch.stack(labels)

@@ -139,7 +139,7 @@ class Stage:
                 subject.data.split["train"], progress.step, subject.settings.batch_size, subject.settings.shuffle,
                 *self.order,
             )  # fmt: skip
-            image, label = load_batch(subject.data, indices, subject.seed, progress.step)
+            image, label = load_batch(subject.data, indices, subject.seed, progress.step, subject.settings.noise)
             # 3. Gradients of the loss; 4. the optimiser's step; 5. the moving average of the weights.
             losses = self._gradients(image, label)
             self.optimizer.step()

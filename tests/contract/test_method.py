@@ -240,7 +240,8 @@ def test_a_result_does_not_depend_on_its_batch(trained, sampling):
         for order in ([0], [3], [2, 0], [3, 1, 2, 0]) if len(image) == 4 else ([0], [1], [1, 0]):
             rows = generators(len(image))
             part = model.segment(image[order], sampling, [rows[i] for i in order])
-            torch.testing.assert_close(part, together[order], atol=1e-4, rtol=0)
+            # A softmax of logits of some ten turns rounding of 1e-5 into as much as 1e-4.
+            torch.testing.assert_close(part, together[order], atol=2e-4, rtol=0)
 
 
 def test_an_embedding_used_again_changes_nothing(trained):
