@@ -1,7 +1,8 @@
 """Cases, data sets and the names a source must provide."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,38 @@ class Entry:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One augmentation policy for all methods, set per data set.
+    """One augmentation policy for all methods, set per data set. What is 0 or None is off.
 
     flips: spatial axes (0-based) that may be mirrored; rotations: right-angle turns in the plane of the last two axes;
     intensity: standard deviation of a random gain (1 + N) and of an offset N; the image is then clipped to [0, 1].
+
+    probability: of each of the following for each case; 0 leaves the three above alone.
+    Moved as one, drawn evenly: rotation_degrees: either way, about each axis in volumes; scale: least and largest
+    factor by which things grow, drawn by logarithm; shear: tangent of the largest angle; translation: share of an
+    axis' length, either way.
+    Bent: elastic: how far a control point of a cubic B-spline moves at most, as a share of the distance to the next
+    one, up to 0.4, where nothing folds yet; elastic_cells: cells that control points span along each axis.
+    outside: what comes into view from beyond the border: "zeros" (background), "border" or "reflection".
+    Drawn from [low, high]: stain: factors on the optical densities of haematoxylin, eosin and the rest, for RGB images
+    of H&E; gamma: exponent of the intensities within their range; blur: standard deviation in pixels; speckle: of a
+    grain two pixels wide that the image is multiplied by. (White noise is `training.noise`.)
     """
 
     flips: tuple[int, ...] = ()
     rotations: bool = False
     intensity: float = 0.0
+    probability: float = 0.5
+    rotation_degrees: float = 0.0
+    scale: tuple[float, float] | None = None
+    shear: float = 0.0
+    translation: float = 0.0
+    elastic: float = 0.0
+    elastic_cells: int = 4
+    outside: str = "zeros"
+    stain: tuple[float, float] | None = None
+    gamma: tuple[float, float] | None = None
+    blur: tuple[float, float] | None = None
+    speckle: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, settings: "Augmentation | Mapping[str, Any] | None") -> "Augmentation":
@@ -64,14 +88,83 @@ class Augmentation:
         if isinstance(settings, cls):
             return settings
         settings = dict(settings or {})
-        unknown = sorted(set(settings) - {"flips", "rotations", "intensity"})
+        names = [field.name for field in fields(cls)]
+        unknown = sorted(set(settings) - set(names))
         if unknown:
-            raise DataError(f"augmentation has unknown keys {unknown}, expected flips, rotations and intensity.")
-        intensity = float(settings.get("intensity") or 0.0)
-        if intensity < 0:
-            raise DataError(f"augmentation.intensity is {intensity}, expected 0 or a small number such as 0.05.")
-        flips = tuple(int(axis) for axis in settings.get("flips") or ())
-        return cls(flips=flips, rotations=bool(settings.get("rotations", False)), intensity=intensity)
+            raise DataError(f"augmentation has unknown keys {unknown}, expected some of {', '.join(names)}.")
+        given = {
+            "flips": tuple(int(axis) for axis in settings.pop("flips", None) or ()),
+            "rotations": bool(settings.pop("rotations", False)),
+            "outside": settings.pop("outside", None) or "zeros",
+        }
+        if given["outside"] not in OUTSIDE:
+            raise DataError(f"augmentation.outside is {given['outside']!r}, expected one of {', '.join(OUTSIDE)}.")
+        for name, value in settings.items():
+            if name in RANGES:
+                given[name] = None if value is None else _range(name, value)
+            elif value is not None:
+                given[name] = _number(name, value)
+        return cls(**given)
+
+    @property
+    def moves(self) -> bool:
+        """Whether cases are turned, scaled, sheared or shifted by other than mirror images and right angles."""
+        return bool(self.rotation_degrees or self.scale or self.shear or self.translation)
+
+    @property
+    def stronger(self) -> bool:
+        """Whether anything is on beside flips, rotations and intensity."""
+        others = (self.elastic, self.stain, self.gamma, self.blur, self.speckle)
+        return self.probability > 0 and (self.moves or any(map(bool, others)))
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, for the keys of trials: flips, rotations and intensity, and the rest if it is on."""
+        return {name: value for name, value in vars(self).items() if self.stronger or name in SIMPLE}
+
+
+SIMPLE = ("flips", "rotations", "intensity")
+OUTSIDE = ("zeros", "border", "reflection")
+LIMITS = {
+    "probability": (0, 1),
+    "intensity": (0, math.inf),
+    "rotation_degrees": (0, 180),
+    "shear": (0, 1),
+    "translation": (0, 1),
+    "elastic": (0, 0.4),
+    "elastic_cells": (1, 64),
+}
+"""Least and largest value of each number in an `Augmentation`."""
+RANGES = {
+    "scale": (0.1, 10),
+    "stain": (0.1, 10),
+    "gamma": (0.1, 10),
+    "blur": (0, math.inf),
+    "speckle": (0, math.inf),
+}
+"""Least and largest value within each pair in an `Augmentation`."""
+
+
+def _number(name: str, value: Any) -> float:
+    low, high = LIMITS[name]
+    whole = name == "elastic_cells"
+    if not isinstance(value, (int, float)) or not low <= value <= high or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise DataError(f"augmentation.{name} is {value!r}, expected {kind} from {low} to {high}.")
+    return int(value) if whole else float(value)
+
+
+def _range(name: str, value: Any) -> tuple[float, float]:
+    low, high = RANGES[name]
+    pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if (
+        len(pair) != 2
+        or not all(isinstance(end, (int, float)) for end in pair)
+        or not low <= pair[0] <= pair[1] <= high
+    ):
+        raise DataError(
+            f"augmentation.{name} is {value!r}, expected [low, high] from {low} to {high} with low <= high, or null."
+        )
+    return float(pair[0]), float(pair[1])
 
 
 class Source:
@@ -119,13 +212,15 @@ class Source:
             self.check_axes()
 
     def check_axes(self) -> None:
-        """Raises DataError where a setting needs other spatial axes than the images have."""
+        """Raises DataError where a setting needs other spatial axes, or other channels, than the images have."""
         wrong = [axis for axis in self.augmentation.flips if not 0 <= axis < self.spatial_dims]
         if wrong:
             raise DataError(
                 f"augmentation.flips has {wrong}, expected axes from 0 to {self.spatial_dims - 1} "
                 f"(the images have {self.spatial_dims} spatial axes)."
             )
+        if self.augmentation.stain and (self.spatial_dims != 2 or self.channels != 3):
+            raise DataError("augmentation.stain is for pictures in RGB, expected null for these images.")
         if self.fit == "pad" and self.spatial_dims != 3:
             raise DataError(
                 f"dataset.{self.name}.fit is 'pad', which is for volumes only, and the images have "
