@@ -36,7 +36,7 @@ SWITCHES = {
     "decoder_input": Switch(("difference", "x0"), "difference", "difference"),
     "latent_norm": Switch(("affine", "plain"), "affine", "affine"),
     "decode": Switch(("state", "difference", "standard", "standard_difference"), "state", "state"),
-    "sampler_norm": Switch(("sample", "batch", "none"), "sample", "batch"),
+    "sampler_norm": Switch(("sample", "estimate", "batch", "none"), "sample", "batch"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
     "t_sampling": Switch(("sample", "batch", "sqrt", "mixed"), "sample", "sample"),
     "time_grid": Switch(("real0", "round1"), "real0", "real0"),
@@ -81,6 +81,8 @@ class LDSeg(Segmenter):
     latent_norm:     z0 is layer-normalised with ("affine") or without ("plain") a scale and shift per voxel.
     sampler_norm:    latents are standardised per sample ("sample"), over the whole batch ("batch") or not ("none"),
                      at the start of sampling and after each step. "batch" makes results depend on their batch.
+                     "estimate" standardises the start and, at every step, the estimate of z0 per sample, from which
+                     the noise is then computed anew: z_t keeps the variance that its time says.
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
     t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
                      alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image
@@ -305,15 +307,17 @@ class LDSeg(Segmenter):
             return eps_hat
 
         start = draw()
+        rows = "batch" if over == "batch" else "sample"
         state = sampler.sample(
             predict,
-            start if over == "none" else sampler.standardise(start, over),
+            start if over == "none" else sampler.standardise(start, rows),
             sampler.time_pairs(sampling.steps, self.switches["time_grid"]),
             cosine_alpha_bar,
             solver=sampling.sampler,
             eta=sampling.stochasticity,
             noise=draw,
-            frame=None if over == "none" else partial(sampler.moments, over=over),
+            frame=partial(sampler.moments, over=over) if over in ("sample", "batch") else None,
+            bound=sampler.standardise if over == "estimate" else None,
             callback=callback,
         )
         return difference if self.switches["decode"].endswith("difference") else state

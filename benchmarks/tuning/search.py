@@ -1,0 +1,157 @@
+"""action=tune: a search for each method's recipe on validation, with as many trials for every method.
+
+runs/tuning/<dataset>-<method>-<hash>/     the hash is taken over all that decides what a trial of the search gives
+    journal.log     Optuna's journal: a search that was stopped goes on where it was, but for the trial under way
+    trials.csv      a row for each trial: its values, its validation DSC, at which share of the budget it was stopped
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from filelock import FileLock
+from omegaconf import DictConfig
+
+from benchmarks import console
+from benchmarks.errors import BadInput, failure_of
+from benchmarks.machine.device import fabric_for
+from benchmarks.plan import building, identity
+from benchmarks.plan.planning import make_plan
+from benchmarks.plan.sources import prepared
+from benchmarks.plan.trials import Trial
+from benchmarks.seeding import seed_for
+from benchmarks.store.results import Store
+from benchmarks.training.loop import Subject, train
+from benchmarks.tuning import space
+from datasets.prepare import Prepared
+
+if TYPE_CHECKING:
+    import optuna
+
+VERSION = 1
+"""Raised when what a trial of the search gives changes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search for one method on one data set found: the trial it is about, a row for each trial of the search,
+    and the words of a command with the best values; none where every trial failed."""
+
+    trial: Trial
+    rows: pd.DataFrame
+    best: float | None
+    words: list[str]
+
+
+def tune(config: DictConfig, store: Store) -> list[Found]:
+    """Search for every method on every data set of the suite, at the first seed. Raises BadInput before any work."""
+    _optuna()
+    trials = [t for t in make_plan(config, tested=False) if t.config.seed == _first_seed(config)]
+    spaces = {t.config.method.name: space.space_of(config, t.config.method.name) for t in trials}
+    found = []
+    for trial in trials:
+        if trial.declined:
+            console.say(f"{trial.name}: declined, {trial.declined}")
+            continue
+        found.append(_search(config, store, trial, spaces[trial.config.method.name]))
+    return found
+
+
+def _first_seed(config: DictConfig) -> int:
+    return (config.suite.seeds if config.seeds is None else config.seeds)[0]
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise BadInput("action=tune: needs Optuna; install it with `pip install 'optuna>=4,<5'`.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _search(config: DictConfig, store: Store, trial: Trial, searched: dict[str, Any]) -> Found:
+    optuna = _optuna()
+    about = trial.config
+    key = identity.digest([trial.key, searched, list(config.tune.rungs), VERSION])
+    folder = store.runs / "tuning" / f"{about.dataset.name}-{about.method.name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        storage = optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+        )
+        study = optuna.create_study(
+            study_name="search",
+            storage=storage,
+            load_if_exists=True,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=seed_for("tune", folder.name) % 2**32),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+        )
+        _stop_orphans(study, optuna)
+        data = prepared(config, trial.config.dataset)
+        left = config.tune.trials - sum(t.state.is_finished() for t in study.trials)
+        if left > 0:
+            study.optimize(lambda one: _score(config, trial, data, one, searched, folder), n_trials=left)
+        rows = _rows(study)
+        rows.to_csv(folder / "trials.csv", index=False)
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    best = max(complete, key=lambda t: (t.value, -t.number), default=None)
+    words = space.overrides(trial.config.method.name, best.params) if best else []
+    return Found(trial, rows, best.value if best else None, words)
+
+
+def _stop_orphans(study: "optuna.Study", optuna: Any) -> None:
+    """Trials that a killed run left under way are failed: they do not count, and others take their place."""
+    for one in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        study.tell(one.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+
+
+def _score(
+    config: DictConfig, trial: Trial, data: Prepared, one: "optuna.Trial", searched: dict[str, Any], folder: Path
+) -> float:
+    """Validation DSC of the weights that training with the drawn values selects. Raises optuna.TrialPruned at a rung
+    (a share of the budget) at which half of the trials before it were better."""
+    optuna = _optuna()
+    values = space.draw(one, searched)
+    settings = space.applied(trial.config, values)
+    rungs = list(config.tune.rungs)
+
+    def validated(done: float, score: float) -> None:
+        while rungs and done >= rungs[0]:
+            rungs.pop(0)
+            step = len(config.tune.rungs) - len(rungs)
+            one.report(score, step)
+            if one.should_prune():
+                raise optuna.TrialPruned
+
+    fabric = fabric_for(config)
+    torch.manual_seed(seed_for("weights", settings.method.name, settings.seed))
+    try:
+        model = building.build(settings.method, settings.dataset)
+        with console.task(f"{trial.name}: trial {one.number + 1} of {config.tune.trials}") as report:
+            subject = Subject(
+                model, data, settings.training, settings.seed, folder / f"{one.number}.pt", fabric, report, validated
+            )
+            return train(subject, f"{folder.name}-{one.number}").best_dsc
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:  # values that cannot be trained are the worst there are
+        console.say(f"  trial {one.number + 1} failed: {failure_of(error).reason}")
+        return 0.0
+    finally:
+        (folder / f"{one.number}.pt").unlink(missing_ok=True)
+
+
+def _rows(study: "optuna.Study") -> pd.DataFrame:
+    rows = []
+    for one in study.trials:
+        if one.state.is_finished():
+            seconds = one.duration.total_seconds() if one.duration else float("nan")
+            last = max(one.intermediate_values.values(), default=float("nan"))
+            value = one.value if one.value is not None else last
+            rows.append({"trial": one.number + 1, "state": one.state.name.lower(), "dsc": value, "seconds": seconds,
+                         **one.params})  # fmt: skip
+    return pd.DataFrame(rows)

@@ -1,0 +1,58 @@
+"""Every sampler with every diffusion method, on a model that has learnt something: none may cost accuracy."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from benchmarks.training.loop import lr_factor
+from methods.base import SAMPLERS, Sampling
+from tests.methods.discs import discs, dsc, segment
+
+CONF = Path(__file__).parents[3] / "conf" / "method"
+STEPS = {"autoencoder": 150}
+"""Optimiser steps of a stage, 300 where it is not named."""
+METHODS = ("ldseg", "lsegdiff", "medsegdiff", "sdf_ddpm")
+LOSS = 0.02
+"""The most DSC that a sampler may lose against ddim with as many steps."""
+
+
+@cache
+def trained(name: str):
+    """A method of size tiny, trained on discs with the rate and the decay of its own configuration."""
+    settings = OmegaConf.load(CONF / f"{name}.yaml")
+    torch.manual_seed(0)
+    model = get_class(settings["_target_"])(spatial_dims=2, in_channels=3, classes=2, image_size=(32, 32), size="tiny")
+    for stage in model.stages:
+        steps = STEPS.get(stage, 300)
+        model.prepare_stage(stage, (discs(8, seed=step) for step in range(8)))
+        optimizer = model.optimizer(stage, settings.training.learning_rate)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        model.train()
+        for step in range(steps):
+            factor = lr_factor(step / steps, settings.training.lr_schedule, 1.0)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimizer.zero_grad()
+            torch.manual_seed(step)  # dropout
+            model.loss(*discs(8, seed=step), stage, torch.Generator().manual_seed(step))["total"].backward()
+            optimizer.step()
+    return model.eval()
+
+
+@cache
+def score(name: str, sampler: str, steps: int) -> float:
+    """Mean DSC of new discs."""
+    image, label = discs(24, seed=10_000)
+    return dsc(segment(trained(name), image, Sampling(steps, sampler)), label)
+
+
+@pytest.mark.parametrize("steps", [5, 10, 20])
+@pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if sampler != "ddim"])
+@pytest.mark.parametrize("name", METHODS)
+def test_no_sampler_loses_accuracy_against_ddim(name, sampler, steps):
+    assert score(name, "ddim", steps) > 0.6  # it has learnt something, so there is something to lose
+    assert score(name, sampler, steps) > score(name, "ddim", steps) - LOSS
