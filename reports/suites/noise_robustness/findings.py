@@ -8,7 +8,7 @@ from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import common, significance
+from reports.sections import significance
 from reports.sections.cost import cost
 from reports.sections.trials import absences, of_dataset
 
@@ -116,23 +116,3 @@ def _convergence(it: Study, dataset: str) -> list[str]:
                     f"**{name}** {found.words}: its scores are those of this budget, not of the method's limit."
                 )
     return sentences
-
-
-def notes(it: Study) -> list[Block]:
-    """How things were measured."""
-    noise = [
-        "σ is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
-        "on the case, σ and the noise seed alone, so every method is given the same noisy image. Training images are "
-        "not disturbed.",
-        _rescaling(it),
-    ]
-    return common.notes(it, list(filter(None, noise)))
-
-
-def _rescaling(it: Study) -> str:
-    return {
-        "image": "Each noisy image is scaled back to [0, 1] on its own (`noise.rescale=image`).",
-        "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly "
-        "(`noise.rescale=array`), as the authors of LDSeg do.",
-        "none": "Noisy images are not scaled back to [0, 1] (`noise.rescale=none`).",
-    }.get(str(it.results.suite.get("rescale")), "")

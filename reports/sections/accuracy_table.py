@@ -13,7 +13,7 @@ from reports.sections.significance import ranking
 from reports.sections.trials import absences
 
 
-def accuracy(it: Study, dataset: str) -> Table:
+def table(it: Study, dataset: str) -> Table:
     """Methods by falling DSC with rank, overlap, distances and cost; those without a result say why."""
     found = by_score(it, it.curves[dataset])
     several = len(found[0].classes) > 1 if found else False
