@@ -3,6 +3,7 @@
 import math
 
 from reports.numbers import statistics
+from reports.numbers.curves import Curve
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
@@ -47,7 +48,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     return [Heading(dataset, 3), Paragraph(lead), Bullets(tuple(items))]
 
 
-def _loss(it: Study, curve) -> str:
+def _loss(it: Study, curve: Curve) -> str:
     clean, noisy = curve.at(it.clean), curve.at(it.noisy)
     if clean is None or noisy is None:
         return f"{it.names[curve.variant]} was not measured"
@@ -61,7 +62,7 @@ def _loss(it: Study, curve) -> str:
     return f"{it.names[curve.variant]} {verb} {words.with_interval(lost)} DSC"
 
 
-def _scores(it: Study, curve) -> str:
+def _scores(it: Study, curve: Curve) -> str:
     parts = []
     for sigma in it.compared:
         estimate = curve.mean(sigma)
@@ -83,7 +84,7 @@ def _scores(it: Study, curve) -> str:
     return text + "."
 
 
-def _cost(it: Study, curve) -> str:
+def _cost(it: Study, curve: Curve) -> str:
     what = cost(it.results, curve)
     parts = []
     if what.parameters is not None:

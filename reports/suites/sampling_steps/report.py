@@ -207,12 +207,14 @@ def _beside(curves: list[StepCurve], known: dict[str, int]) -> Table | None:
                          "best": int(curve.steps[curve.best])})  # fmt: skip
     if not rows:
         return None
+    # One table needs no name of its own.
+    name = "published_steps" if len(published.best_steps()) == 1 else f"published_steps_{curves[0].dataset}"
     columns = ["method", "published: best at", "ours: steps needed", "ours: best at"]
     caption = (
         f"{curves[0].dataset}: the number of steps with the highest published DSC beside ours; image sizes and "
         "training differ."
     )
-    return Table("published_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+    return Table(name, caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
 def _notes(results: Results, found: dict[str, list[StepCurve]]) -> list[str]:
