@@ -67,7 +67,7 @@ def act(overrides: list[str]) -> int:
         return show_list(config)
     config, kind = checked(overrides)
     action = ACTIONS[config.action]
-    if config.suite.kind == "all" and config.action != "compare":
+    if config.suite.kind == "all":
         return act_on_all(config, kind, overrides)
     return action(config, kind, command(overrides))
 
@@ -151,10 +151,11 @@ def redraw(config: DictConfig, kind: Kind, said: str) -> int:
 def compare(config: DictConfig, kind: Kind, said: str) -> int:
     """Report what differs between the store `paths.other` (before) and the store `paths.runs` (after)."""
     from benchmarks import console
+    from benchmarks.kinds import comparison
     from benchmarks.store.results import Store
     from reports import write
 
-    results = kind.stored(config, said)
+    results = comparison.compare(config, said)
     report = write(results, Store(Path(config.paths.runs)).report_folder(f"{config.suite.name}_compare"))
     console.say(f"Report: {report}")
     return 0
@@ -207,11 +208,10 @@ def write_report(config: DictConfig, results: Results) -> Path:
 
 def track(results: Results, folder: Path, config: DictConfig) -> str | None:
     """Send results and report to MLflow; one line that says why not, or None."""
-    from omegaconf import OmegaConf
-
+    from benchmarks.plan.configuration import plain
     from benchmarks.tracking import sending
 
-    return sending.track(results, folder, OmegaConf.to_container(config.tracking))
+    return sending.track(results, folder, plain(config.tracking))
 
 
 def conclude(results: Results) -> int:

@@ -71,4 +71,4 @@ def conditions(config: DictConfig, trial: TrialConfig, kind: type[Segmenter]) ->
     """What the suite tests a trial under. Raises BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, kind.generative)
     size = tuple(trial.dataset.image_size)
-    return tuple(Condition(sigma, sampling, size, config.noise.rescale) for sigma, sampling in asked)
+    return tuple(dict.fromkeys(Condition(sigma, how, size, config.noise.rescale) for sigma, how in asked))
