@@ -148,6 +148,11 @@ def counted(found: list[Curve]) -> str:
     return text if groups == cases else f"{text} of {words.plural(groups, 'patient')}"
 
 
+def under(it: Study) -> str:
+    """The noise at which methods are compared first, for captions; nothing where that is none."""
+    return f" at σ = {it.clean:g}" if it.clean else ""
+
+
 def by_score(it: Study, found: list[Curve]) -> list[Curve]:
     """Variants tested on undisturbed images, the highest mean DSC first."""
     tested = [curve for curve in found if curve.at(it.clean) is not None]
