@@ -24,6 +24,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=report    redraw the report from the stored records; no training, no data needed
   action=compare   set the stored records beside those of another store, paths.other=DIR (before a change)
   action=track     send the stored results to MLflow again
+  action=tune      search each method's recipe on validation, tune.trials trials for every method
   action=list      every suite, method, data set and profile, each with one line
 
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
@@ -67,7 +68,7 @@ def act(overrides: list[str]) -> int:
         return show_list(config)
     config, kind = checked(overrides)
     action = ACTIONS[config.action]
-    if config.suite.kind == "all" and config.action != "compare":
+    if config.suite.kind == "all":
         return act_on_all(config, kind, overrides)
     return action(config, kind, command(overrides))
 
@@ -151,10 +152,11 @@ def redraw(config: DictConfig, kind: Kind, said: str) -> int:
 def compare(config: DictConfig, kind: Kind, said: str) -> int:
     """Report what differs between the store `paths.other` (before) and the store `paths.runs` (after)."""
     from benchmarks import console
+    from benchmarks.kinds import comparison
     from benchmarks.store.results import Store
     from reports import write
 
-    results = kind.stored(config, said)
+    results = comparison.compare(config, said)
     report = write(results, Store(Path(config.paths.runs)).report_folder(f"{config.suite.name}_compare"))
     console.say(f"Report: {report}")
     return 0
@@ -174,7 +176,27 @@ def replay(config: DictConfig, kind: Kind, said: str) -> int:
     return 1 if note else 0
 
 
-ACTIONS = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay}
+def tune(config: DictConfig, kind: Kind, said: str) -> int:
+    """Search the recipe of every method on validation and print what was found."""
+    from rich.table import Table
+
+    from benchmarks import console
+    from benchmarks.store.results import Store
+    from benchmarks.tuning import search
+
+    store = Store(Path(config.paths.runs))
+    store.open()
+    found = search.tune(config, store)
+    table = Table("trial", "best validation DSC", "trials", "stopped", "overrides", title="Recipes found on validation")
+    for one in found:
+        stopped = int((one.rows["state"] == "pruned").sum())
+        best = "-" if one.best is None else f"{one.best:.3f}"
+        table.add_row(one.trial.name, best, str(len(one.rows)), str(stopped), "\n".join(one.words))
+    console.out.print(table)
+    return 0
+
+
+ACTIONS = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "tune": tune}
 """What is done with one suite."""
 
 
@@ -207,11 +229,10 @@ def write_report(config: DictConfig, results: Results) -> Path:
 
 def track(results: Results, folder: Path, config: DictConfig) -> str | None:
     """Send results and report to MLflow; one line that says why not, or None."""
-    from omegaconf import OmegaConf
-
+    from benchmarks.plan.configuration import plain
     from benchmarks.tracking import sending
 
-    return sending.track(results, folder, OmegaConf.to_container(config.tracking))
+    return sending.track(results, folder, plain(config.tracking))
 
 
 def conclude(results: Results) -> int:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,17 +10,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 PLAIN_LINE_EVERY_SECONDS = 30.0
 
+Report = Callable[[int, int, str], None]
+"""Called with (how much is done, how much there is, a few words)."""
+
 # Where output is no terminal its width is unknown; tables then get room enough not to wrap.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
+    """Print a line as it is."""
     out.print(message, markup=False)
 
 
 @contextmanager
-def task(title: str):
+def task(title: str) -> Iterator[Report]:
     """Yields report(done, total, words): shows how far the task is and how long it will still take."""
     if sys.stdout.isatty():
         columns = [
@@ -33,7 +38,7 @@ def task(title: str):
     yield _plain(title)
 
 
-def _plain(title: str):
+def _plain(title: str) -> Report:
     first: tuple[float, int] | None = None
     last = time.monotonic()
 

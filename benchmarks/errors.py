@@ -15,34 +15,44 @@ class BadInput(Exception):
 class TrialFailed(Exception):
     """One trial cannot go on; the suite does. `retry` says whether another attempt could end differently."""
 
-    def __init__(self, reason: str, retry: bool = True):
+    def __init__(self, reason: str, retry: bool = True) -> None:
         super().__init__(reason)
         self.retry = retry
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job could not go on, in one line for the report.
+    """Why a job could not go on.
 
-    retry: whether another attempt could end differently; memory: whether the machine's memory was too small for it.
+    kind: name of the error's class, empty where it was raised to end just this job (`TrialFailed`); line: the first of
+    what it says; retry: whether another attempt could end differently; memory: whether the machine's was too small.
     """
 
-    reason: str
+    kind: str
+    line: str
     retry: bool = True
     memory: bool = False
 
+    @property
+    def error(self) -> str:
+        """The error as Python prints it, in one line."""
+        return f"{self.kind}: {self.line}" if self.kind else self.line
+
+    @property
+    def reason(self) -> str:
+        """In one line for the report: a lack of memory is named as such, whichever library noticed it."""
+        return f"out of memory: {self.line or self.kind}" if self.memory else self.error
+
 
 def failure_of(error: Exception) -> Failure:
-    """What an exception says, in words for the report."""
+    """What an exception says."""
     if isinstance(error, TrialFailed):
-        return Failure(str(error), error.retry)
+        return Failure("", str(error), error.retry)
     line = (str(error).strip().splitlines() or [""])[0][:300]
     kind = type(error).__name__
     # PyTorch's own class is known by its name, so that reading a store needs no PyTorch.
     refused = isinstance(error, MemoryError) or kind == "OutOfMemoryError"
-    if refused or "DefaultCPUAllocator: can't allocate memory" in str(error):
-        return Failure(f"out of memory: {line or kind}", memory=True)
-    return Failure(f"{kind}: {line}")
+    return Failure(kind, line, memory=refused or "DefaultCPUAllocator: can't allocate memory" in str(error))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

@@ -7,6 +7,7 @@ end, then waited for.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -29,7 +30,7 @@ ASK_AGAIN_SECONDS = 1.0
 class Work(ABC, Generic[Job]):
     """One sort of job: where its lock lies, when it is settled, how it is done and where its failure is written.
 
-    It is sent to where the executor runs, so it holds nothing but the configuration and the store.
+    Work and jobs are sent to where the executor runs, so they hold only what can be pickled.
     """
 
     config: DictConfig
@@ -52,8 +53,8 @@ class Work(ABC, Generic[Job]):
         """Do what is left of the job. Whatever it raises but BadInput becomes the job's failure."""
 
     @abstractmethod
-    def fail(self, job: Job, failure: Failure) -> None:
-        """Write the failure down where reports find it."""
+    def fail(self, job: Job, failure: Failure) -> bool:
+        """Write the failure down where reports find it. False where no report could: the error then ends the run."""
 
 
 def run(work: Work[Job], jobs: Sequence[Job]) -> None:
@@ -62,13 +63,7 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> None:
     told = False
     with instantiate(work.config.executor) as executor:
         while waiting:
-            running = []
-            for job in waiting:
-                future = executor.submit(attempt, work, job)
-                if future.done():  # bad input ends the run before the next job begins
-                    future.result()
-                running.append((job, future))
-            waiting = [job for job, future in running if not future.result()]
+            waiting = _round(executor, work, waiting)
             if waiting and not told:
                 names = ", ".join(work.name(job) for job in waiting)
                 console.say(f"Another run is working on {names}; waiting for it.")
@@ -76,6 +71,21 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> None:
             if waiting:
                 time.sleep(ASK_AGAIN_SECONDS)
                 waiting = [job for job in waiting if not work.settled(job)]
+
+
+def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job]) -> list[Job]:
+    """Attempt each job once; returns those that another run is working on."""
+    futures = []
+    try:
+        for job in jobs:
+            futures.append(executor.submit(attempt, work, job))
+            if futures[-1].done():  # bad input ends the run before the next job begins
+                futures[-1].result()
+        return [job for job, future in zip(jobs, futures, strict=True) if not future.result()]
+    except BaseException:  # an interruption, too
+        for future in futures:
+            future.cancel()
+        raise
 
 
 def attempt(work: Work[Job], job: Job) -> bool:
@@ -99,4 +109,5 @@ def _do(work: Work[Job], job: Job) -> None:
     except Exception as error:  # whatever ends one job must not end the suite
         failure = failure_of(error)
         console.say(f"  {work.name(job)} failed: {failure.reason}")
-        work.fail(job, failure)
+        if not work.fail(job, failure):
+            raise

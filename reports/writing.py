@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import reports
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
 from benchmarks.store.results import Results
+from reports import catalogue
 from reports.paper import html, latex, markdown, outline
 from reports.paper.document import Document, write_numbers
 from reports.sections import browser
@@ -62,7 +62,7 @@ def write_records(results: Results, path: Path) -> None:
 
 def _builder(report: str) -> Callable[[Results, Path], Document]:
     """`build` of the report of this name. Raises ValueError where there is none."""
-    reports.check(report)
+    catalogue.check(report)
     return importlib.import_module(f"reports.suites.{report}").build
 
 

@@ -31,10 +31,10 @@ ALLOWED = {
 ORDER = {
     "methods": ("blocks", "base", "diffusion", ""),
     "benchmarks": (
-        "errors", "console", "seeding", "store", "plan", "machine", "testing", "training", "executors", "runner",
+        "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "executors", "runner",
         "kinds", "tracking", "nnunetv2", "",
     ),
-    "reports": ("numbers", "paper", "sections", "suites", "writing", ""),
+    "reports": ("catalogue", "numbers", "paper", "sections", "suites", "writing", ""),
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks import runner
 from benchmarks.errors import BadInput, unknown
 from benchmarks.plan.choices import chosen
-from benchmarks.plan.configuration import names
+from benchmarks.plan.configuration import names, plain
 from benchmarks.runner import Work
 from benchmarks.store.results import Results, Store
 
@@ -27,9 +27,9 @@ class Left:
     seconds all of it takes, None where nobody can say; `lines` stand where a table would say too little."""
 
     columns: tuple[str, ...] = ()
-    rows: list[tuple[str, ...]] = field(default_factory=list)
+    rows: Sequence[tuple[str, ...]] = ()
     seconds: float | None = None
-    lines: list[str] = field(default_factory=list)
+    lines: Sequence[str] = ()
 
 
 class Kind(ABC):
@@ -88,8 +88,7 @@ class Kind(ABC):
 
 def described(config: DictConfig, kind: Kind, command: str) -> Suite:
     """The suite as a report needs it: its settings and the commands that make (`command`) and redraw it."""
-    told: Suite = OmegaConf.to_container(config.suite)  # type: ignore[assignment]
-    return told | {
+    return plain(config.suite) | {
         "report": report_name(config.suite, kind),
         "command": command,
         "redraw_command": f"{command} action=report",

@@ -9,7 +9,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
-from benchmarks.errors import BadInput, failure_of
+from benchmarks.errors import BadInput
 from benchmarks.kinds.base import Batch, Kind, Left, Suite, check_keys
 from benchmarks.plan.configuration import names
 from benchmarks.store.records import RECORD_COLUMNS
@@ -102,7 +102,7 @@ def attempt(part: Part, act: Callable[[Part], int]) -> Outcome:
     except BadInput as error:
         code, reason = BAD_INPUT, str(error)
     except Exception as error:  # whatever ends one suite must not end the others
-        code, reason = 1, failure_of(error).reason
+        code, reason = 1, f"{type(error).__name__}: {error}"
     if reason:
         console.err.print(f"Error: suite={part.name}: {reason}", markup=False)
     return Outcome(code, reason, time.monotonic() - started)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,39 +14,54 @@ from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
 from benchmarks.plan import choices, identity
 from benchmarks.plan.sources import checked_entries, source
 from benchmarks.runner import Work
-from benchmarks.store.files import read_json, write_atomic, write_frame, write_json
+from benchmarks.store.files import read_json, write_arrays, write_frame, write_json
 from benchmarks.store.kept import Overview
 from benchmarks.store.results import Results, Store
 from datasets.base import Case, Entry
 from datasets.fingerprint import fingerprint
 
 
-class LookAt(Work[str]):
-    """Read a data set (its name) once and keep what is shown of it."""
+class Content(NamedTuple):
+    """A data set (its name) with just the content it has now (a hash)."""
 
-    def name(self, job: str) -> str:
+    dataset: str
+    fingerprint: str
+
+
+def content(config: DictConfig) -> list[Content]:
+    """Every data set of the suite. Raises BadInput where one does not pass its checks."""
+    found = []
+    for name in choices.chosen(config, "datasets"):
+        origin = source(config, name)
+        checked_entries(origin, config)
+        found.append(Content(name, fingerprint(origin, Path(config.paths.cache))))
+    return found
+
+
+class LookAt(Work[Content]):
+    """Read a data set once and keep what is shown of it."""
+
+    def name(self, job: Content) -> str:
         """The data set's name."""
-        return f"{job}: reading cases"
+        return f"{job.dataset}: reading cases"
 
-    def place(self, job: str) -> Path:
-        """A folder named by the content of the data. Raises BadInput where the data do not pass their checks."""
-        origin = source(self.config, job)
-        checked_entries(origin, self.config)
+    def place(self, job: Content) -> Path:
+        """A folder named by the content of the data."""
         suite = self.config.suite
-        key = identity.digest([fingerprint(origin, Path(self.config.paths.cache)), suite.pictures, suite.version])
-        return self.store.runs / "overviews" / f"{job}-{key}"
+        key = identity.digest([job.fingerprint, suite.pictures, suite.version])
+        return self.store.runs / "overviews" / f"{job.dataset}-{key}"
 
-    def settled(self, job: str) -> bool:
+    def settled(self, job: Content) -> bool:
         """Whether it is there."""
         return (self.place(job) / "about.json").exists()
 
-    def fail(self, job: str, failure: Failure) -> None:
+    def fail(self, job: Content, failure: Failure) -> bool:
         """Without its data there is nothing to show."""
-        raise BadInput(f"dataset.{job}: {failure.reason}")
+        return False
 
-    def do(self, job: str) -> None:
+    def do(self, job: Content) -> None:
         """Read all cases."""
-        place, origin = self.place(job), source(self.config, job)
+        place, origin = self.place(job), source(self.config, job.dataset)
         entries = checked_entries(origin, self.config)
         rows, kept = [], []
         wanted = _shown([entry for entry in entries if entry.split == "test"], self.config.suite.pictures)
@@ -56,12 +72,12 @@ class LookAt(Work[str]):
                 if entry.id in wanted:
                     kept.append(case)
                 report(done, len(entries), "cases")
-        write_atomic(place / "pictures.npz", lambda file: np.savez_compressed(file, **_arrays(kept)))
+        write_arrays(place / "pictures.npz", _arrays(kept))
         write_frame(place / "cases.parquet", pd.DataFrame(rows))
         about = {
-            "name": job, "title": origin.title, "class_names": list(origin.class_names),
+            "name": job.dataset, "title": origin.title, "class_names": list(origin.class_names),
             "spatial_dims": origin.spatial_dims, "channels": origin.channels,
-            "fingerprint": fingerprint(origin, Path(self.config.paths.cache)),
+            "fingerprint": job.fingerprint,
         }  # fmt: skip
         write_json(place / "about.json", about)
 
@@ -109,16 +125,13 @@ class DataOverview(Kind):
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
         """Every data set, all of them checked first."""
-        work, names = LookAt(config, store), choices.chosen(config, "datasets")
-        for name in names:
-            work.place(name)
-        yield work, names
+        yield LookAt(config, store), content(config)
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """Overviews of just this content."""
         results = store.results(suite, [])
-        work, names = batches[0]
-        results.overviews = [Overview(work.place(name)) for name in names]
+        work, jobs = batches[0]
+        results.overviews = [Overview(work.place(job)) for job in jobs]
         return results
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
@@ -140,5 +153,5 @@ class DataOverview(Kind):
     def left(self, config: DictConfig, store: Store) -> Left:
         """A row for each data set."""
         work = LookAt(config, store)
-        rows = [(n, "there already" if work.settled(n) else "to be read") for n in choices.chosen(config, "datasets")]
+        rows = [(job.dataset, "there already" if work.settled(job) else "to be read") for job in content(config)]
         return Left(("data set", "overview"), rows)

@@ -4,7 +4,6 @@ from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, unknown
 from benchmarks.kinds.base import Kind
-from benchmarks.kinds.comparison import Comparison
 from benchmarks.kinds.everything import Everything
 from benchmarks.kinds.overview import DataOverview
 from benchmarks.kinds.timing import Timing
@@ -16,13 +15,10 @@ from benchmarks.plan.configuration import configure
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind for kind in (Trials, DataOverview, Timing, Uncertainty, Trajectories, Everything)
 }
-COMPARE = Comparison.name
 
 
 def kind_of(config: DictConfig) -> Kind:
-    """The kind of the suite, or that of action=compare. Raises BadInput for one that is none."""
-    if config.action == "compare":
-        return Comparison()
+    """The kind of the suite. Raises BadInput for one that is none."""
     name = config.suite.get("kind")
     if name not in KINDS:
         raise BadInput(f"conf/suite/{config.suite.get('name')}.yaml: {unknown('kind', name, KINDS)}")

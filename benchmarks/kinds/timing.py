@@ -10,7 +10,7 @@ runs/timings/<suite>-<hash>/
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -42,39 +42,39 @@ COLUMNS = [
 LIMITS = ("longest_call", "least_calls", "seconds")
 
 
-class Hold(Work[tuple[Contestant, ...]]):
-    """Hold the contest of a suite: all its contestants in turn, round by round; rounds that are there are kept."""
+class Contest(NamedTuple):
+    """The one job of such a suite: who is timed, and the folder of the rounds."""
 
-    def name(self, job: tuple[Contestant, ...]) -> str:
+    entrants: list[Contestant]
+    folder: Path
+
+
+class Hold(Work[Contest]):
+    """Hold a contest: all contestants in turn, round by round; rounds that are there are kept."""
+
+    def name(self, job: Contest) -> str:
         """The suite."""
         return f"{self.config.suite.name}: timing"
 
-    def place(self, job: tuple[Contestant, ...]) -> Path:
-        """A folder named by the contestants, the limits and the machine."""
-        asked = [
-            identity.digest([_network(c), c.sampling and asdict(c.sampling), c.declined])
-            for c in job
-        ]  # fmt: skip
-        here = environment(fabric_for(self.config).device)
-        where = {key: here[key] for key in MACHINE}
-        decisive = [asked, asdict(limits(self.config)), where, request(self.config), TIMING_VERSION]
-        return _folder(self.config, self.store, identity.digest(decisive))
+    def place(self, job: Contest) -> Path:
+        """The folder of the rounds."""
+        return job.folder
 
-    def settled(self, job: tuple[Contestant, ...]) -> bool:
+    def settled(self, job: Contest) -> bool:
         """Whether all rounds are there."""
-        return (self.place(job) / "done.json").exists()
+        return (job.folder / "done.json").exists()
 
-    def do(self, job: tuple[Contestant, ...]) -> None:
+    def do(self, job: Contest) -> None:
         """Time the rounds that are missing."""
-        place, device = self.place(job), fabric_for(self.config).device
-        write_json(place / "about.json", {"request": request(self.config), "environment": environment(device)})
+        device = fabric_for(self.config).device
+        write_json(job.folder / "about.json", {"request": request(self.config), "environment": environment(device)})
         with console.task(self.name(job)) as report:
-            contest.hold(list(job), limits(self.config), device, place, report)
-        write_json(place / "done.json", {"status": "ok"})
+            contest.hold(job.entrants, limits(self.config), device, job.folder, report)
+        write_json(job.folder / "done.json", {"status": "ok"})
 
-    def fail(self, job: tuple[Contestant, ...], failure: Failure) -> None:
+    def fail(self, job: Contest, failure: Failure) -> bool:
         """What ends one contestant is its row; what ends all of them leaves nothing to report."""
-        raise BadInput(f"suite={self.config.suite.name}: the timing broke off: {failure.reason}")
+        return False
 
 
 class Timing(Kind):
@@ -104,12 +104,13 @@ class Timing(Kind):
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
         """One contest."""
-        yield Hold(config, store), [contestants(config)]
+        entrants = contestants(config)
+        yield Hold(config, store), [Contest(entrants, _place(config, store, entrants))]
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """The rows of just this contest."""
-        work, jobs = batches[0]
-        return _filled(store.results(suite, []), work.place(jobs[0]))
+        (_, jobs), *_ = batches
+        return _filled(store.results(suite, []), jobs[0].folder)
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The rows of the newest contest of this kind."""
@@ -169,7 +170,7 @@ def limits(config: DictConfig) -> Limits:
     return Limits(**{key: config.suite[key] for key in LIMITS}, repeats=config.profile.timing_repeats)
 
 
-def contestants(config: DictConfig) -> tuple[Contestant, ...]:
+def contestants(config: DictConfig) -> list[Contestant]:
     """Everybody the suite times: by data set, method, growing image size and number of steps. Raises BadInput."""
     found = []
     for name in choices.chosen(config, "datasets"):
@@ -184,7 +185,7 @@ def contestants(config: DictConfig) -> tuple[Contestant, ...]:
                 dataset = DatasetConfig(name, tuple(size), channels=known.channels, class_names=known.class_names)
                 for sampling in sorted(ways, key=_steps):
                     found.append(Contestant(method, dataset, identity.code_version(kind), sampling, declined))
-    return tuple(found)
+    return found
 
 
 def _steps(sampling: Sampling | None) -> int:
@@ -200,11 +201,20 @@ def _known(config: DictConfig, name: str) -> DatasetConfig:
         raise BadInput(f"dataset.{name}: {error}") from error
 
 
+def _place(config: DictConfig, store: Store, entrants: list[Contestant]) -> Path:
+    """The folder of a contest, named by the contestants, the limits and the machine."""
+    asked = [identity.digest([_network(c), c.sampling and asdict(c.sampling), c.declined]) for c in entrants]
+    here = environment(fabric_for(config).device)
+    where = {key: here[key] for key in MACHINE}
+    decisive = [asked, asdict(limits(config)), where, request(config), TIMING_VERSION]
+    return _folder(config, store, identity.digest(decisive))
+
+
 def _network(contestant: Contestant) -> dict[str, Any]:
     """What decides how fast a contestant is, besides how it is sampled."""
     dataset = contestant.dataset
-    known = {"name": dataset.name, "channels": dataset.channels, "class_names": dataset.class_names}
-    known |= {"image_size": dataset.image_size}
+    known: dict[str, Any] = {"name": dataset.name, "channels": dataset.channels}
+    known |= {"class_names": dataset.class_names, "image_size": dataset.image_size}
     return {"method": contestant.method.to_json(), "dataset": known, "code": contestant.code}
 
 

@@ -5,11 +5,10 @@ Stored beside the weights, named by the settings: trajectories/KEY.npz (states a
 where it failed, with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -26,7 +25,7 @@ from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work
 from benchmarks.store import kept
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import read_json, write_atomic, write_frame, write_json
+from benchmarks.store.files import read_json, write_arrays, write_frame, write_json
 from benchmarks.store.records import RECORD_ORDER
 from benchmarks.store.results import Results, Store
 from benchmarks.testing.watching import COLUMNS, Watched, watch
@@ -70,15 +69,16 @@ class Record(Work[Trial]):
         process = model.process()
         if process is None:
             raise TrialFailed("its class says how its diffusion is shown, but with these settings it is not", False)
-        it = Watched(job, model, process, prepared(self.config, job.config.dataset), device)
+        it = Watched(job, model, prepared(self.config, job.config.dataset), device, process)
         rows, arrays = watch(it, _samplings(self.config, job.config), self.config.suite.cases)
-        write_atomic(place.with_suffix(".npz"), lambda file: np.savez_compressed(file, **arrays))
+        write_arrays(place.with_suffix(".npz"), arrays)
         write_frame(place, pd.DataFrame(rows)[COLUMNS])
         place.with_suffix(".json").unlink(missing_ok=True)
 
-    def fail(self, job: Trial, failure: Failure) -> None:
+    def fail(self, job: Trial, failure: Failure) -> bool:
         """Write the reason beside it."""
         write_json(self.place(job).with_suffix(".json"), {"reason": f"recording its diffusion: {failure.reason}"})
+        return True
 
 
 class Trajectories(Kind):
@@ -102,9 +102,10 @@ class Trajectories(Kind):
         yield work, trials
         yield Record(config, store), trained(store, trials)
 
-    def finish(self, config: DictConfig, store: Store, batches: list[Batch], suite: Suite) -> Results:
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """The recordings of exactly the trials of this run."""
-        return self._filled(config, store.results(suite, [(trial.key, []) for trial in batches[0][1]]))
+        (_, trials), *_ = batches
+        return self._filled(config, store.results(suite, [(trial.key, []) for trial in trials]))
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The recordings of the newest trials that answer the command."""

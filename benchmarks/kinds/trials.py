@@ -18,6 +18,7 @@ from benchmarks.machine.device import fabric_for
 from benchmarks.machine.environment import environment
 from benchmarks.machine.outlook import admit, outlook
 from benchmarks.plan import building
+from benchmarks.plan.identity import digest
 from benchmarks.plan.planning import Refusal, make_plan
 from benchmarks.plan.sources import prepared
 from benchmarks.plan.standing import find_stored, state
@@ -27,13 +28,14 @@ from benchmarks.seeding import seed_for
 from benchmarks.store.files import write_frame, write_json
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView
-from benchmarks.testing.evaluate import evaluate
+from benchmarks.testing.evaluate import Candidate, evaluate
 from benchmarks.training.checkpoints import load_checkpoint
 from benchmarks.training.loop import Subject, train
 from benchmarks.training.weights import load_weights, save_weights, trained_model
 from datasets.prepare import Prepared
 
 COLUMNS = ("trial", "training", "tests", "estimated time")
+LESS_MEMORY = "; try training.accumulate=2 or more, training.checkpointing=true, or a smaller image size"
 
 
 class TrainAndTest(Work[Trial]):
@@ -67,18 +69,14 @@ class TrainAndTest(Work[Trial]):
             self._train(job, data, folder)
         model = trained_model(job.config, folder).to(device)
         with console.task(f"{job.name}: testing") as report:
-            evaluate(job, model, data, folder, device, report)
+            evaluate(Candidate(job, model, data, device), folder, report)
         cost = TrialView(folder, job.config).cost or {}
         mark(folder, "ok", best_step=cost["best_step"], best_val_dsc=cost["best_val_dsc"])
 
-    def fail(self, job: Trial, failure: Failure) -> None:
+    def fail(self, job: Trial, failure: Failure) -> bool:
         """Mark the trial as failed."""
-        hint = (
-            "; try training.accumulate=2 or more, training.checkpointing=true, or a smaller image size"
-            if failure.memory
-            else ""
-        )
-        mark(self.place(job), "failed", failure.reason + hint, retry=failure.retry)
+        mark(self.place(job), "failed", failure.reason + (LESS_MEMORY if failure.memory else ""), retry=failure.retry)
+        return True
 
     def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
         config, fabric = job.config, fabric_for(self.config)
@@ -132,7 +130,7 @@ class Trials(Kind):
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """Time the methods, then gather the records of exactly the trials of this run."""
-        trials = trials_of(batches)
+        (_, trials), *_ = batches
         measure_costs(config, store, trials)
         return store.results(suite, [(t.key, [condition.key for condition in t.conditions]) for t in trials])
 
@@ -160,14 +158,9 @@ def training(config: DictConfig, store: Store, refusal: Refusal = lambda kind: N
     for trial in trials:
         view = store.trial(trial.key)
         # What is said about a trial (its title, say) can have changed, not what it is: that is in the key.
-        if view and view.config != trial.config:
+        if view and digest(view.config.to_json()) != digest(trial.config.to_json()):
             write_json(view.path / "config.json", trial.config.to_json())
     return TrainAndTest(config, store), trials
-
-
-def trials_of(batches: Sequence[Batch]) -> list[Trial]:
-    """The trials of the batch that trains."""
-    return next(list(jobs) for work, jobs in batches if isinstance(work, TrainAndTest))
 
 
 def trained(store: Store, trials: Sequence[Trial]) -> list[Trial]:
@@ -184,7 +177,8 @@ class Use(NamedTuple):
 
 def left(store: Store, trials: Sequence[Trial], uses: Mapping[str, Use] | None = None) -> Left:
     """A row for each trial; `uses` says by its key what else is done with a trial once it is trained."""
-    rows, total = [], 0.0
+    rows: list[tuple[str, ...]] = []
+    total = 0.0
     for trial in trials:
         found = outlook(store, trial)
         use = (uses or {}).get(trial.key)

@@ -7,9 +7,9 @@ runs/uncertainty/<trial>-<condition>-<hash>/     the hash is taken over the suit
     failed.json           the reason, where the sampling failed
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,13 @@ from benchmarks.plan.standing import find_stored
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.runner import Work
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import read_json, write_atomic, write_frame, write_json
+from benchmarks.store.files import read_json, write_arrays, write_frame, write_json
 from benchmarks.store.kept import Sampled
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
 from benchmarks.store.results import Results, Store
 from benchmarks.testing import evaluate, many_samples
+from benchmarks.testing.evaluate import Candidate
+from benchmarks.testing.many_samples import Repeated
 from benchmarks.training.weights import trained_model
 from methods.base import Segmenter
 
@@ -70,43 +72,43 @@ class SampleManyTimes(Work[Sampling]):
         """Whether all chunks are there. What failed is tried again."""
         return _complete(self.place(job))
 
-    def fail(self, job: Sampling, failure: Failure) -> None:
+    def fail(self, job: Sampling, failure: Failure) -> bool:
         """Write the reason into the folder."""
-        write_json(self.place(job) / "failed.json", {"reason": f"sampling failed: {failure.reason}"})
+        write_json(self.place(job) / "failed.json", {"reason": f"sampling failed: {failure.error}"})
+        return True
 
     def do(self, job: Sampling) -> None:
         """Sample the chunks that are missing."""
-        place, trial, how = self.place(job), job.trial, job.condition
+        place, trial = self.place(job), job.trial
         (place / "failed.json").unlink(missing_ok=True)
         device, data = fabric_for(self.config).device, prepared(self.config, trial.config.dataset)
         model = trained_model(trial.config, self.store.folder(trial.key)).to(device)
-        runs, noisy = runs_of(self.config), evaluate.noisy_images(data, data.split["test"], how)
+        it, how = Candidate(trial, model, data, device), Repeated(job.condition, runs_of(self.config))
+        noisy = evaluate.noisy_images(data, data.split["test"], job.condition)
         cases = evenly(data.split["test"], self.config.profile.uncertainty.most_cases)
         kept = set(evenly(cases, self.config.suite.pictures).tolist())
         parts = [cases[start : start + CHUNK] for start in range(0, len(cases), CHUNK)]
-        write_json(place / "about.json", {"trial": trial.key, "cases": len(cases), "runs": runs, "chunks": len(parts)})
-        with console.task(f"{trial.name}: {runs} samples an image") as report:
+        about = {"trial": trial.key, "cases": len(cases), "runs": how.runs, "chunks": len(parts)}
+        write_json(place / "about.json", about)
+        with console.task(f"{trial.name}: {how.runs} samples an image") as report:
             for number, (part, path) in enumerate(zip(parts, _chunks(place), strict=True)):
                 if path.exists():
                     continue
-                rows: list[dict] = []
-                maps = {"ids": np.array([data.ids[index] for index in part if int(index) in kept])}
+                rows: list[dict[str, Any]] = []
+                maps: list[dict[str, np.ndarray]] = []
                 for done, index in enumerate(part, number * CHUNK):
                     report(done, len(cases), "cases")
                     array = noisy(index)
-                    found, seconds = many_samples.sampled(trial, model, data, how, array, index, runs, device)
-                    common = evaluate.common_columns(trial, how, data, index, seconds, model)
+                    found, seconds = many_samples.sampled(it, how, array, index)
+                    common = evaluate.common_columns(it, job.condition, index, seconds)
                     rows += [common | row for row in many_samples.scores(found, data, index)]
                     if int(index) in kept:
-                        count = sum(name.startswith("sd_") for name in maps)
-                        shown = many_samples.maps(found, data, index, array)
-                        maps |= {f"{name}_{count}": values for name, values in shown.items()}
-                if len(maps["ids"]):
-                    file = place / f"maps{number:04d}.npz"
-                    write_atomic(file, lambda f, content=maps: np.savez_compressed(f, **content))
-                frame = pd.DataFrame(rows)
-                more = [name for name in frame.columns if name not in RECORD_COLUMNS]
-                write_frame(path, frame.reindex(columns=[*RECORD_COLUMNS, *more]))
+                        maps.append(many_samples.maps(found, data, index, array))
+                if maps:
+                    ids = {"ids": np.array([data.ids[index] for index in part if int(index) in kept])}
+                    numbered = {f"{name}_{n}": array for n, one in enumerate(maps) for name, array in one.items()}
+                    write_arrays(place / f"maps{number:04d}.npz", ids | numbered)
+                write_frame(path, _ordered(pd.DataFrame(rows)))
 
 
 class Uncertainty(Kind):
@@ -135,9 +137,10 @@ class Uncertainty(Kind):
         jobs = [Sampling(trial, how) for trial in trained(store, trials) for how in _conditions(config, trial.config)]
         yield SampleManyTimes(config, store), jobs
 
-    def finish(self, config: DictConfig, store: Store, batches: list[Batch], suite: Suite) -> Results:
+    def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """The samples of exactly the trials of this run."""
-        return self._filled(config, store.results(suite, [(trial.key, []) for trial in batches[0][1]]))
+        (_, trials), *_ = batches
+        return self._filled(config, store.results(suite, [(trial.key, []) for trial in trials]))
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The samples of the newest trials that answer the command."""
@@ -169,11 +172,14 @@ class Uncertainty(Kind):
                 frames.append(frame)
                 results.uncertainty[tested(frame.iloc[0])] = Sampled(place)
         if frames:
-            records = pd.concat(frames, ignore_index=True)
-            columns = [*RECORD_COLUMNS, *(name for name in records.columns if name not in RECORD_COLUMNS)]
-            records = records.reindex(columns=columns)
+            records = _ordered(pd.concat(frames, ignore_index=True))
             results.records = records.sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return results
+
+
+def _ordered(records: pd.DataFrame) -> pd.DataFrame:
+    """With the columns that all records have first."""
+    return records.reindex(columns=[*RECORD_COLUMNS, *(n for n in records.columns if n not in RECORD_COLUMNS)])
 
 
 def _use(config: DictConfig, trial: Trial) -> Use:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
+from benchmarks.console import Report
 from benchmarks.errors import BadInput, failure_of
 from benchmarks.machine import memory
 from benchmarks.machine.measure import parameters, peak_memory, timed
@@ -17,16 +19,12 @@ from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for, seed_for
 from benchmarks.store.config import DatasetConfig, MethodConfig
 from benchmarks.store.files import write_frame
-from methods.base import Sampling, Segmenter
+from methods.base import Callback, Sampling, Segmenter
 
 SHORT = 3
 """Sampling steps of the calls that warm up or measure memory: every step needs as much as any other."""
 TOO_LARGE = ("stopped after", "out of memory")
 """What the reasons begin with that hold for larger images as well."""
-
-
-Report = Callable[[int, int, str], None]
-"""Called with (calls made, calls in all, a few words)."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ class _TooLong(Exception):
 class _Networks:
     """The untrained networks of a contest, each built when it is first needed."""
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device) -> None:
         self.device = device
         self.built: dict[str, Segmenter] = {}
 
@@ -194,7 +192,7 @@ class _Networks:
         """Of segmenting one image. Raises _TooLong after `longest` seconds, looked at once per sampling step."""
         how, began = contestant.sampling, 0.0
 
-        def watch(step, t, x):
+        def watch(step: int, t: float, x: Tensor) -> None:
             seconds = time.perf_counter() - began
             if seconds > longest:
                 whole = f", so the whole would take about {seconds * how.steps / step:.2g} s" if step else ""
@@ -211,7 +209,9 @@ class _Networks:
     def warm_up(self, contestant: Contestant) -> None:
         self._call(contestant, _short(contestant.sampling))()
 
-    def _call(self, contestant: Contestant, sampling: Sampling | None, watch=None) -> Callable[[], torch.Tensor]:
+    def _call(
+        self, contestant: Contestant, sampling: Sampling | None, watch: Callback | None = None
+    ) -> Callable[[], Tensor]:
         model = self.of(contestant)
         image = torch.rand(contestant.shape, generator=generator_for("timing")).to(self.device)
 

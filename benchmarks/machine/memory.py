@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from torch import Tensor
 
 from benchmarks import console
 from benchmarks.errors import BadInput
@@ -31,7 +32,7 @@ def reason_against(config: TrialConfig, cache: Path, device: torch.device, there
     The estimate is kept in `cache`, since it takes a training step of a small image. Trainings on small images are not
     asked. Raises BadInput naming a kept estimate that cannot be read.
     """
-    if _voxels(config.dataset.image_size) * config.training.batch_size < ASKED_FROM:
+    if prod(config.dataset.image_size) * config.training.batch_size < ASKED_FROM:
         return None
     dataset = config.dataset
     asked = [config.method.to_json(), dataset.image_size, dataset.channels, len(dataset.class_names),
@@ -86,7 +87,7 @@ def training_bytes(config: TrialConfig, device: torch.device) -> float:
             if settings.checkpointing:
                 checkpoint_gradients(model)
             one, gradients, states = _step(model, config.dataset, small, 1, device)
-            if larger and one < TELLS * gradients and _safe(2 * one * _voxels(larger) / _voxels(small), device):
+            if larger and one < TELLS * gradients and _safe(2 * one * prod(larger) / prod(small), device):
                 continue
             two = _step(model, config.dataset, small, 2, device)[0]
         except (BadInput, ValueError):  # too small to be halved so often, or to be normalised over
@@ -96,7 +97,7 @@ def training_bytes(config: TrialConfig, device: torch.device) -> float:
         # What grows with the number of images is activations and grows with their size as well; the rest, such as
         # rearranged weights, does not.
         each = max(0.0, two - one)
-        activations = (one - each) + each * images * _voxels(size) / _voxels(small)
+        activations = (one - each) + each * images * prod(size) / prod(small)
         best = fixed if device.type == "cpu" else 0
         return fixed + parameters * (1 + states) + averaged + best + activations
     raise AssertionError("the full size itself is the last that is tried")
@@ -128,7 +129,7 @@ def _step(
         optimizer = model.optimizer(stage, 0.0)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
 
-        def forward(stage=stage):
+        def forward(stage: str = stage) -> Tensor:
             return model.loss(image, label, stage, generator_for("memory"))["total"]
 
         # Of a large network on a small image the gradients fill up while the activations drain: the peak of both says
@@ -141,7 +142,3 @@ def _step(
         states = max(states, held / max(1, sum(p.numel() for p in trained)))
         optimizer.zero_grad(set_to_none=True)
     return most, largest, states
-
-
-def _voxels(size: Sequence[int]) -> int:
-    return prod(size)

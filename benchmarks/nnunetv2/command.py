@@ -28,7 +28,7 @@ from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work, run
 from benchmarks.store.files import write_json
 from benchmarks.store.results import Store
-from benchmarks.testing.evaluate import evaluate
+from benchmarks.testing.evaluate import Candidate, evaluate
 from datasets.prepare import Prepared
 
 METHOD = "nnunetv2"
@@ -123,9 +123,10 @@ class TrainOutside(Work[Trial]):
         view = self.store.trial(job.key)
         return bool(view and view.status == "ok" and all(view.has(condition.key) for condition in job.conditions))
 
-    def fail(self, job: Trial, failure: Failure) -> None:
+    def fail(self, job: Trial, failure: Failure) -> bool:
         """Mark the trial as failed."""
         mark(self.place(job), "failed", failure.reason, retry=True)
+        return True
 
     def do(self, job: Trial) -> None:
         """Export the data, train, import the predictions, mark the trial."""
@@ -150,7 +151,7 @@ def _train_and_test(package: Package, trial: Trial, data: Prepared, folder: Path
     write_json(folder / f"{METHOD}.json", summary)
     predictor = Predictor(package, data)
     with console.task(f"{trial.name}: testing") as report:
-        evaluate(trial, predictor, data, folder, torch.device("cpu"), report)
+        evaluate(Candidate(trial, predictor, data, torch.device("cpu")), folder, report)
     # Times are left out: those of the package's processes, starts included, stand beside no other method's.
     call = {"steps": None, "sampler": None, "nfe": predictor.evaluations}
     steps = summary["epochs"] * summary["iterations"]

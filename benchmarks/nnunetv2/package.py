@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from benchmarks import console
 from benchmarks.errors import TrialFailed
 from datasets.prepare import Prepared
-from methods.base import Sampling, Segmenter
+from methods.base import Callback, Sampling, Segmenter
 
 TRAINER = "DiffsegTrainer"
 TRAINER_FOLDER = Path(__file__).resolve().parent / "trainer"
@@ -98,7 +99,7 @@ class Package:
     commands: name -> path; name: of the data set; device, epochs, iterations: of the training.
     """
 
-    commands: dict[str, str]
+    commands: Mapping[str, str]
     work: Path
     name: str
     spatial_dims: int
@@ -108,18 +109,22 @@ class Package:
 
     @property
     def raw(self) -> Path:
+        """Folder of the data set in the package's raw format."""
         return self.work / "raw" / self.name
 
     @property
     def log(self) -> Path:
+        """What the package's commands say."""
         return self.work / "log.txt"
 
     @property
     def configuration(self) -> str:
+        """The package's name for networks of so many dimensions at full resolution."""
         return {2: "2d", 3: "3d_fullres"}[self.spatial_dims]
 
     @property
     def results(self) -> Path:
+        """Folder of the trained network."""
         return self.work / "results" / self.name / f"{TRAINER}__nnUNetPlans__{self.configuration}" / "fold_0"
 
     def plan(self) -> None:
@@ -148,7 +153,8 @@ class Package:
         )  # fmt: skip
         console.say(f"  trained in {console.duration(time.perf_counter() - started)}")
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, Any]:
+        """What was trained, where and for how long, as trainer/diffseg_trainer.py left it."""
         return json.loads((self.results / "summary.json").read_text())
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -197,7 +203,7 @@ class Predictor(Segmenter):
 
     any_size = True  # the package has windows of its own
 
-    def __init__(self, package: Package, data: Prepared):
+    def __init__(self, package: Package, data: Prepared) -> None:
         super().__init__()
         self.package, self.classes = package, len(data.class_names) + 1
         self.evaluations = 2 ** len(data.image_size) * windows(data.image_size, package.summary()["patch_size"])
@@ -207,7 +213,7 @@ class Predictor(Segmenter):
         image: Tensor,
         sampling: Sampling,
         generators: Sequence[torch.Generator],
-        callback: Callable | None = None,
+        callback: Callback | None = None,
         embedding: Tensor | None = None,
     ) -> Tensor:
         """Probabilities that are 0 or 1: the package hands out label maps. The other arguments are ignored."""

@@ -1,9 +1,12 @@
 """What can be named on the command line, with one line about each."""
 
+from typing import cast
+
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.plan.configuration import CONF, names
+from datasets.base import Source
 
 
 def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
@@ -11,9 +14,13 @@ def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
     return {
         "suite": [(name, OmegaConf.load(CONF / "suite" / f"{name}.yaml").question) for name in names("suite")],
         "method": [(name, f"{config.method[name].title}: {config.method[name].summary}") for name in names("method")],
-        "dataset": [(name, get_class(config.dataset[name]._target_).title) for name in names("dataset")],
+        "dataset": [(name, _source(config, name).title) for name in names("dataset")],
         "profile": [(name, _comment("profile", name)) for name in names("profile")],
     }
+
+
+def _source(config: DictConfig, name: str) -> type[Source]:
+    return cast(type[Source], get_class(config.dataset[name]._target_))
 
 
 def _comment(group: str, name: str) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
+from benchmarks.plan.configuration import plain
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from methods.base import Sampling
 
@@ -53,7 +54,7 @@ def training_config(config: DictConfig, method: str, dataset: str) -> TrainingCo
     if given.get("seconds") is not None:
         given["steps"] = None
     if given.get("lr_schedule", "constant") not in LR_SCHEDULES:
-        raise BadInput(f"training.lr_schedule={given['lr_schedule']}: expected one of {', '.join(LR_SCHEDULES)}.")
+        raise BadInput(f"training.lr_schedule={given['lr_schedule']}: expected exp, poly or constant.")
     return TrainingConfig(**given)
 
 
@@ -61,7 +62,8 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
     """How the suite samples a generative method; what the suite leaves open (null) is the method's own `sampling`, no
     more steps and samples than the profile admits. Raises BadInput for a sampling that cannot be."""
     suite, most = config.suite, config.profile.sampling
-    own = OmegaConf.to_container(config.method[method].get("sampling") or OmegaConf.create())
+    asked = config.method[method].get("sampling")
+    own = plain(asked) if asked else {}
     unknown = set(own) - {"steps", "sampler", "ensemble"}
     if unknown:
         raise BadInput(f"method.{method}.sampling: {sorted(unknown)} mean nothing; expected steps, sampler, ensemble.")
@@ -84,7 +86,7 @@ def conditions(config: DictConfig, method: str, generative: bool) -> list[tuple[
 
 def request(config: DictConfig, method: str, dataset: str, seed: int) -> TrialConfig:
     """What is asked for, in words that need no data: the part of a trial's config that the command decides."""
-    settings = OmegaConf.to_container(config.dataset[dataset])
+    settings = plain(config.dataset[dataset])
     return TrialConfig(
         method_config(config, method),
         DatasetConfig(
@@ -100,9 +102,9 @@ def request(config: DictConfig, method: str, dataset: str, seed: int) -> TrialCo
 
 def method_config(config: DictConfig, method: str) -> MethodConfig:
     """A method as conf/method/NAME.yaml and the command describe it."""
-    settings = OmegaConf.to_container(config.method[method])
+    settings = plain(config.method[method])
     return MethodConfig.from_json(
-        {"name": method} | {key: value for key, value in settings.items() if key not in ("training", "sampling")}
+        {"name": method} | {key: value for key, value in settings.items() if key not in ("training", "sampling", "search")}
     )
 
 

@@ -2,7 +2,9 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -14,12 +16,17 @@ from benchmarks.errors import BadInput, unknown
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 RESCALINGS = ("image", "array", "none")
-ACTIONS = ("run", "plan", "report", "compare", "track", "list")
+ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "list")
 
 
 def names(group: str) -> list[str]:
     """Keys of a configuration group, e.g. every suite."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A part of the configuration as Python's own dictionaries, lists and scalars."""
+    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def configure(overrides: list[str]) -> DictConfig:
@@ -70,13 +77,13 @@ def _explain(error: Exception, parts: list[str]) -> str:
         return f"{' '.join(str(error).split())} Check the spelling and the value of the override."
     key = missing[1]
     with_all = compose("config", parts)
-    known = list(_keys(OmegaConf.to_container(with_all, resolve=False)))
+    known = list(_keys(plain(with_all)))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else " `python run_bench.py action=list` names what there is."
     return f"{key}: there is no such key.{hint}"
 
 
-def _keys(node: dict, prefix: str = ""):
+def _keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in node.items():
         yield prefix + str(name)
         if isinstance(value, dict):

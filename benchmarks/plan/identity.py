@@ -15,13 +15,17 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-@cache
 def code_version(target: type) -> str:
     """Hash of the module of a method and of all it imports from the same package. Comments, layout and docstrings
     do not count: only what can change a result does."""
-    packages = {"methods", target.__module__.partition(".")[0]}
+    return _code_version(target.__module__)
+
+
+@cache
+def _code_version(module: str) -> str:
+    packages = {"methods", module.partition(".")[0]}
     seen: dict[str, str] = {}
-    waiting = [target.__module__]
+    waiting = [module]
     while waiting:
         name = waiting.pop()
         if name in seen or name.partition(".")[0] not in packages:
@@ -48,18 +52,14 @@ def code_version(target: type) -> str:
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if not isinstance(body, list):
-            continue
-        node.body = [
-            item
-            for item in body
-            if not (
-                isinstance(item, ast.Expr)
-                and isinstance(item.value, ast.Constant)
-                and isinstance(item.value.value, str)
-            )
-        ]
+        if isinstance(body, list):
+            body[:] = [item for item in body if not _is_text(item)]
     return tree
+
+
+def _is_text(item: ast.AST) -> bool:
+    """Whether a statement is a string and nothing else."""
+    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str)
 
 
 def request_key(asked: TrialConfig) -> str:

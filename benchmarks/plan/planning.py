@@ -51,7 +51,7 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
         channels=origin.channels,
         class_names=tuple(origin.class_names),
         fingerprint=fingerprint(origin, Path(config.paths.cache)),
-        augmentation=vars(origin.augmentation),
+        augmentation=origin.augmentation.settings(),
         fit=origin.fit,
         cases={split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
     )
@@ -71,4 +71,4 @@ def conditions(config: DictConfig, trial: TrialConfig, kind: type[Segmenter]) ->
     """What the suite tests a trial under. Raises BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, kind.generative)
     size = tuple(trial.dataset.image_size)
-    return tuple(Condition(sigma, sampling, size, config.noise.rescale) for sigma, sampling in asked)
+    return tuple(dict.fromkeys(Condition(sigma, how, size, config.noise.rescale) for sigma, how in asked))

@@ -141,12 +141,27 @@ class TrainingConfig:
     accumulate: int = 1
     checkpointing: bool = False
     noise: float = 0.0
+    first_stage: float | None = None
+    warmup: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it. What is off is as if never mentioned: trainings from before these settings existed
         keep their names."""
-        off = (("accumulate", 1), ("checkpointing", False), ("noise", 0.0))
+        off = (("accumulate", 1), ("checkpointing", False), ("noise", 0.0), ("first_stage", None), ("warmup", 0.0))
         return {name: value for name, value in asdict(self).items() if (name, value) not in off}
+
+    def shares(self, stages: int) -> tuple[float, ...]:
+        """Share of the budget of each of the stages: equal ones, or `first_stage` for the first and equal ones for the
+        rest."""
+        if self.first_stage is None or stages == 1:
+            return (1 / stages,) * stages
+        return (self.first_stage, *((1 - self.first_stage) / (stages - 1),) * (stages - 1))
+
+    def stage_steps(self, stages: int) -> tuple[int, ...] | None:
+        """Optimiser steps of each of the stages; None where the budget is given in seconds."""
+        if self.steps is None:
+            return None
+        return tuple(max(1, int(self.steps * share + 1e-9)) for share in self.shares(stages))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainingConfig":

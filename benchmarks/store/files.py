@@ -3,15 +3,17 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.errors import BadInput
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it: never half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -27,11 +29,20 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object; what JSON does not know becomes its text."""
     write_atomic(path, lambda file: file.write_text(json.dumps(content, indent=1, default=str) + "\n"))
 
 
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as a compressed npz file."""
+    # Its stub takes names of arrays for its own options.
+    save: Callable[..., None] = np.savez_compressed
+    write_atomic(path, lambda file: save(file, **arrays))
+
+
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet, without its index."""
     write_atomic(path, lambda file: frame.to_parquet(file, index=False))
 
 

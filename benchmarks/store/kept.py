@@ -110,6 +110,8 @@ class Sampled:
 
 
 PARTS = ("image", "label", "prediction")
+Parts = np.ndarray | list[np.ndarray]
+"""An array each of so many cases: stacked where their sizes are equal."""
 
 
 class Picture(NamedTuple):
@@ -123,7 +125,7 @@ class Picture(NamedTuple):
 
 def stacked(pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
     """Arrays to be stored: ids (n,), and (n, ...) of each part, or one array a case where sizes differ."""
-    content = {"ids": np.array([it.id for it in pictures])}
+    content: dict[str, np.ndarray] = {"ids": np.array([it.id for it in pictures])}
     same = len({it.label.shape for it in pictures}) == 1
     for part in PARTS:
         arrays = [getattr(it, part) for it in pictures]
@@ -131,9 +133,9 @@ def stacked(pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
     return content
 
 
-def unstacked(content: Mapping[str, np.ndarray]) -> dict[str, Sequence[np.ndarray]]:
+def unstacked(content: Mapping[str, np.ndarray]) -> dict[str, Parts]:
     """ids (n,), and n arrays of each part, from what `stacked` gave."""
-    found = {"ids": content["ids"]}
+    found: dict[str, Parts] = {"ids": content["ids"]}
     for part in PARTS:
         found[part] = content[part] if part in content else [content[f"{part}_{n}"] for n in range(len(content["ids"]))]
     return found

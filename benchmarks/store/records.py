@@ -1,6 +1,9 @@
 """The columns of the records, and what tells the conditions of a store apart."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
 
 RECORD_COLUMNS = [
     "method", "dataset", "seed", "case", "group", "class", "steps", "sampler", "sigma", "image_size",
@@ -11,6 +14,6 @@ RECORD_ORDER = ["dataset", "method", "seed", "sampler", "steps", "ensemble", "im
 TESTED = ["trial", "steps", "sampler", "eta", "ensemble", "sigma"]
 
 
-def tested(record: Mapping) -> tuple:
+def tested(record: Mapping[str, Any] | pd.Series) -> tuple:
     """What tells the conditions of a store apart, from a record (a row of the records, or anything with its names)."""
     return tuple(record[name] for name in TESTED)

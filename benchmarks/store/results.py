@@ -45,7 +45,7 @@ class Results:
 class Store:
     """The folder `paths.runs`."""
 
-    def __init__(self, runs: Path):
+    def __init__(self, runs: Path) -> None:
         self.runs = Path(runs)
 
     def open(self) -> None:

@@ -1,6 +1,5 @@
 """What the store holds of one trial."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_json
-from benchmarks.store.kept import unstacked
+from benchmarks.store.kept import Parts, unstacked
 
 
 @dataclass
@@ -73,7 +72,7 @@ class TrialView:
         path = self.path / "records" / f"{condition}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
-    def samples(self, condition: str) -> dict[str, Sequence[np.ndarray]] | None:
+    def samples(self, condition: str) -> dict[str, Parts] | None:
         """Example cases at a condition (its key): ids (n,), and n arrays of each part: image uint8 (C, h, w) as the
         method saw it, label and prediction uint8 (h, w), of a volume one slice; None where none are stored."""
         path = self.path / "samples" / f"{condition}.npz"

@@ -5,8 +5,10 @@ numbers of steps.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,9 +17,10 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.console import Report
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.seeding import generator_for
-from benchmarks.store.files import write_atomic, write_frame
+from benchmarks.store.files import write_arrays, write_frame
 from benchmarks.store.kept import Picture, stacked
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.trial import TrialView
@@ -28,6 +31,8 @@ from benchmarks.testing.temporal import Before
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
 
+Value = TypeVar("Value")
+
 BATCH = 8
 SAMPLE_CASES = 4
 """Test cases whose predictions are kept for pictures, evenly spread over the test set."""
@@ -36,57 +41,72 @@ ANY = Sampling()
 """What deterministic methods are called with; they ignore it."""
 
 
-def evaluate(
-    trial: Trial,
-    model: Segmenter,
-    data: Prepared,
-    folder: Path,
-    device: torch.device,
-    report: Callable[[int, int, str], None],
-) -> None:
-    """Write records and samples of every condition of `trial` that `folder` does not hold yet.
+@dataclass(frozen=True)
+class Candidate:
+    """A trained method that is tested, on the device, and the data it is tested on."""
+
+    trial: Trial
+    model: Segmenter
+    data: Prepared
+    device: torch.device
+
+
+@dataclass
+class Outcome:
+    """What is found of one condition, case by case: rows of records, pictures, and the last frame of each video."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    before: Before = field(default_factory=Before)
+
+
+def evaluate(it: Candidate, folder: Path, report: Report) -> None:
+    """Write records and samples of every condition of the trial that `folder` does not hold yet.
 
     The records of a condition are written at once, so an interrupted test repeats at most one noise level.
     """
-    stored = TrialView(folder, trial.config)
-    missing = [condition for condition in trial.conditions if not stored.has(condition.key)]
+    conditions = it.trial.conditions
+    stored = TrialView(folder, it.trial.config)
+    missing = [condition for condition in conditions if not stored.has(condition.key)]
     levels = list(dict.fromkeys((c.sigma, c.rescale, c.noise_seed) for c in missing))
-    model.eval()
-    done = len(trial.conditions) - len(missing)
+    it.model.eval()
+    done = len(conditions) - len(missing)
     for level in levels:
         group = [c for c in missing if (c.sigma, c.rescale, c.noise_seed) == level]
-        report(done, len(trial.conditions), f"sigma {level[0]:g}")
-        for condition, rows, samples in _test(trial, model, data, group, device):
-            write_atomic(folder / "samples" / f"{condition.key}.npz", lambda f, s=samples: np.savez_compressed(f, **s))
-            write_frame(folder / "records" / f"{condition.key}.parquet", pd.DataFrame(rows)[RECORD_COLUMNS])
+        report(done, len(conditions), f"sigma {level[0]:g}")
+        for condition, found in _test(it, group).items():
+            write_arrays(folder / "samples" / f"{condition.key}.npz", stacked(found.pictures))
+            write_frame(folder / "records" / f"{condition.key}.parquet", pd.DataFrame(found.rows)[RECORD_COLUMNS])
         done += len(group)
-        report(done, len(trial.conditions), f"sigma {level[0]:g}")
+        report(done, len(conditions), f"sigma {level[0]:g}")
 
 
 @torch.inference_mode()
-def _test(trial, model, data, group: list[Condition], device) -> Iterator[tuple[Condition, list[dict], dict]]:
-    """Records and pictures of conditions that share one noise level."""
-    cases = data.split["test"]
+def _test(it: Candidate, group: Sequence[Condition]) -> dict[Condition, Outcome]:
+    """What is found under conditions that share one noise level."""
+    data, cases = it.data, it.data.split["test"]
     kept = set(cases[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE_CASES, len(cases))).astype(int))].tolist())
     noisy = noisy_images(data, cases, group[0])
-    rows: dict[str, list[dict]] = {c.key: [] for c in group}
-    pictures: dict[str, list[Picture]] = {c.key: [] for c in group}
-    before = {c.key: Before() for c in group}
+    outcomes = {condition: Outcome() for condition in group}
     for indices in _batches(data, cases):
+        # 1. The images of a batch, with the noise of this level: (B, C, *S).
         arrays = [noisy(index) for index in indices]
-        image = torch.from_numpy(np.stack(arrays)).to(device)
-        for condition, probabilities, seconds in _segmented(trial, model, data, group, image, indices):
+        image = torch.from_numpy(np.stack(arrays)).to(it.device)
+        # 2. Their class probabilities (B, K, *S) under each condition.
+        for condition, probabilities, seconds in _segmented(it, group, image, indices):
+            found = outcomes[condition]
             for array, index, probability in zip(arrays, indices, probabilities, strict=True):
+                # 3. Scores on the grid of the case's own label, and against the frame before.
                 label, spacing = data.truth(index)
                 prediction = on_grid(probability, label.shape).argmax(0).cpu().numpy()
                 scores = score(prediction, label, list(data.class_names), spacing)
-                temporal = before[condition.key].rows(data, index, prediction, label)
-                common = common_columns(trial, condition, data, index, seconds, model)
-                rows[condition.key] += [common | row | time for row, time in zip(scores, temporal, strict=True)]
+                temporal = found.before.rows(data, index, prediction, label)
+                common = common_columns(it, condition, index, seconds)
+                found.rows += [common | row | time for row, time in zip(scores, temporal, strict=True)]
+                # 4. A picture, of the cases that are kept.
                 if int(index) in kept:
-                    pictures[condition.key].append(picture(data.ids[index], array, label, prediction))
-    for condition in group:
-        yield condition, rows[condition.key], stacked(pictures[condition.key])
+                    found.pictures.append(picture(data.ids[index], array, label, prediction))
+    return outcomes
 
 
 def _batches(data: Prepared, cases: np.ndarray) -> Iterator[np.ndarray]:
@@ -98,34 +118,40 @@ def _batches(data: Prepared, cases: np.ndarray) -> Iterator[np.ndarray]:
         yield cases[start : start + batch]
 
 
-def _segmented(trial, model, data, group, image: Tensor, indices) -> Iterator[tuple[Condition, Tensor, float]]:
-    """Probabilities of a batch under every condition, and seconds per image."""
-    device = image.device
-    if tuple(image.shape[2:]) != tuple(data.image_size) and not model.any_size:
+def _segmented(
+    it: Candidate, group: Sequence[Condition], image: Tensor, indices: np.ndarray
+) -> Iterator[tuple[Condition, Tensor, float]]:
+    """Probabilities (B, K, *S) of a batch (B, C, *S) under every condition, and seconds per image."""
+    if needs_windows(it, image):
         for condition in group:
-            yield condition, *_timed(device, lambda c=condition: by_window(trial, model, data, c, image, indices))
+            yield condition, *_timed(it.device, lambda c=condition: by_window(it, c, image, indices))
         return
-    embedding, embedding_seconds = _timed(device, lambda: model.embed(image))
+    embedding, embedding_seconds = _timed(it.device, lambda: it.model.embed(image))
     known = {} if embedding is None else {"embedding": embedding}
     for condition in group:
         probabilities, seconds = _timed(
-            device,
-            lambda c=condition: model.segment(
-                image, c.sampling or ANY, sampling_generators(trial, data, c, indices), **known
+            it.device,
+            lambda c=condition: it.model.segment(
+                image, c.sampling or ANY, sampling_generators(it, c, indices), **known
             ),
         )
         yield condition, probabilities, (seconds + embedding_seconds) / len(indices)
 
 
-def by_window(trial, model, data, condition: Condition, image: Tensor, indices) -> Tensor:
+def needs_windows(it: Candidate, image: Tensor) -> bool:
+    """Whether images (B, C, *S) have another size than the model takes."""
+    return tuple(image.shape[2:]) != tuple(it.data.image_size) and not it.model.any_size
+
+
+def by_window(it: Candidate, condition: Condition, image: Tensor, indices: Sequence[int] | np.ndarray) -> Tensor:
     """Probabilities (1, K, *S) of a volume (1, C, *S) of another size than the model's: padded where it is smaller,
     windows that overlap by half and are weighted by a Gaussian where it is larger (Isensee et al. 2021)."""
-    generators = sampling_generators(trial, data, condition, indices)
+    generators = sampling_generators(it, condition, indices)
     return sliding_window_inference(
         image,
-        tuple(data.image_size),
+        tuple(it.data.image_size),
         1,
-        lambda window: model.segment(window, condition.sampling or ANY, generators),
+        lambda window: it.model.segment(window, condition.sampling or ANY, generators),
         overlap=0.5,
         mode="gaussian",
     )
@@ -139,28 +165,31 @@ def on_grid(probability: Tensor, shape: tuple[int, ...]) -> Tensor:
     return functional.interpolate(probability[None], tuple(shape), mode=how, align_corners=False)[0]
 
 
-def sampling_generators(trial, data, condition: Condition, indices) -> list[torch.Generator]:
+def sampling_generators(
+    it: Candidate, condition: Condition, indices: Sequence[int] | np.ndarray
+) -> list[torch.Generator]:
     """A generator for each case."""
     # A case starts from the same latent whatever the method's step count or sigma, so that sweeps change one thing.
-    seed = (condition.sampling or ANY).seed
-    return [generator_for("sampling", data.name, data.ids[i], trial.config.seed, seed) for i in indices]
+    seed, data = (condition.sampling or ANY).seed, it.data
+    return [generator_for("sampling", data.name, data.ids[i], it.trial.config.seed, seed) for i in indices]
 
 
 def noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
-    """A function from a case's index to its image (C, *S) with the condition's noise."""
+    """A function from a case's index to its image float32 (C, *S) with the condition's noise. `cases`: indices of all
+    images that are rescaled together with condition.rescale "array"."""
 
-    def noisy(index: int, **how) -> np.ndarray:
+    def noisy(index: int, rescale: str, limits: tuple[float, float] | None = None) -> np.ndarray:
         image = np.array(data.images[index], dtype=np.float32)
-        return add_noise(image, condition.sigma, data.ids[index], condition.noise_seed, **how)
+        return add_noise(image, condition.sigma, data.ids[index], condition.noise_seed, rescale, limits)
 
     if condition.rescale != "array":
-        return lambda index: noisy(index, rescale=condition.rescale)
-    raw = [noisy(index, rescale="none") for index in cases]
+        return lambda index: noisy(index, condition.rescale)
+    raw = [noisy(index, "none") for index in cases]
     limits = (min(float(image.min()) for image in raw), max(float(image.max()) for image in raw))
-    return lambda index: noisy(index, rescale="array", limits=limits)
+    return lambda index: noisy(index, "array", limits)
 
 
-def _timed(device: torch.device, call: Callable[[], Tensor | None]) -> tuple[Tensor | None, float]:
+def _timed(device: torch.device, call: Callable[[], Value]) -> tuple[Value, float]:
     """The result of a call and its seconds, the device's queue drained before and after."""
     _synchronise(device)
     started = time.perf_counter()
@@ -174,11 +203,11 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def common_columns(trial, condition, data, index, seconds, model) -> dict:
-    """What all records of a case under a condition share."""
-    sampling, config = condition.sampling, trial.config
+def common_columns(it: Candidate, condition: Condition, index: int, seconds: float) -> dict[str, Any]:
+    """What all records of a case under a condition share; seconds: of segmenting it."""
+    sampling, config, data = condition.sampling, it.trial.config, it.data
     return {
-        "trial": trial.key,
+        "trial": it.trial.key,
         "method": config.method.name,
         "dataset": data.name,
         "seed": config.seed,
@@ -193,5 +222,5 @@ def common_columns(trial, condition, data, index, seconds, model) -> dict:
         "sigma": condition.sigma,
         "image_size": "x".join(map(str, condition.image_size)),
         "seconds": seconds,
-        "nfe": model.network_evaluations(sampling or ANY),
+        "nfe": it.model.network_evaluations(sampling or ANY),
     }

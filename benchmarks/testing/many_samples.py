@@ -1,54 +1,62 @@
 """One image sampled many times, and what that says of it: scores of the mean, of single runs, and of their spread."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.plan.trials import Condition, Trial
+from benchmarks.plan.trials import Condition
 from benchmarks.testing import evaluate, spread
+from benchmarks.testing.evaluate import Candidate
 from benchmarks.testing.metrics import POOLED, class_dsc, score
 from benchmarks.testing.pictures import cut, picture, plane
 from datasets.prepare import Prepared
-from methods.base import Segmenter
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """How a case is sampled many times: under which condition, how many runs, and how many of them at once (None: as
+    many images as are tested at once, and volumes one by one)."""
+
+    condition: Condition
+    runs: int
+    batch: int | None = None
 
 
 @torch.inference_mode()
-def sampled(
-    trial: Trial, model: Segmenter, data: Prepared, condition: Condition, array: np.ndarray, index: int, runs: int,
-    device: torch.device, batch: int | None = None,
-) -> tuple[spread.Runs, float]:  # fmt: skip
+def sampled(it: Candidate, how: Repeated, array: np.ndarray, index: int) -> tuple[spread.Runs, float]:
     """The runs on one image (C, *S), on the grid of its label, and seconds per run. Run k draws from the generator
-    with which the case is tested under `Sampling.seed` k, so that the number of runs sampled at once (`batch`) plays
-    no part.
+    with which the case is tested under `Sampling.seed` k, so that the number of runs sampled at once plays no part.
 
-    Volumes are sampled run by run, and by window where they have another size than the model.
+    Volumes of another size than the model are sampled by window.
     """
-    image = torch.from_numpy(np.array(array))[None].to(device)
-    shape = data.truth(index)[0].shape
-    windows = tuple(image.shape[2:]) != tuple(data.image_size) and not model.any_size
-    batch = batch or (evaluate.BATCH if image.ndim == 4 else 1)
+    sampling = how.condition.sampling or evaluate.ANY
+    image = torch.from_numpy(np.array(array))[None].to(it.device)
+    shape = it.data.truth(index)[0].shape
+    windows = evaluate.needs_windows(it, image)
+    batch = 1 if windows else how.batch or (evaluate.BATCH if image.ndim == 4 else 1)
     found, started = spread.Runs(), time.perf_counter()
-    embedding = None if windows else model.embed(image)
-    for start in range(0, runs, 1 if windows else batch):
+    embedding = None if windows else it.model.embed(image)
+    for start in range(0, how.runs, batch):
         seeded = [
-            replace(condition, sampling=replace(condition.sampling, seed=seed))
-            for seed in range(start, min(start + (1 if windows else batch), runs))
+            replace(how.condition, sampling=replace(sampling, seed=seed))
+            for seed in range(start, min(start + batch, how.runs))
         ]
         if windows:
-            probabilities = evaluate.by_window(trial, model, data, seeded[0], image, [index])
+            probabilities = evaluate.by_window(it, seeded[0], image, [index])
         else:
             known = {} if embedding is None else {"embedding": embedding.repeat_interleave(len(seeded), 0)}
-            generators = [evaluate.sampling_generators(trial, data, one, [index])[0] for one in seeded]
+            generators = [evaluate.sampling_generators(it, one, [index])[0] for one in seeded]
             many = image.repeat_interleave(len(seeded), 0)
-            probabilities = model.segment(many, condition.sampling, generators, **known)
+            probabilities = it.model.segment(many, sampling, generators, **known)
         for probability in probabilities:
             found.add(evaluate.on_grid(probability, shape).cpu().numpy())
-    return found, (time.perf_counter() - started) / runs
+    return found, (time.perf_counter() - started) / how.runs
 
 
-def scores(found: spread.Runs, data: Prepared, index: int) -> list[dict]:
+def scores(found: spread.Runs, data: Prepared, index: int) -> list[dict[str, Any]]:
     """A row per foreground class and one pooled: scores of the mean segmentation and of single runs; the pooled row
     also has what is said of the image as a whole."""
     label, spacing = data.truth(index)

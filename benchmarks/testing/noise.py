@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from benchmarks.plan.configuration import RESCALINGS
 from benchmarks.seeding import seed_for
-
-RESCALINGS = ("image", "array", "none")
 
 
 def add_noise(

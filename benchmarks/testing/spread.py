@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 class Runs:
     """Collects the runs on one image one by one; what it gives does not depend on how they were batched."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.labels: list[np.ndarray] = []
 
     def add(self, probability: np.ndarray) -> None:

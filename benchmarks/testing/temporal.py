@@ -11,7 +11,7 @@ COLUMNS = ("temporal_dsc", "temporal_dsc_label")
 class Before:
     """The last frame of each video that was seen. Frames must come in the order of time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.frames: dict[str, tuple[float, np.ndarray, np.ndarray]] = {}
 
     def rows(self, data: Prepared, index: int, prediction: np.ndarray, label: np.ndarray) -> list[dict]:

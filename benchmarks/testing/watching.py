@@ -10,14 +10,13 @@ from torch import Tensor
 
 from benchmarks import console
 from benchmarks.errors import TrialFailed
-from benchmarks.plan.trials import Condition, Trial
+from benchmarks.plan.trials import Condition
 from benchmarks.seeding import generator_for
 from benchmarks.store.records import RECORD_COLUMNS
-from benchmarks.testing.evaluate import common_columns
+from benchmarks.testing.evaluate import Candidate, common_columns
 from benchmarks.testing.metrics import POOLED, class_dsc
 from benchmarks.testing.pictures import cut, plane
-from datasets.prepare import Prepared
-from methods.base import Sampling, Segmenter
+from methods.base import Sampling
 from methods.diffusion.process import Process
 
 NOT_MEASURED = ("hd95", "assd", "temporal_dsc", "temporal_dsc_label")
@@ -26,14 +25,10 @@ COLUMNS = [*RECORD_COLUMNS, "direction", "index", "t", "alpha_bar"]
 
 
 @dataclass(frozen=True)
-class Watched:
+class Watched(Candidate):
     """A trained method whose diffusion is watched, and the data it segments."""
 
-    trial: Trial
-    model: Segmenter
     process: Process
-    data: Prepared
-    device: torch.device
 
 
 class Run(NamedTuple):
@@ -109,7 +104,7 @@ def _read(
     rows: list[dict] = []
     shown, decoded, where = [], [], plane(label)
     condition = Condition(0.0, run.sampling, it.data.image_size, "none")
-    common = common_columns(it.trial, condition, it.data, index, float("nan"), it.model) | {"empty": ""}
+    common = common_columns(it, condition, index, float("nan")) | {"empty": ""}
     common |= {"nfe": common["nfe"] if run.sampling else 0, "direction": run.direction}
     for place, (t, x) in enumerate(run.states):
         if not bool(torch.isfinite(x).all()):

@@ -5,6 +5,8 @@ reason is returned and `track` can be called again. Runs are found again by thei
 neither written twice nor duplicated, and a call that was cut short is completed by the next.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -16,12 +18,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from benchmarks.store.results import Results
 from benchmarks.tracking.runs import Run, suite_run, trial_runs
 from benchmarks.tracking.series import SECTIONS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as Found
 
 LOCK_SECONDS = 15.0
 """How long to wait for another run that is writing."""
@@ -89,7 +96,7 @@ def _write(
     _store_report(client, parent_id, parents[0].data.tags if parents else {}, config, folder)
 
 
-def _experiment(client, name: str, database: Path | None) -> str:
+def _experiment(client: MlflowClient, name: str, database: Path | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         # MLflow would put artifacts into the folder the command was run in, wherever the database lies.
@@ -100,7 +107,7 @@ def _experiment(client, name: str, database: Path | None) -> str:
     return found.experiment_id
 
 
-def _find(client, experiment_id: str, identity: dict[str, str]) -> list:
+def _find(client: MlflowClient, experiment_id: str, identity: dict[str, str]) -> list[Found]:
     """The suite's runs and its trials' runs, oldest first."""
     shared = {name: identity[name] for name in ("diffseg.suite", "diffseg.profile")}
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in shared.items())
@@ -113,7 +120,7 @@ def _find(client, experiment_id: str, identity: dict[str, str]) -> list:
             return found
 
 
-def _store(client, experiment_id: str, run: Run, found, links: dict[str, str]) -> str:
+def _store(client: MlflowClient, experiment_id: str, run: Run, found: Found | None, links: dict[str, str]) -> str:
     """Make MLflow's run (`found`, or a new one) hold `run`; returns its id."""
     from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
@@ -154,7 +161,7 @@ def _store(client, experiment_id: str, run: Run, found, links: dict[str, str]) -
     return run_id
 
 
-def _logged(client, found) -> dict[tuple[str, int], float]:
+def _logged(client: MlflowClient, found: Found) -> dict[tuple[str, int], float]:
     return {
         (name, metric.step): metric.value
         for name in found.data.metrics
@@ -162,7 +169,7 @@ def _logged(client, found) -> dict[tuple[str, int], float]:
     }
 
 
-def _contradicts(run: Run, found, logged: dict[tuple[str, int], float]) -> bool:
+def _contradicts(run: Run, found: Found, logged: dict[tuple[str, int], float]) -> bool:
     """Whether MLflow holds something that `run` does not say."""
     points = {(point.name, point.step): point.value for point in run.points}
     ours = {place: value for place, value in logged.items() if place[0].startswith(SECTIONS)}
@@ -171,7 +178,7 @@ def _contradicts(run: Run, found, logged: dict[tuple[str, int], float]) -> bool:
     )
 
 
-def _store_report(client, run_id: str, tags: dict[str, str], config: dict, folder: Path) -> None:
+def _store_report(client: MlflowClient, run_id: str, tags: dict[str, str], config: dict, folder: Path) -> None:
     """Report, tables, figures and records as artifacts, where they differ from those there."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())

@@ -12,7 +12,7 @@ from methods.base import Segmenter
 class MovingAverage:
     """Exponential moving average of the parameters of some submodules (decay d: a <- d*a + (1-d)*p)."""
 
-    def __init__(self, model: Segmenter, stage: str, warmup: bool):
+    def __init__(self, model: Segmenter, stage: str, warmup: bool) -> None:
         self.decay, self.warmup = model.ema_decay, warmup
         prefixes = tuple(f"{name}." for name in model.averaged(stage)) if self.decay else ()
         self.parameters = {n: p for n, p in model.named_parameters() if n.startswith(prefixes)} if prefixes else {}

@@ -5,8 +5,7 @@ generator states and gives the same weights as an undisturbed one.
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor
 from torch.optim import Optimizer
 
+from benchmarks.console import Report
 from benchmarks.errors import TrialFailed
 from benchmarks.seeding import generator_for, seed_for
 from benchmarks.store.config import TrainingConfig
@@ -32,9 +32,13 @@ VALIDATE_EVERY = 50
 """Steps between validations of a training whose length is given in seconds."""
 LOG_LINES = 100
 """Points on a training curve of a stage."""
+Validated = Callable[[float, float], None]
+"""Called after each validation of the last stage with (share of that stage that is done, validation DSC); what it raises
+ends the training."""
 
-Report = Callable[[int, int, str], None]
-"""Called with (steps done, steps in all, a few words)."""
+
+def ignore(done: float, score: float) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,13 @@ class Subject:
     checkpoint: Path
     fabric: Fabric
     report: Report
+    validated: Validated = ignore
 
 
 def train(subject: Subject, trial: str) -> Progress:
     """Train the model (already with its initial weights) in all its stages and leave the selected weights in it.
 
-    The budget is shared equally by the stages. Within a stage the weights with the highest validation DSC are kept,
+    The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are kept,
     moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is not
     finite, BadInput for a checkpoint that cannot be used.
     """
@@ -85,13 +90,22 @@ def train(subject: Subject, trial: str) -> Progress:
     return progress
 
 
-def lr_factor(progress: float, schedule: str, final: float) -> float:
-    """Factor of the learning rate when `progress` in [0, 1] of the stage is done."""
+def lr_factor(progress: float, schedule: str, final: float, warmup: float = 0.0) -> float:
+    """Factor of the learning rate when `progress` in [0, 1] of the stage is done; it rises linearly over the share
+    `warmup` first."""
+    if progress < warmup:
+        return progress / warmup * lr_factor(warmup, schedule, final)
     if schedule == "exp":
         return final**progress
     if schedule == "poly":
         return (1 - progress) ** 0.9
     return 1.0
+
+
+def _add(sums: dict[str, float], values: Mapping[str, float]) -> None:
+    """Add values to the sums of the same name."""
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0.0) + value
 
 
 class Stage:
@@ -105,13 +119,14 @@ class Stage:
         optimizer: Optimizer,
         average: MovingAverage,
         progress: Progress,
-    ):
+    ) -> None:
         self.subject, self.wrapped, self.optimizer = subject, wrapped, optimizer
         self.average, self.progress = average, progress
         self.number, self.name = number, subject.model.stages[number]
         settings, stages = subject.settings, len(subject.model.stages)
-        self.steps = None if settings.steps is None else max(1, settings.steps // stages)
-        self.seconds = None if settings.seconds is None else settings.seconds / stages
+        steps = settings.stage_steps(stages)
+        self.steps = None if steps is None else steps[number]
+        self.seconds = None if settings.seconds is None else settings.seconds * settings.shares(stages)[number]
         self.log_every = 1 if self.steps is None else max(1, self.steps // LOG_LINES)
         each = VALIDATE_EVERY if self.steps is None else self.steps // settings.validations
         # Validations fall on steps that are logged.
@@ -124,42 +139,44 @@ class Stage:
 
     def train(self) -> None:
         """Train until the stage's budget of steps or seconds is used up."""
-        subject, progress = self.subject, self.progress
+        subject, settings, progress = self.subject, self.subject.settings, self.progress
         before = progress.seconds - progress.stage_seconds
         started = time.perf_counter() - progress.stage_seconds
         saved_at = time.perf_counter()
-        sums: Counter[str] = Counter()
+        sums: dict[str, float] = {}
         count, message = 0, self.name
         subject.model.train()
-        while (done := self._done(time.perf_counter() - started)) < 1:
+        done = self._done(progress.stage_seconds)
+        while done < 1:
             # 1. The learning rate of this step, each parameter group by its own factor.
             factor = self._set_rates(done)
             # 2. The step's cases, augmented; they depend on the step alone.
-            indices, epoch = batch_indices(
-                subject.data.split["train"], progress.step, subject.settings.batch_size, subject.settings.shuffle,
-                *self.order,
-            )  # fmt: skip
-            image, label = load_batch(subject.data, indices, subject.seed, progress.step, subject.settings.noise)
+            cases = subject.data.split["train"]
+            indices, epoch = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
+            image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise)
             # 3. Gradients of the loss; 4. the optimiser's step; 5. the moving average of the weights.
-            losses = self._gradients(image, label)
+            _add(sums, self._gradients(image, label))
+            count += 1
             self.optimizer.step()
             self.average.update(progress.step)
             progress.step += 1
-            sums.update(losses)
-            count += 1
-            last = self._done(time.perf_counter() - started) >= 1
+            # The stage ends with a step that is logged and validated, whatever these take of a budget in seconds.
+            done = self._done(time.perf_counter() - started)
+            last = done >= 1
             if progress.step % self.log_every and not last:
                 continue
             # 6. Now and then: a point on the training curves, ...
             progress.stage_seconds = time.perf_counter() - started
             progress.seconds = before + progress.stage_seconds
             means = {metric: value / count for metric, value in sums.items()}
-            self._log(epoch, "train", means | {"learning_rate": subject.settings.learning_rate * factor})
-            sums, count = Counter(), 0
+            self._log(epoch, "train", means | {"learning_rate": settings.learning_rate * factor})
+            sums, count = {}, 0
             # ... the validation cases, ...
             if progress.step % self.validate_every == 0 or last:
                 score = self._validate(epoch)
                 message = f"{self.name}, val DSC {score:.3f}"
+                if self.number + 1 == len(subject.model.stages):
+                    subject.validated(done, score)
             subject.report(progress.step, self.steps or progress.step, f"{message}, loss {means['total']:.3f}")
             # ... and a checkpoint.
             if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and not last:
@@ -173,7 +190,7 @@ class Stage:
     def _set_rates(self, done: float) -> float:
         """Set the learning rates for the share `done` of the stage; returns the schedule's factor."""
         settings = self.subject.settings
-        factor = lr_factor(done, settings.lr_schedule, settings.lr_final_factor)
+        factor = lr_factor(done, settings.lr_schedule, settings.lr_final_factor, settings.warmup)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         return factor
@@ -186,7 +203,7 @@ class Stage:
         where = (type(subject.model).__name__, subject.data.name, subject.seed, self.name, step)
         torch.manual_seed(seed_for("dropout", *where))
         self.optimizer.zero_grad(set_to_none=True)
-        means: Counter[str] = Counter()
+        means: dict[str, float] = {}
         for number, (x, y) in enumerate(zip(image.chunk(parts), label.chunk(parts), strict=True)):
             generator = generator_for("loss", *where, *([number] if number else []))
             losses = self.wrapped.loss(fabric.to_device(x), fabric.to_device(y), self.name, generator)
@@ -198,7 +215,7 @@ class Stage:
                     False,
                 )
             fabric.backward(losses["total"] if share == 1 else losses["total"] * share)
-            means.update({metric: share * value.item() for metric, value in losses.items()})
+            _add(means, {metric: share * value.item() for metric, value in losses.items()})
         return means
 
     def _validate(self, epoch: int) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,10 +45,10 @@ def _elements(group: nn.Module) -> Iterator[nn.Module]:
 class _Checkpointed:
     """The forward pass of a block, checkpointed whenever gradients are wanted."""
 
-    def __init__(self, block: nn.Module):
+    def __init__(self, block: nn.Module) -> None:
         self.block, self.plain = block, block.forward
 
-    def __call__(self, *inputs, **options):
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not torch.is_grad_enabled():
             return self.plain(*inputs, **options)
         contexts = lambda: (nullcontext(), _statistics_kept(self.block))  # noqa: E731
@@ -55,7 +56,7 @@ class _Checkpointed:
 
 
 @contextmanager
-def _statistics_kept(block: nn.Module):
+def _statistics_kept(block: nn.Module) -> Iterator[None]:
     """While a block is computed the second time, its batch normalisations do not count the batch again."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     kept = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]

@@ -225,9 +225,13 @@ class ImageEncoder(Network):
         self.reset_parameters()
         zero(self.head)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, in_channels, *S) in [0, 1] -> (B, 1, *S/f)."""
+    def features(self, image: Tensor) -> Tensor:
+        """(B, in_channels, *S) in [0, 1] -> (B, 1, *S/f), before the last batch norm."""
         h = self.stem(image)
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(block(h))
-        return self.norm(self.activation(self.head_attention(self.head(h))))
+        return self.activation(self.head_attention(self.head(h)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, in_channels, *S) in [0, 1] -> (B, 1, *S/f)."""
+        return self.norm(self.features(image))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from reports.numbers import statistics
-from reports.numbers.statistics import Estimate
+from reports.numbers.statistics import Estimate, Pair
 
 POOLED = "all"
 """Class of the records that pool the foreground classes."""
@@ -92,17 +92,19 @@ class Curve:
         return statistics.mean(row.to_numpy(), row.index.to_numpy())
 
     def relative_area(self) -> Estimate:
+        """Mean DSC over the range of sigma, divided by that at the smallest; 1 means that nothing was lost."""
         return statistics.statistic(
             lambda y: statistics.relative_area(self.sigmas, y), self.by_case("dsc"), self.groups
         )
 
     def area(self) -> Estimate:
+        """Mean DSC over the range of sigma, by trapezia."""
         return statistics.statistic(
             lambda y: statistics.area_under_curve(self.sigmas, y), self.by_case("dsc"), self.groups
         )
 
     def sigma_at_loss(self, loss: float = 0.05) -> Estimate:
-        """Infinite where the loss was not reached."""
+        """Sigma at which so much DSC is lost since the smallest one; infinite where the loss was not reached."""
         return statistics.statistic(
             lambda y: statistics.x_at_loss(self.sigmas, y, loss), self.by_case("dsc"), self.groups
         )
@@ -153,6 +155,7 @@ def method_order(results: Results) -> list[str]:
 
 
 def dataset_order(results: Results) -> list[str]:
+    """Data set keys: the suite's order, then whatever else the trials and records hold."""
     held = [trial.config.dataset.name for trial in results.trials] + list(results.records["dataset"].unique())
     return list(dict.fromkeys([*map(str, results.suite.get("datasets") or []), *held]))
 
@@ -209,8 +212,9 @@ def paired(first: Curve, second: Curve, sigma: float, since: float | None = None
     return None if values is None else statistics.paired_difference(*values)
 
 
-def paired_values(first: Curve, second: Curve, sigma: float, since: float | None = None):
-    """(first, second, groups) over the cases both have, None where either was not tested at these sigmas."""
+def paired_values(first: Curve, second: Curve, sigma: float, since: float | None = None) -> Pair | None:
+    """DSC at a sigma over the cases both have, or with `since` how it changed from there to sigma; None where either
+    was not tested at these sigmas."""
     wanted = [sigma] if since is None else [sigma, since]
     if any(part.at(value) is None for part in (first, second) for value in wanted):
         return None
@@ -218,7 +222,8 @@ def paired_values(first: Curve, second: Curve, sigma: float, since: float | None
     if not len(left):
         return None
 
-    def kept(part, index):
+    def kept(part: Curve, index: np.ndarray) -> np.ndarray:
+        """(cases,) at sigma, less what it was at `since`."""
         scores = part.by_case("dsc")
         now = scores[part.at(sigma), index]
         return now if since is None else now - scores[part.at(since), index]

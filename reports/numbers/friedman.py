@@ -47,6 +47,8 @@ def friedman(found: list[Curve], sigma: float) -> Friedman | None:
     losses = -np.round(scores, 12)
     ranks = stats.rankdata(losses, axis=1)
     told_apart = bool(np.ptp(ranks, axis=1).any())
+    # Section 3.2.2: chi^2_F = 12 n / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4), R_j being the mean rank of method j;
+    # here corrected for ties. Kendall's W = chi^2_F / (n (k - 1)).
     value, p = stats.friedmanchisquare(*losses.T) if told_apart else (0.0, 1.0)
     return Friedman(
         tuple(tested), blocks, ranks.mean(axis=0), float(value), float(p), float(value / (blocks * (methods - 1))),

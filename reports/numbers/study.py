@@ -1,12 +1,13 @@
 """What a report on trials is made from, computed once and used by its tables, figures and words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.statistics import Estimate
+from reports.numbers.statistics import Estimate, Pair
 
 CLEAN, NOISY = 0.0, 0.2
 """Where methods are compared in words: no noise, and the end of the range in figure 8 of the LDSeg paper."""
@@ -26,6 +27,7 @@ class Study:
 
     @property
     def compared(self) -> list[float]:
+        """Sigmas at which methods are compared: one or two."""
         return [self.clean] if self.noisy is None else [self.clean, self.noisy]
 
 
@@ -53,7 +55,12 @@ class Comparison:
     kept_test: Significance | None
 
 
+Tested = tuple[Estimate, Significance]
+"""A difference and its test."""
+
+
 def study(results: Results) -> Study:
+    """Curves of every data set, in the order of the suite's methods, and where they are compared."""
     found = selection.variants(results)
     datasets = selection.dataset_order(results)
     curves = {
@@ -68,30 +75,34 @@ def study(results: Results) -> Study:
 
 def comparisons(it: Study, dataset: str) -> list[Comparison]:
     """The first variant against each of the others: the suite's first method is its subject."""
-    reference, *others = it.curves[dataset] or [None]
+    if not it.curves[dataset]:
+        return []
+    reference, *others = it.curves[dataset]
     at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others])
           for sigma in it.compared}  # fmt: skip
-    kept = [(None, None)] * len(others)
+    kept: list[Tested | None] = [None] * len(others)
     if it.noisy is not None:
         kept = tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
     found = []
     for place, other in enumerate(others):
-        here = {sigma: pairs[place] for sigma, pairs in at.items() if pairs[place][0] is not None}
+        here = {sigma: pair for sigma, pairs in at.items() if (pair := pairs[place]) is not None}
+        change = kept[place]
         found.append(
             Comparison(
-                reference, other, {s: e for s, (e, _) in here.items()}, kept[place][0],
-                {s: t for s, (_, t) in here.items()}, kept[place][1],
+                reference, other, {s: e for s, (e, _) in here.items()}, change and change[0],
+                {s: t for s, (_, t) in here.items()}, change and change[1],
             )
         )  # fmt: skip
     return found
 
 
-def tested(pairs: list) -> list[tuple[Estimate | None, Significance | None]]:
-    """The difference of every pair (first, second, groups) with its test, corrected over all of them; None for None."""
+def tested(pairs: Sequence[Pair | None]) -> list[Tested | None]:
+    """The difference of every pair with its test, corrected over all of them; None for None."""
     p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
+    # The pairs given are one family: Holm's correction is over all of them.
     corrected = statistics.holm(p_values)
     return [
-        (None, None)
+        None
         if pair is None
         else (statistics.paired_difference(*pair), Significance(p, p_holm, *statistics.effect_sizes(*pair)))
         for pair, p, p_holm in zip(pairs, p_values, corrected)

@@ -25,10 +25,12 @@ class Convergence:
 
     @property
     def reached(self) -> bool | None:
+        """Whether training had converged; None where that cannot be told."""
         return None if self.rise is None else self.rise <= RISE
 
     @property
     def words(self) -> str:
+        """The same as the end of a sentence that begins with the method's name."""
         if self.rise is None:
             return "too few validations to tell whether training had converged"
         if not self.reached:
@@ -61,7 +63,7 @@ def offsets(history: pd.DataFrame) -> dict[str, int]:
     """Steps done before each stage, in the order of the stages: steps count from 0 within a stage."""
     found, total = {}, 0
     for stage, part in history.groupby("stage", sort=False):
-        found[stage] = total
+        found[str(stage)] = total
         total += int(part["step"].max())
     return found
 
@@ -73,5 +75,5 @@ def series(history: pd.DataFrame, split: str, metric: str) -> list[tuple[np.ndar
     found = []
     for stage, rows in part.groupby("stage", sort=False):
         rows = rows.sort_values("step", kind="stable")
-        found.append((rows["step"].to_numpy() + starts[stage], rows["value"].to_numpy(dtype=float)))
+        found.append((rows["step"].to_numpy() + starts[str(stage)], rows["value"].to_numpy(dtype=float)))
     return found

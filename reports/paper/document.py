@@ -22,16 +22,22 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
+    """A paragraph of text."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class Bullets:
+    """A list of sentences, each a point."""
+
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Code:
+    """Lines to be copied as they are; language: for colours, such as sh."""
+
     text: str
     language: str = ""
 
@@ -67,10 +73,12 @@ class Figure:
 
     @property
     def png(self) -> str:
+        """Path within the report's folder."""
         return f"figures/{self.name}.png"
 
     @property
     def svg(self) -> str:
+        """Path within the report's folder."""
         return f"figures/{self.name}.svg"
 
 
@@ -84,6 +92,7 @@ class Animation:
 
     @property
     def gif(self) -> str:
+        """Path within the report's folder."""
         return f"figures/{self.name}.gif"
 
 
@@ -137,18 +146,23 @@ Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Link
 
 @dataclass
 class Document:
+    """A report: its title and what stands in it, from top to bottom."""
+
     title: str
     blocks: list[Block] = field(default_factory=list)
 
     def add(self, *blocks: Block) -> None:
+        """Append blocks."""
         self.blocks.extend(blocks)
 
     @property
     def tables(self) -> list[Table]:
+        """Every table in the order of the report."""
         return [block for block in self.blocks if isinstance(block, Table)]
 
     @property
     def figures(self) -> list[Figure]:
+        """Every still figure in the order of the report."""
         return [block for block in self.blocks if isinstance(block, Figure)]
 
 
@@ -161,7 +175,8 @@ def numeric(frame: pd.DataFrame) -> list[bool]:
     return [bool(len(cells)) and all(NUMBER_LIKE.match(text_of(cell)) for cell in column) for column in cells.T]
 
 
-def text_of(cell) -> str:
+def text_of(cell: object) -> str:
+    """A cell as text; nothing for None."""
     return "" if cell is None else str(cell)
 
 
@@ -190,5 +205,6 @@ def write_numbers(document: Document, folder: Path) -> None:
             figure.data.to_csv(folder / "figures" / f"{figure.name}.csv", index=False)
 
 
-def _bare(cell):
+def _bare(cell: object) -> object:
+    """A cell without markup, for files that programs read."""
     return "".join(part for _, part in spans(cell)) if isinstance(cell, str) else cell

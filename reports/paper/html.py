@@ -9,7 +9,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from PIL import Image
 
@@ -72,7 +72,7 @@ def render(document: Document, folder: Path) -> str:
 
 
 @cache
-def _template():
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -100,6 +100,7 @@ def _sections(document: Document) -> list[Section]:
 
 
 def _anchor(text: str, used: set[str]) -> str:
+    """A name for links that no other place of the page has; it is added to `used`."""
     base = re.sub(r"\W+", "-", plain(text).lower()).strip("-") or "section"
     anchor, further = base, 1
     while anchor in used:
@@ -125,7 +126,7 @@ def cells(table: Table) -> list[list[dict]]:
     """Rows of cells: text as markup, right (whether it stands there), key (what it is sorted by; None: its text)."""
     right, keys = numeric(table.frame), sort_keys.columns(table)
 
-    def cell(row, k, value):
+    def cell(row: int, k: int, value: object) -> dict:
         key = None if keys[k] is None else "" if keys[k][row] is None else f"{keys[k][row]:.17g}"
         return {"text": inline(text_of(value)), "right": right[k], "key": key}
 

@@ -74,14 +74,14 @@ def table(frame: pd.DataFrame) -> str:
     widths = [max(3, *(len(row[k]) for row in [header, *cells])) for k in range(len(header))]
     rule = ["-" * (width - 1) + ":" if flag else "-" * width for width, flag in zip(widths, right)]
 
-    def line(row):
+    def line(row: list[str]) -> str:
         padded = (text.rjust(w) if flag else text.ljust(w) for text, w, flag in zip(row, widths, right))
         return "| " + " | ".join(padded) + " |"
 
     return "\n".join([line(header), line(rule), *map(line, cells)])
 
 
-def _cell(value) -> str:
+def _cell(value: object) -> str:
     return inline(text_of(value)).replace("|", "\\|").replace("\n", "<br>")
 
 

@@ -4,6 +4,7 @@ import math
 import textwrap
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -102,7 +103,8 @@ def legend(classes: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _prediction(ax, image, label, prediction, text) -> None:
+def _prediction(ax: Axes, image: np.ndarray | None, label: np.ndarray, prediction: np.ndarray, text: str) -> None:
+    """Draw the overlay of a case, outlined, with a text in its corner; on grey where the image is not stored."""
     if image is None:
         image = np.full((1, *label.shape), 128, dtype=np.uint8)
     ax.imshow(overlay(image, label, prediction), interpolation="nearest", aspect="equal")

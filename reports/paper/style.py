@@ -28,6 +28,8 @@ LINES = (SOLID, DASHED, DASHDOT, DOTTED, LONG, DOUBLE)
 
 @dataclass(frozen=True)
 class Look:
+    """How a method is drawn. color: as #rrggbb; line: a style of matplotlib; filled: whether its markers are."""
+
     color: str
     marker: str
     line: object
@@ -84,6 +86,7 @@ def looks(variants: list[Variant]) -> dict[Variant, Look]:
 
 
 def _sibling(look: Look, place: int) -> Look:
+    """The look of the next sampling of a method, of which so many are drawn already."""
     if place == 0:
         return look
     toward, share = (("white", 0.35), ("black", 0.4))[(place - 1) % 2]
@@ -92,6 +95,7 @@ def _sibling(look: Look, place: int) -> Look:
 
 
 def _mix(color: str, other: str, share: float) -> str:
+    """(1 - share) of a colour and so much of the other, as #rrggbb."""
     return to_hex([(1 - share) * a + share * b for a, b in zip(to_rgb(color), to_rgb(other))])
 
 

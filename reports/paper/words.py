@@ -2,11 +2,14 @@
 
 import math
 import re
+from collections.abc import Callable, Iterable
 
 from reports.numbers.statistics import Estimate
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
+Write = Callable[..., str]
+"""Writes a value, with a number of decimals: `number` or `signed`."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -24,14 +27,14 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def bounds(estimate: Estimate, digits: int = 3, write=number) -> str:
+def bounds(estimate: Estimate, digits: int = 3, write: Write = number) -> str:
     """[low, high], or nothing where there is no interval."""
     if not estimate.has_interval or math.isnan(estimate.value):
         return ""
     return f"[{write(estimate.low, digits)}, {write(estimate.high, digits)}]"
 
 
-def with_interval(estimate: Estimate, digits: int = 3, write=number) -> str:
+def with_interval(estimate: Estimate, digits: int = 3, write: Write = number) -> str:
     """0.912 [0.901, 0.923]; the value alone where there is no interval."""
     return f"{write(estimate.value, digits)} {bounds(estimate, digits, write)}".strip()
 
@@ -41,7 +44,7 @@ def threshold(estimate: Estimate, largest: float, digits: int = 3) -> str:
     if estimate.has_interval and math.isinf(estimate.low):
         return f"> {largest:g}"
 
-    def write(value, digits):
+    def write(value: float, digits: int) -> str:
         return f"> {largest:g}" if math.isinf(value) else number(value, digits)
 
     return with_interval(estimate, digits, write)
@@ -80,10 +83,11 @@ def quantity(value: float | None) -> str:
 
 
 def plural(count: int, noun: str) -> str:
+    """1 case; 2 cases."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def listing(items: list[str]) -> str:
+def listing(items: Iterable[str]) -> str:
     """a; a and b; a, b and c."""
     items = list(items)
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)

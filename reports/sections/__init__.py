@@ -1,0 +1,1 @@
+"""What the reports of several suites share: sections, tables, figures, published values."""

@@ -1,5 +1,6 @@
 """From the records of a timing suite to what is compared: the calls of one method at one image size and sampling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +38,21 @@ class Calls:
 
     @property
     def dimensions(self) -> int:
+        """2 for pictures, 3 for volumes."""
         return len(self.size.split("x"))
 
     @property
     def median(self) -> float:
+        """Of the repeated calls, in seconds; NaN where there are none."""
         return float(np.median(self.repeated)) if len(self.repeated) else float("nan")
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        return tuple(np.percentile(self.repeated, [25, 75])) if len(self.repeated) else (float("nan"),) * 2
+        """Of the repeated calls, in seconds; NaN where there are none."""
+        if not len(self.repeated):
+            return float("nan"), float("nan")
+        low, high = np.percentile(self.repeated, [25, 75])
+        return float(low), float(high)
 
     def resampled(self) -> np.ndarray:
         """Medians of bootstrap samples of the repeated calls, (statistics.RESAMPLES,)."""
@@ -71,10 +78,11 @@ def of(results: Results) -> list[Calls]:
 
 
 def _only(values: pd.Series) -> float:
+    """The first value; NaN where there is none."""
     return float(values.iloc[0]) if len(values) else float("nan")
 
 
-def estimate(function, contestants: list[Calls]) -> Estimate:
+def estimate(function: Callable[[np.ndarray], np.ndarray], contestants: list[Calls]) -> Estimate:
     """A function of medians with its interval over bootstrap samples of each contestant's repeated calls; without one
     where a contestant was called fewer than statistics.MIN_GROUPS times. function: (..., contestants) -> (...,)."""
     value = float(function(np.array([calls.median for calls in contestants])))
@@ -108,6 +116,7 @@ def table(name: str, caption: str, found: list[Calls]) -> Table:
 
 
 def numbers(calls: Calls) -> dict:
+    """A contestant as a row for CSV files."""
     low, high = calls.quartiles
     return {
         "dataset": calls.dataset, "method": calls.variant.method, "image_size": calls.size,

@@ -4,13 +4,16 @@ from pathlib import Path
 
 from benchmarks.store.results import Results
 from reports.numbers import statistics
+from reports.numbers.curves import Variant
 from reports.numbers.study import Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
+from reports.paper.style import Look
 from reports.sections import training_figure, trials
 
 
 def opening(it: Study) -> list[str]:
+    """What the suite asks, and how many of its trials ended well."""
     suite = it.results.suite
     ok = sum(trial.status == "ok" for trial in it.results.trials)
     profiles = sorted({str(trial.config.profile) for trial in it.results.trials if trial.config.profile})
@@ -21,7 +24,8 @@ def opening(it: Study) -> list[str]:
     return [text for text in (suite.get("question"), counted) if text]
 
 
-def training(it: Study, looks, folder: Path) -> list[Block]:
+def training(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
+    """Training curves of every data set, drawn into `folder`/figures; nothing where none were recorded."""
     blocks: list[Block] = []
     by_method = {variant.method: look for variant, look in reversed(looks.items())}
     for dataset in it.datasets:
@@ -40,6 +44,7 @@ def training(it: Study, looks, folder: Path) -> list[Block]:
 
 
 def commands(results: Results) -> list[Block]:
+    """How to run the suite again and how to redraw its report; nothing where that is not known."""
     suite = results.suite
     blocks: list[Block] = [Heading("Commands")]
     for text, key in (("Run again (what is in the store is not repeated):", "command"),

@@ -38,7 +38,7 @@ def cost(results: Results, curve: Curve) -> Cost:
         if _same(call, variant) and call.get("comparison") in (together, None)  # None: counted by a package outside
     ]
 
-    def mean(rows, key):
+    def mean(rows: list[dict], key: str) -> float | None:
         values = [row[key] for row in rows if row.get(key) is not None]
         return sum(values) / len(values) if values else None
 
@@ -51,6 +51,7 @@ def cost(results: Results, curve: Curve) -> Cost:
 
 
 def _same(call: dict, variant: Variant) -> bool:
+    """Whether a timed call was sampled as a variant is."""
     own = (variant.steps, variant.sampler, variant.ensemble if variant.steps else 1)
     return own == (call.get("steps") or 0, call.get("sampler") or "", call.get("ensemble") or own[2])
 
@@ -118,6 +119,7 @@ def cost_table(results: Results, curves: dict[str, list[Curve]], names: dict[Var
 
 
 def _machine(results: Results) -> str:
+    """Where the times were taken, in a sentence."""
     places = []
     for trial in results.trials:
         env = trial.environment

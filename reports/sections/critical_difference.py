@@ -1,6 +1,7 @@
 """Critical-difference diagrams: methods by mean rank, bars joining those that are not told apart."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
@@ -35,7 +36,7 @@ def draw(panels: dict[str, Friedman], names: dict[Variant, str], looks: dict[Var
     return figure
 
 
-def _diagram(ax, test: Friedman, names: dict[Variant, str], looks: dict[Variant, Look]) -> float:
+def _diagram(ax: Axes, test: Friedman, names: dict[Variant, str], looks: dict[Variant, Look]) -> float:
     """Draw into `ax` and return its height in lines."""
     methods = len(test.curves)
     # Places stand in for names, which need not differ between two methods.

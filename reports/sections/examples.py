@@ -38,10 +38,11 @@ def figure(results: Results, curves: list[Curve], names: dict[Variant, str], fol
     dataset, name = curves[0].dataset, f"samples_{curves[0].dataset}"
     columns = [f"σ = {sigma:g}" for sigma in sigmas]
     style.save(overlays.draw(columns, images, rows, list(curves[0].classes)), folder, name)
+    least = f"at σ = {sigmas[0]:g}" if sigmas[0] else "without noise"
     plane = ", the slice with the largest foreground" if _volumes(results, dataset) else ""
     caption = (
         f"{dataset}, test case `{case}`{plane}: what the methods were given and what they made of it. Of the stored "
-        f"examples it is the one whose DSC without noise is the middle one for {names[next(iter(stored))[0]]}. "
+        f"examples it is the one whose DSC {least} is the middle one for {names[next(iter(stored))[0]]}. "
         "Dark red: missed, light red: added; the number is the DSC of the case, classes pooled."
     )
     return Figure(name, caption, f"Rows of example segmentations on {dataset} at {words.listing(columns)}.")

@@ -1,9 +1,12 @@
 """Seconds and memory of one image, on logarithmic axes: against the number of steps, and against the size."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from reports.numbers.curves import Variant
@@ -100,7 +103,7 @@ def by_size(
     return figure
 
 
-def _guide(ax, sides: list[float], dimensions: int):
+def _guide(ax: Axes, sides: list[float], dimensions: int) -> Line2D:
     """How steep proportional to the number of pixels is, from the lower left corner of what is drawn."""
     bottom, top = ax.get_ylim()
     x = np.array([sides[0], sides[-1]])
@@ -109,7 +112,7 @@ def _guide(ax, sides: list[float], dimensions: int):
     return ax.plot(x, y, color="#999999", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)[0]
 
 
-def _logarithmic(ax, format_value) -> None:
+def _logarithmic(ax: Axes, format_value: Callable[[float], str]) -> None:
     """The y axis with its numbers written as in the tables."""
     ax.set_yscale("log")
     axis = ax.yaxis
@@ -119,6 +122,7 @@ def _logarithmic(ax, format_value) -> None:
 
 
 def _seconds(value: float) -> str:
+    """A tick of a time axis: 20 ms, 100 s."""
     return f"{value * 1e3:g} ms" if value < 0.1 else f"{value:,g} s"
 
 

@@ -5,7 +5,8 @@ import math
 import pandas as pd
 
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
-from reports.numbers.study import Study, comparisons
+from reports.numbers.statistics import Estimate
+from reports.numbers.study import Comparison, Significance, Study, comparisons
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.trials import of_dataset
@@ -76,7 +77,8 @@ def differences(it: Study) -> Table | None:
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _difference(it: Study, comparison, what, estimate, test) -> list[str]:
+def _difference(it: Study, comparison: Comparison, what: str, estimate: Estimate, test: Significance) -> list[str]:
+    """A comparison as a row of the table."""
     pair = f"{it.names[comparison.reference.variant]} \u2212 {it.names[comparison.other.variant]}"
     return [
         comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
@@ -85,7 +87,8 @@ def _difference(it: Study, comparison, what, estimate, test) -> list[str]:
     ]  # fmt: skip
 
 
-def _difference_data(comparison, what, estimate, test) -> dict:
+def _difference_data(comparison: Comparison, what: str, estimate: Estimate, test: Significance) -> dict:
+    """The same for its CSV file."""
     first, second = comparison.reference, comparison.other
     return {
         "dataset": first.dataset, "first": first.variant.key, "second": second.variant.key, "of": what,
@@ -96,10 +99,12 @@ def _difference_data(comparison, what, estimate, test) -> dict:
 
 
 def p_value(p: float | None) -> str:
+    """Three decimals; < 0.001; a dash where there is none."""
     return words.NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _class_row(curve: Curve, name: str, sigma: float) -> tuple[list[str], dict]:
+    """All scores of one class at a sigma: as text, and for the CSV file."""
     index = curve.at(sigma)
     scores = {metric: curve.mean(sigma, metric, name) for metric in ("dsc", "iou", "hd95", "assd")}
     total = curve.by_seed("dsc", name)[:, index].size
@@ -117,16 +122,19 @@ def _class_row(curve: Curve, name: str, sigma: float) -> tuple[list[str], dict]:
     return row, values | {"undefined_distances": undefined, "scores": total, "both_empty": both}
 
 
-def numbers(name: str, estimate) -> dict:
+def numbers(name: str, estimate: Estimate) -> dict:
+    """A value and its interval under the names NAME, NAME_low and NAME_high, for CSV files."""
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def keys(curve: Curve) -> dict:
+    """What tells a variant on a data set apart, for the first columns of CSV files."""
     variant = curve.variant
     return {"dataset": curve.dataset, "method": variant.method, "steps": variant.steps, "sampler": variant.sampler}
 
 
 def unit(it: Study, dataset: str) -> str:
+    """Of distances on a data set, in brackets; nothing where trials differ in it."""
     units = {trial.config.dataset.distance_unit for trial in of_dataset(it.results, dataset)}
     known = sorted(units - {None})
     return f" ({known[0]})" if len(known) == 1 else ""
@@ -138,6 +146,11 @@ def counted(found: list[Curve]) -> str:
     groups = max((len(set(curve.groups)) for curve in found), default=0)
     text = words.plural(cases, "test case")
     return text if groups == cases else f"{text} of {words.plural(groups, 'patient')}"
+
+
+def under(it: Study) -> str:
+    """The noise at which methods are compared first, for captions; nothing where that is none."""
+    return f" at σ = {it.clean:g}" if it.clean else ""
 
 
 def by_score(it: Study, found: list[Curve]) -> list[Curve]:

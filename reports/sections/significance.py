@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 
 from reports.numbers import statistics
-from reports.numbers.curves import Curve, method_order
+from reports.numbers.curves import Curve, Variant, method_order
 from reports.numbers.friedman import ALPHA, MIN_METHODS, Friedman, friedman
 from reports.numbers.statistics import Estimate, Rank
 from reports.numbers.study import Comparison, Significance, Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Paragraph, Table
+from reports.paper.style import Look
+from reports.paper.words import Write
 from reports.sections import critical_difference, score_tables
 from reports.sections.score_tables import INTERVAL, keys, p_value
 
@@ -22,7 +24,7 @@ MOST_METHODS = 20
 VERDICTS = ("better", "worse", "open", "bare")
 
 
-def sections(it: Study, looks, folder: Path) -> list[Block]:
+def sections(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
     """Differences to the reference with their tests, ranks, and Friedman's test with its diagram, drawn into
     `folder`/figures. Empty where no data set has two methods to compare."""
     compared = score_tables.differences(it)
@@ -147,7 +149,8 @@ def ranks(it: Study) -> Table:
     return Table("ranks", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _friedman(it: Study, looks, folder: Path) -> list[Block]:
+def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
+    """Friedman's test on every data set at every compared sigma, with its diagram; words where it cannot be made."""
     tests = {(d, s): friedman(it.curves[d], s) for d in it.datasets if it.curves[d] for s in it.compared}
     missing = [_place(it, *key) for key, test in tests.items() if test is None]
     blocks: list[Block] = []
@@ -200,6 +203,7 @@ def _friedman_table(it: Study, tests: dict[tuple[str, float], Friedman]) -> Tabl
 
 
 def _mean_ranks(dataset: str, sigma: float, test: Friedman) -> list[dict]:
+    """What the diagram draws, a row per method."""
     best = int(np.argmin(test.mean_ranks))
     return [
         keys(curve) | {"ensemble": curve.variant.ensemble, "sigma": sigma, "mean_rank": rank,
@@ -209,6 +213,7 @@ def _mean_ranks(dataset: str, sigma: float, test: Friedman) -> list[dict]:
 
 
 def _place(it: Study, dataset: str, sigma: float) -> str:
+    """A data set, and the sigma where more than one is compared."""
     return dataset if it.noisy is None else f"{dataset}, σ = {sigma:g}"
 
 
@@ -216,7 +221,7 @@ def _name(it: Study, test: Friedman, place: int) -> str:
     return it.names[test.curves[place].variant]
 
 
-def amount(estimate: Estimate, write=words.number) -> str:
+def amount(estimate: Estimate, write: Write = words.number) -> str:
     """0.021 DSC [0.008, 0.034]."""
     return f"{write(estimate.value)} DSC {words.bounds(estimate, write=write)}".strip()
 
@@ -237,6 +242,7 @@ def _p_of(p: float) -> str:
 
 
 def _share(share: float | None) -> str:
+    """A share in [0, 1] in per cent."""
     if share is None:
         return words.NOTHING
     # What rounds to never or always, but is not, says so.

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -70,7 +71,7 @@ def _curves(trial: TrialView) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
     }
 
 
-def _scale(ax, smallest: float) -> None:
+def _scale(ax: Axes, smallest: float) -> None:
     """A logarithmic axis for losses that span a factor of 5 or more; below that it would have hardly a tick."""
     largest = max((float(np.max(line.get_ydata())) for line in ax.lines if len(line.get_ydata()) > 2), default=0.0)
     if 0 < smallest and largest >= 5 * smallest:
@@ -82,7 +83,7 @@ def _scale(ax, smallest: float) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _axes(figure: Figure, row: int, column: int, columns: int, block: float):
+def _axes(figure: Figure, row: int, column: int, columns: int, block: float) -> list[Axes]:
     """The two panels of a method: training loss, validation DSC. Placed by hand, as automatic layout takes longer than
     drawing."""
     total_width, total_height = figure.get_size_inches()
@@ -93,7 +94,7 @@ def _axes(figure: Figure, row: int, column: int, columns: int, block: float):
     return [figure.add_axes([value / by for value, by in zip(box, scale)]) for box in boxes]
 
 
-def _trial(loss, score, trial: TrialView, look: Look, drawn: dict) -> tuple[float, float]:
+def _trial(loss: Axes, score: Axes, trial: TrialView, look: Look, drawn: dict) -> tuple[float, float]:
     """Draw one trial and return its lowest validation DSC (1 where there is none) and its lowest loss."""
     curves = _curves(trial)
     lowest_score, lowest_loss = 1.0, math.inf
@@ -124,6 +125,7 @@ def _thinned(steps: np.ndarray, values: np.ndarray, points: int = 300) -> tuple[
 
 
 def _legend(figure: Figure, drawn: dict) -> None:
+    """What was drawn besides lines, below all panels."""
     handles = []
     if drawn["best"]:
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none",

@@ -1,6 +1,8 @@
 """What was run: trials and their outcome, on which data, with which settings and where."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +27,7 @@ class Absence:
 
     @property
     def words(self) -> str:
+        """Its outcome in words."""
         return f"{self.status}: {self.reason}" if self.reason else self.status
 
 
@@ -57,6 +60,7 @@ def absences(results: Results, dataset: str) -> list[Absence]:
 
 
 def dataset_table(results: Results, datasets: list[str]) -> Table:
+    """What every data set holds and what of it was tested."""
     rows = []
     for dataset in datasets:
         trials = of_dataset(results, dataset)
@@ -127,6 +131,7 @@ def training_tables(results: Results) -> list[Table]:
 
 
 def trial_table(results: Results, datasets: list[str]) -> Table:
+    """Every trial with its outcome and how its training went."""
     rows, data = [], []
     for dataset in datasets:
         for trial in of_dataset(results, dataset):
@@ -177,6 +182,7 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
 
 
 def environment_table(results: Results) -> Table:
+    """Where the trials ran; all values where they differ."""
     values: dict[str, list[str]] = {}
     for trial in results.trials:
         for key, value in _flat(trial.environment):
@@ -186,7 +192,8 @@ def environment_table(results: Results) -> Table:
     return Table("environment", "Where the trials ran.", pd.DataFrame(rows, columns=["what", "value"]))
 
 
-def _flat(settings: dict, prefix: str = ""):
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(name, value) of every setting, those of inner groups as GROUP.NAME."""
     for key, value in settings.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")
@@ -194,7 +201,8 @@ def _flat(settings: dict, prefix: str = ""):
             yield f"{prefix}{key}", value
 
 
-def _plain(value) -> str:
+def _plain(value: object) -> str:
+    """A setting as text: null for None, short numbers, lists without brackets."""
     if value is None:
         return "null"
     if isinstance(value, float):

@@ -8,10 +8,9 @@ from reports.numbers.study import Study, study
 from reports.numbers.training import convergence
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Document, Heading, Paragraph
-from reports.sections import common, examples, published, score_tables, significance, trials
+from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials
 from reports.sections.cost import cost_table
 from reports.sections.trials import absences, of_dataset
-from reports.suites.accuracy import tables
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -22,7 +21,7 @@ def build(results: Results, folder: Path) -> Document:
     measured = [dataset for dataset in it.datasets if score_tables.by_score(it, it.curves[dataset])]
     document = Document(results.suite.get("title") or results.suite["name"])
     document.add(*(Paragraph(text) for text in common.opening(it)), *_summary(it))
-    document.add(Heading("Accuracy"), *(tables.accuracy(it, dataset) for dataset in it.datasets))
+    document.add(Heading("Accuracy"), *(accuracy_table.table(it, dataset) for dataset in it.datasets))
     if measured:
         document.add(*_published(it))
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]

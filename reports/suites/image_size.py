@@ -32,6 +32,7 @@ class Scaling:
 
     @property
     def name(self) -> str:
+        """The method and its sampling steps."""
         variant = self.timed[0].variant
         return f"{variant.title}, {variant.steps} steps" if variant.steps else variant.title
 

@@ -10,8 +10,7 @@ from reports.numbers.study import Study, study
 from reports.paper import animation, overlays, style, words
 from reports.paper.animation import Frame
 from reports.paper.document import Animation, Block, Bullets, Document, Heading, Paragraph
-from reports.sections import common, examples, trials
-from reports.suites.noise_robustness import findings
+from reports.sections import common, examples, noise, trials
 
 EXPLAINED = (
     "The heading gives σ, the standard deviation of the noise added to the image, the number in a picture the DSC of "
@@ -29,7 +28,7 @@ def build(results: Results, folder: Path) -> Document:
         document.add(Heading(dataset), *_of_dataset(it, dataset, folder))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
-    document.add(*common.commands(results), *findings.notes(it))
+    document.add(*common.commands(results), *noise.notes(it))
     return document
 
 

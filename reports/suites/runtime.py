@@ -12,6 +12,9 @@ from reports.paper.document import Block, Bullets, Document, Figure, Heading, Pa
 from reports.sections import calls, common, published, scaling_figure
 from reports.sections.calls import Calls
 
+Pair = tuple[Calls, Calls]
+"""The same method with its most and with its fewest steps."""
+
 
 def build(results: Results, folder: Path) -> Document:
     """The document; its figure is drawn into `folder`/figures."""
@@ -29,7 +32,7 @@ def build(results: Results, folder: Path) -> Document:
     return document
 
 
-def _pairs(found: list[Calls]) -> list[tuple[Calls, Calls]]:
+def _pairs(found: list[Calls]) -> list[Pair]:
     """Most and fewest steps of every method that samples, on every data set and size."""
     timed, pairs = [one for one in found if one.variant.steps and len(one.repeated)], []
     for _, same in groupby(timed, key=lambda one: (one.dataset, one.size, one.variant.method)):
@@ -66,7 +69,7 @@ def _sentence(many: Calls, few: Calls) -> str:
     return text.strip()
 
 
-def _single(found: list[Calls], pairs) -> list[str]:
+def _single(found: list[Calls], pairs: list[Pair]) -> list[str]:
     """Contestants without another number of steps to be compared with."""
     paired = {id(one) for pair in pairs for one in pair}
     return [
@@ -77,7 +80,8 @@ def _single(found: list[Calls], pairs) -> list[str]:
     ]
 
 
-def _speed_up(pairs) -> Table:
+def _speed_up(pairs: list[Pair]) -> Table:
+    """What fewer steps save, a row per pair."""
     rows, data = [], []
     for many, few in pairs:
         ratio, (each, once) = _ratio(many, few), _parts(many, few)

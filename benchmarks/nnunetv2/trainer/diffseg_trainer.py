@@ -18,13 +18,21 @@ class DiffsegTrainer(nnUNetTrainer):
     """
 
     # The arguments are named as the base class names them, which looks them up by name.
-    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):  # noqa: B008
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008
+    ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = int(os.environ["DIFFSEG_EPOCHS"])
         self.num_iterations_per_epoch = int(os.environ["DIFFSEG_ITERATIONS"])
         self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 5)
 
-    def on_train_end(self):
+    def on_train_end(self) -> None:
+        """Save the final checkpoint, as the package does, and the summary beside it."""
         super().on_train_end()
         # Modules reached by two names count once; `parameters` sees to that.
         summary = {

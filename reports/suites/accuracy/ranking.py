@@ -13,6 +13,8 @@ from reports.paper.style import WIDTH, Look
 
 Score = tuple[Variant, Estimate, float | None]
 """A variant, its mean DSC and the published value on the same data, if there is one."""
+Point = tuple[Variant, Estimate, float]
+"""A variant, its mean DSC and the seconds that one image takes."""
 
 
 def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[Variant, Look]) -> Figure:
@@ -51,9 +53,7 @@ def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[
     return figure
 
 
-def against_cost(
-    panels: dict[str, list[tuple[Variant, Estimate, float]]], names: dict[Variant, str], looks: dict[Variant, Look]
-) -> Figure:
+def against_cost(panels: dict[str, list[Point]], names: dict[Variant, str], looks: dict[Variant, Look]) -> Figure:
     """Mean DSC against seconds per image on a logarithmic axis, one panel per data set."""
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)

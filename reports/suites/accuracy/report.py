@@ -5,13 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.store.results import Results
+from reports.numbers.curves import Variant
 from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
-from reports.sections import common, examples, published, score_tables, significance, trials
+from reports.paper.style import Look
+from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials
 from reports.sections.cost import cost, cost_table
 from reports.sections.score_tables import numbers
-from reports.suites.accuracy import findings, ranking, tables, video
+from reports.suites.accuracy import findings, ranking, video
+from reports.suites.accuracy.ranking import Point, Score
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -22,7 +25,7 @@ def build(results: Results, folder: Path) -> Document:
     measured = [dataset for dataset in it.datasets if score_tables.by_score(it, it.curves[dataset])]
     document = Document(results.suite.get("title") or results.suite["name"])
     document.add(*(Paragraph(text) for text in common.opening(it)), *findings.summary(it))
-    document.add(Heading("Accuracy"), *(tables.accuracy(it, dataset) for dataset in it.datasets))
+    document.add(Heading("Accuracy"), *(accuracy_table.table(it, dataset) for dataset in it.datasets))
     if measured:
         document.add(*_overview(it, measured, looks, folder))
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
@@ -41,7 +44,8 @@ def build(results: Results, folder: Path) -> Document:
     return document
 
 
-def _overview(it: Study, measured: list[str], looks, folder: Path) -> list[Block]:
+def _overview(it: Study, measured: list[str], looks: dict[Variant, Look], folder: Path) -> list[Block]:
+    """Mean DSC of every method, and against what an image costs."""
     scores, points = {}, {}
     for dataset in measured:
         ordered = score_tables.by_score(it, it.curves[dataset])
@@ -62,7 +66,7 @@ def _overview(it: Study, measured: list[str], looks, folder: Path) -> list[Block
     return blocks
 
 
-def _scores(panels) -> pd.DataFrame:
+def _scores(panels: dict[str, list[Score]]) -> pd.DataFrame:
     """What dsc_by_method draws."""
     return pd.DataFrame(
         {"dataset": dataset, "method": variant.method, "steps": variant.steps} | numbers("dsc", estimate)
@@ -71,7 +75,7 @@ def _scores(panels) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _points(panels) -> pd.DataFrame:
+def _points(panels: dict[str, list[Point]]) -> pd.DataFrame:
     """What dsc_by_time draws."""
     return pd.DataFrame(
         {"dataset": dataset, "method": variant.method, "steps": variant.steps, "seconds": seconds}

@@ -1,3 +1,5 @@
+"""The report of action=compare."""
+
 from reports.suites.compare.report import build
 
 __all__ = ["build"]

@@ -1,7 +1,9 @@
 """What differs between two stores of one suite: scores case by case, costs, settings, and what only one holds."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,10 +41,12 @@ class Pair:
 
     @property
     def trial(self) -> TrialView:
+        """The later of the two, or the only one."""
         return self.after or self.before
 
     @property
     def name(self) -> str:
+        """Method, data set and seed in words."""
         config = self.trial.config
         return f"{self.trial.label} on {config.dataset.name}, seed {config.seed}"
 
@@ -88,7 +92,9 @@ def changes(before: Results, after: Results, dataset: str) -> list[Change]:
     return found
 
 
-def paired(before: Curve, after: Curve, sigma: float, metric: str = "dsc", name: str = POOLED):
+def paired(
+    before: Curve, after: Curve, sigma: float, metric: str = "dsc", name: str = POOLED
+) -> statistics.Pair | None:
     """(before, after, groups) over the cases both have, each (cases,); None where there is none."""
     if before.at(sigma) is None or after.at(sigma) is None:
         return None
@@ -101,7 +107,7 @@ def paired(before: Curve, after: Curve, sigma: float, metric: str = "dsc", name:
     return earlier, after.by_case(metric, name)[after.at(sigma), right], after.groups[right]
 
 
-def means(values) -> tuple[Estimate, Estimate, Estimate]:
+def means(values: statistics.Pair) -> tuple[Estimate, Estimate, Estimate]:
     """Before, after, and after minus before, over the cases defined in both. values: (before, after, groups)."""
     before, after, groups = values
     defined = np.isfinite(before) & np.isfinite(after)
@@ -127,12 +133,14 @@ def settings(found: list[Pair]) -> dict[tuple[str, str, str], list[str]]:
 
 
 def _described(trial: TrialView) -> dict[str, str]:
+    """All that may differ between two trials of one name, as text."""
     config = {key: value for key, value in _flat(trial.config.to_json()) if key not in NOT_SETTINGS}
     environment = {f"environment.{key}": value for key, value in _flat(trial.environment)}
     return {"outcome": " ".join(filter(None, [trial.status, trial.reason]))} | config | environment
 
 
-def _flat(settings: dict, prefix: str = ""):
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(name, value) of every setting as text, those of inner groups as GROUP.NAME."""
     for key, value in settings.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
@@ -141,6 +149,7 @@ def _flat(settings: dict, prefix: str = ""):
 
 
 def _subject(trial: TrialView) -> tuple[str, str, int]:
+    """Data set, method and seed."""
     return trial.config.dataset.name, trial.config.method.name, trial.config.seed
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.store.results import Results
+from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import Variant
@@ -100,7 +101,7 @@ def _where(change: Change, changed: list[Change]) -> str:
     return f" at σ = {change.sigma:g}" if len({c.sigma for c in changed}) > 1 else ""
 
 
-def _fingerprint(trial) -> str | None:
+def _fingerprint(trial: TrialView) -> str | None:
     return trial.config.dataset.fingerprint
 
 

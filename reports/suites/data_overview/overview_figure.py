@@ -1,9 +1,13 @@
 """Pictures of the data themselves: images with their labels, volumes in three slices and as surfaces."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from scipy import ndimage
 from skimage.measure import marching_cubes
@@ -93,7 +97,8 @@ def _centre(label: np.ndarray) -> tuple[int, ...]:
     return tuple(int(round(place)) for place in ndimage.center_of_mass(label > 0))
 
 
-def _slice(ax, case: Shown, axis: int, position: int, spacing) -> None:
+def _slice(ax: Axes, case: Shown, axis: int, position: int, spacing: Sequence[float]) -> None:
+    """The slice across an axis at a position, with its label, in true proportions. spacing: in mm."""
     # The later of the two axes points up, so a head stands on its neck.
     image = np.take(case.image, position, axis=axis + 1).swapaxes(-1, -2)
     label = np.take(case.label, position, axis=axis).T
@@ -107,7 +112,8 @@ def _slice(ax, case: Shown, axis: int, position: int, spacing) -> None:
     ax.set_facecolor("black")
 
 
-def _surfaces(ax, label: np.ndarray, spacing, classes: int) -> None:
+def _surfaces(ax: Axes3D, label: np.ndarray, spacing: Sequence[float], classes: int) -> None:
+    """The surface of every class in a label (x, y, z), spacing in mm."""
     # The box is that of the foreground, which may fill a small part of the volume.
     box = ndimage.find_objects((label > 0).astype(np.int8))
     ends = [(s.start, s.stop) for s in box[0]] if box else [(0, side) for side in label.shape]

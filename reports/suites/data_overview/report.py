@@ -110,7 +110,8 @@ def _columns(overview: Overview) -> list[str]:
     return [f"voxels {name}" for name in overview.about["class_names"]]
 
 
-def _range(values, form: str) -> str:
+def _range(values: np.ndarray | pd.Series, form: str) -> str:
+    """From the smallest to the largest, or the one value there is."""
     low, high = min(values), max(values)
     if not np.isfinite(low):
         return "?"
@@ -118,6 +119,7 @@ def _range(values, form: str) -> str:
 
 
 def _spread(values: pd.Series) -> str:
+    """Median and range."""
     if not len(values) or not np.isfinite(values).any():
         return words.NOTHING
     return f"{values.median():.3g} ({values.min():.3g} to {values.max():.3g})"

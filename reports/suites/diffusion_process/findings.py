@@ -24,6 +24,7 @@ def methods(results: Results) -> list[tuple[str, str]]:
 
 
 def watched_trials(results: Results, dataset: str) -> list[TrialView]:
+    """Trials on a data set of which the store holds trajectories."""
     watched = {case.trial for case in results.trajectories}
     return [trial for trial in trials.of_dataset(results, dataset) if trial.key in watched]
 
@@ -46,6 +47,7 @@ def traces_of(records: pd.DataFrame) -> dict[Process, pd.DataFrame]:
 
 
 def of_method(results: Results, dataset: str, method: str) -> pd.DataFrame:
+    """The records of a method on a data set."""
     records = results.records
     return records[(records["dataset"] == dataset) & (records["method"] == method)]
 
@@ -57,6 +59,7 @@ def _arrival(trace: pd.DataFrame) -> int:
 
 
 def summary(results: Results, dataset: str) -> list[Block]:
+    """For one data set what a reader would quote."""
     items = []
     for name, title in methods(results):
         part = of_method(results, dataset, name)
@@ -90,6 +93,7 @@ def _told(traces: dict[Process, pd.DataFrame]) -> str:
 
 
 def ends(results: Results) -> Table:
+    """Where every process begins and ends."""
     rows, data = [], []
     for dataset in dataset_order(results):
         for name, title in methods(results):
@@ -123,6 +127,7 @@ def ends(results: Results) -> Table:
 
 
 def notes(results: Results) -> tuple[str, ...]:
+    """How it was measured."""
     notes = [
         "The cases are spread evenly over the test set; nobody chose them. They are too few to compare methods by: "
         "suite=accuracy and suite=sampling_steps do that.",

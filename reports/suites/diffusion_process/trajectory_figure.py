@@ -45,6 +45,7 @@ def time_text(t: float) -> str:
 
 
 def title(process: tuple[str, int]) -> str:
+    """A process in words."""
     direction, steps = process
     if direction == "forward":
         return "forward: noise is added to the true label"

@@ -1,3 +1,5 @@
+"""The report of suite=noise_robustness."""
+
 from reports.suites.noise_robustness.report import build
 
 __all__ = ["build"]

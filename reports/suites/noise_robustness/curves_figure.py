@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.numbers.curves import Curve, Variant
@@ -42,7 +44,8 @@ def draw(panels: dict[str, list[Curve]], names: dict[Variant, str], looks: dict[
     return figure
 
 
-def _line(ax, curve: Curve, look: Look) -> None:
+def _line(ax: Axes, curve: Curve, look: Look) -> None:
+    """A variant's mean DSC against sigma, with its band."""
     means = curve.means()
     ax.plot(curve.sigmas, [estimate.value for estimate in means], zorder=3, **look.plot)
     if all(estimate.has_interval for estimate in means):
@@ -53,7 +56,8 @@ def _line(ax, curve: Curve, look: Look) -> None:
             ax.vlines(curve.sigmas, low, high, color=look.color, linewidth=1.2, zorder=2)
 
 
-def _limits(axes, panels: dict[str, list[Curve]]) -> None:
+def _limits(axes: np.ndarray, panels: dict[str, list[Curve]]) -> None:
+    """One range for all panels. axes: (rows, columns)."""
     estimates = [estimate for curves in panels.values() for curve in curves for estimate in curve.means()]
     lowest = min((e.low if e.has_interval else e.value for e in estimates if not math.isnan(e.value)), default=0)
     highest = max((e.high if e.has_interval else e.value for e in estimates if not math.isnan(e.value)), default=1)

@@ -3,12 +3,13 @@
 import math
 
 from reports.numbers import statistics
+from reports.numbers.curves import Curve
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import common, significance
+from reports.sections import significance
 from reports.sections.cost import cost
 from reports.sections.trials import absences, of_dataset
 
@@ -47,7 +48,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     return [Heading(dataset, 3), Paragraph(lead), Bullets(tuple(items))]
 
 
-def _loss(it: Study, curve) -> str:
+def _loss(it: Study, curve: Curve) -> str:
     clean, noisy = curve.at(it.clean), curve.at(it.noisy)
     if clean is None or noisy is None:
         return f"{it.names[curve.variant]} was not measured"
@@ -61,7 +62,7 @@ def _loss(it: Study, curve) -> str:
     return f"{it.names[curve.variant]} {verb} {words.with_interval(lost)} DSC"
 
 
-def _scores(it: Study, curve) -> str:
+def _scores(it: Study, curve: Curve) -> str:
     parts = []
     for sigma in it.compared:
         estimate = curve.mean(sigma)
@@ -83,7 +84,7 @@ def _scores(it: Study, curve) -> str:
     return text + "."
 
 
-def _cost(it: Study, curve) -> str:
+def _cost(it: Study, curve: Curve) -> str:
     what = cost(it.results, curve)
     parts = []
     if what.parameters is not None:
@@ -116,23 +117,3 @@ def _convergence(it: Study, dataset: str) -> list[str]:
                     f"**{name}** {found.words}: its scores are those of this budget, not of the method's limit."
                 )
     return sentences
-
-
-def notes(it: Study) -> list[Block]:
-    """How things were measured."""
-    noise = [
-        "σ is the standard deviation of Gaussian noise added to a test image scaled to [0, 1]. The realisation depends "
-        "on the case, σ and the noise seed alone, so every method is given the same noisy image. Training images are "
-        "not disturbed.",
-        _rescaling(it),
-    ]
-    return common.notes(it, list(filter(None, noise)))
-
-
-def _rescaling(it: Study) -> str:
-    return {
-        "image": "Each noisy image is scaled back to [0, 1] on its own (`noise.rescale=image`).",
-        "array": "Noisy images are scaled back to [0, 1] by the extremes of all test images jointly "
-        "(`noise.rescale=array`), as the authors of LDSeg do.",
-        "none": "Noisy images are not scaled back to [0, 1] (`noise.rescale=none`).",
-    }.get(str(it.results.suite.get("rescale")), "")

@@ -5,10 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.store.results import Results
+from reports.numbers.curves import Variant
 from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
-from reports.sections import common, examples, published, score_tables, significance, trials
+from reports.paper.style import Look
+from reports.sections import common, examples, noise, published, score_tables, significance, trials
 from reports.sections.cost import cost_table
 from reports.suites.noise_robustness import curves_figure, findings, tables
 
@@ -38,11 +40,11 @@ def build(results: Results, folder: Path) -> Document:
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
     document.add(Heading("Environment"), trials.environment_table(results))
-    document.add(*common.commands(results), *findings.notes(it))
+    document.add(*common.commands(results), *noise.notes(it))
     return document
 
 
-def _curves(it: Study, looks, folder: Path) -> list[Block]:
+def _curves(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
     panels = {dataset: curves for dataset, curves in it.curves.items() if curves}
     if not panels:
         return []

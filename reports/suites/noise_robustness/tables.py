@@ -4,6 +4,7 @@ import pandas as pd
 
 from reports.numbers import statistics
 from reports.numbers.curves import Curve
+from reports.numbers.statistics import Estimate
 from reports.numbers.study import LOSS, Study
 from reports.paper import words
 from reports.paper.document import Table
@@ -80,5 +81,5 @@ def robustness(it: Study) -> Table:
     return Table("robustness", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _range(estimate) -> str:
+def _range(estimate: Estimate) -> str:
     return f"{words.number(estimate.low)}\u2013{words.number(estimate.high)}" if estimate.has_interval else ""

@@ -37,6 +37,7 @@ class StepCurve:
 
     @cached_property
     def steps(self) -> np.ndarray:
+        """(steps,) ascending."""
         return np.array([part.variant.steps for part in self.parts])
 
     @cached_property
@@ -46,9 +47,11 @@ class StepCurve:
 
     @property
     def groups(self) -> np.ndarray:
+        """(cases,): what each case belongs to."""
         return self.parts[0].groups
 
     def means(self) -> list[Estimate]:
+        """Mean DSC at each number of steps."""
         return [statistics.mean(row, self.groups) for row in self.dsc]
 
     @property
@@ -59,7 +62,8 @@ class StepCurve:
     def enough(self) -> Estimate:
         """Smallest number of steps whose mean DSC lies within TOLERANCE of the best, with its bootstrap interval."""
 
-        def smallest(means):
+        def smallest(means: np.ndarray) -> np.ndarray:
+            """(..., steps) mean DSC -> (...,) number of steps."""
             close = means >= means.max(axis=-1, keepdims=True) - TOLERANCE - 1e-12
             return self.steps[np.argmax(close, axis=-1)].astype(float)
 

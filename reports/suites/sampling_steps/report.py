@@ -11,7 +11,7 @@ from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
 from reports.sections import common, examples, published, trials
 from reports.sections.cost import cost_table
-from reports.sections.score_tables import INTERVAL, counted
+from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
 from reports.suites.sampling_steps import steps_figure
 from reports.suites.sampling_steps.curves_by_steps import TOLERANCE, StepCurve, step_curves
@@ -51,7 +51,8 @@ def _summary(it: Study, found: dict[str, list[StepCurve]]) -> list[Block]:
         items += [
             f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)
         ]
-        blocks += [Heading(dataset, 3), Bullets(tuple(items or ["Nothing was measured."]))]
+        nothing = "No method measured here takes sampling steps." if it.curves[dataset] else "Nothing was measured."
+        blocks += [Heading(dataset, 3), Bullets(tuple(items or [nothing]))]
     return blocks
 
 
@@ -79,7 +80,7 @@ def _table(it: Study, dataset: str, curves: list[StepCurve]) -> Table:
         rows.append([curve.name, *(cells.get(k, words.NOTHING) for k in steps)])
     for absence in absences(it.results, dataset):
         rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(steps)])
-    caption = f"{dataset}: mean DSC by number of sampling steps"
+    caption = f"{dataset}: mean DSC by number of sampling steps{under(it)}"
     if curves:
         caption += f", {counted([part for curve in curves for part in curve.parts])} [{INTERVAL}]"
     data = steps_figure.numbers(curves)
@@ -207,12 +208,14 @@ def _beside(curves: list[StepCurve], known: dict[str, int]) -> Table | None:
                          "best": int(curve.steps[curve.best])})  # fmt: skip
     if not rows:
         return None
+    # One table needs no name of its own.
+    name = "published_steps" if len(published.best_steps()) == 1 else f"published_steps_{curves[0].dataset}"
     columns = ["method", "published: best at", "ours: steps needed", "ours: best at"]
     caption = (
         f"{curves[0].dataset}: the number of steps with the highest published DSC beside ours; image sizes and "
         "training differ."
     )
-    return Table("published_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+    return Table(name, caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
 def _notes(results: Results, found: dict[str, list[StepCurve]]) -> list[str]:

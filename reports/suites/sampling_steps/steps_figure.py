@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
@@ -77,7 +78,7 @@ def _figure(panels: Panels, label: str):
     return figure, axes[: len(panels)]
 
 
-def _line(ax, x: np.ndarray, curve: StepCurve, look: Look) -> None:
+def _line(ax: Axes, x: np.ndarray, curve: StepCurve, look: Look) -> None:
     means = curve.means()
     ax.plot(x, [mean.value for mean in means], zorder=3, **look.plot)
     if all(mean.has_interval for mean in means):

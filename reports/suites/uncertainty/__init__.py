@@ -1,3 +1,5 @@
+"""The report of suite=uncertainty."""
+
 from reports.suites.uncertainty.report import build
 
 __all__ = ["build"]

@@ -1,5 +1,7 @@
 """Whether spread and confidence tell of errors: risk by coverage, reliability, and spread against error by image."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -37,6 +39,7 @@ def risks(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look])
 
 
 def risk_data(panels: Panels) -> pd.DataFrame:
+    """What `risks` draws."""
     rows = []
     for spread in (s for found in panels.values() for s in found):
         parts = {"pixels": (spread.coverages, spread.pixel_risks.mean(axis=1)), "images": spread.image_risks}
@@ -78,6 +81,7 @@ def _bins(spread: Spread) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def reliability_data(panels: Panels) -> pd.DataFrame:
+    """What `reliability` draws."""
     return pd.DataFrame(
         keys(spread.curve) | {"share_of_pixels": share, "confidence": confidence, "accuracy": accuracy}
         for found in panels.values() for spread in found for share, confidence, accuracy in zip(*_bins(spread))
@@ -111,6 +115,7 @@ def images(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look]
 
 
 def image_data(panels: Panels) -> pd.DataFrame:
+    """What `images` draws."""
     return pd.DataFrame(
         keys(spread.curve) | {"case": case, "group": group, "mean_sd": sd, "dsc": dsc}
         for found in panels.values() for spread in found
@@ -118,7 +123,9 @@ def image_data(panels: Panels) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _grid(panels: dict, names, looks, columns: int, height: float):
+def _grid(
+    panels: dict[Any, list[Spread]], names: dict[Variant, str], looks: dict[Variant, Look], columns: int, height: float
+) -> tuple[Figure, np.ndarray]:
     """A figure with a row of axes per panel and one legend of the methods below."""
     shown = [v for v in names if any(s.curve.variant == v for found in panels.values() for s in found)]
     narrow = columns == 1 or max(len(names[v]) for v in shown) > 22

@@ -1,6 +1,7 @@
 """The uncertainty report in words: its summary, and how things were measured."""
 
 from reports.numbers import statistics
+from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.paper import words
@@ -76,7 +77,7 @@ def _places(it: Study, found: list[Spread]) -> str:
     return text + "."
 
 
-def _verdict(estimate) -> str:
+def _verdict(estimate: Estimate) -> str:
     if not estimate.has_interval:
         return ""
     return ", which excludes 0" if estimate.low > 0 or estimate.high < 0 else ", which contains 0: not told apart"
@@ -167,6 +168,7 @@ def _name(it: Study, spread: Spread) -> str:
 
 
 def notes(it: Study) -> list[Block]:
+    """How it was measured."""
     return common.notes(
         it,
         [

@@ -4,6 +4,7 @@ import math
 import textwrap
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.patheffects import Normal, Stroke
@@ -50,7 +51,7 @@ def draw(rows: list[tuple[str, Maps]], classes: list[str], runs: int) -> Figure:
     total = top + len(rows) * (height + gap) + bars + legend
     figure = Figure(figsize=(WIDTH, total))
 
-    def axes(column: int, bottom: float, tall: float, inset: float = 0.0):
+    def axes(column: int, bottom: float, tall: float, inset: float = 0.0) -> Axes:
         where = (left + column * (width + gap) + inset, bottom, width - 2 * inset, tall)
         return figure.add_axes([value / by for value, by in zip(where, (WIDTH, total, WIDTH, total))])
 
@@ -86,14 +87,16 @@ def draw(rows: list[tuple[str, Maps]], classes: list[str], runs: int) -> Figure:
     return figure
 
 
-def _outline(ax, label: np.ndarray) -> None:
+def _outline(ax: Axes, label: np.ndarray) -> None:
+    """White lines with dark edges around every class of a label (h, w)."""
     for k in np.unique(label):
         if k > 0 and (label != k).any():
             ax.contour(label == k, levels=[0.5], colors="black", linewidths=1.6)
             ax.contour(label == k, levels=[0.5], colors=OUTLINE, linewidths=0.8)
 
 
-def _rings(ax, sd: np.ndarray) -> None:
+def _rings(ax: Axes, sd: np.ndarray) -> None:
+    """A numbered ring around each of the most uncertain places of an SD map (h, w)."""
     radius, found = RADIUS * min(sd.shape), places(sd)
     for number, (y, x) in enumerate(found, 1):
         ax.add_patch(Circle((x, y), radius, fill=False, edgecolor=RING, linewidth=1.3, path_effects=EDGE))

@@ -7,10 +7,11 @@ import numpy as np
 from benchmarks.store.kept import Maps
 from benchmarks.store.records import tested
 from benchmarks.store.results import Results
-from reports.numbers.curves import Curve
+from reports.numbers.curves import Curve, Variant
 from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
+from reports.paper.style import Look
 from reports.sections import common, published, trials
 from reports.sections.examples import first_trial
 from reports.suites.uncertainty import error_figure, findings, maps_figure, tables
@@ -45,7 +46,7 @@ def build(results: Results, folder: Path) -> Document:
     return document
 
 
-def _curves(it: Study, found: dict[str, list[Spread]], looks, folder: Path) -> list[Block]:
+def _curves(it: Study, found: dict[str, list[Spread]], looks: dict[Variant, Look], folder: Path) -> list[Block]:
     where = words.listing(list(found))
     drawn = (
         (

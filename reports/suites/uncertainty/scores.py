@@ -1,5 +1,6 @@
 """What the uncertainty report is made from: what every method's runs say of each case, and estimates over cases."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,7 @@ class Spread:
         return self.values[column].to_numpy(dtype=float)
 
     def mean(self, column: str) -> Estimate:
+        """Mean over cases of a column, with its interval."""
         return statistics.mean(self.of(column), self.curve.groups)
 
     @property
@@ -54,6 +56,7 @@ class Spread:
 
     @cached_property
     def coverages(self) -> np.ndarray:
+        """(coverages,) ascending, in (0, 1]: shares of the pixels that are kept."""
         return np.array([int(name.removeprefix("risk")) / 100 for name in self._named("risk")])
 
     @cached_property
@@ -63,7 +66,9 @@ class Spread:
 
     @property
     def pixel_aurc(self) -> Estimate:
-        def area(risks):
+        """Area under the mean of `pixel_risks` by coverage."""
+
+        def area(risks: np.ndarray) -> np.ndarray:
             return statistics.area_under_curve(self.coverages, risks)
 
         return statistics.statistic(area, self.pixel_risks, self.curve.groups)
@@ -84,10 +89,12 @@ class Spread:
         """Mean confidence minus accuracy, over the pixels of all cases together."""
         return self._of_bins(lambda count, sure, right: (sure - right).sum(-1) / count.sum(-1))
 
-    def _of_bins(self, function) -> Estimate:
+    def _of_bins(self, function: Callable[..., np.ndarray]) -> Estimate:
+        """function maps count, sum of confidence and number correct, each (..., bins), to (...,)."""
         shape = self.bins.shape
 
-        def of_means(means):
+        def of_means(means: np.ndarray) -> np.ndarray:
+            """means: (..., 3 * bins), which are the sums over cases but for a factor that functions divide out."""
             return function(*np.moveaxis(means.reshape(*means.shape[:-1], *shape[:2]), -2, 0))
 
         return statistics.statistic(of_means, self.bins.reshape(-1, shape[2]), self.curve.groups)
@@ -105,7 +112,7 @@ class Spread:
     def image_aurc(self) -> Estimate:
         """Mean of `image_risks` over the cases (Geifman and El-Yaniv, NeurIPS 2017: area under risk by coverage)."""
 
-        def area(weights):
+        def area(weights: np.ndarray) -> np.ndarray:
             return (weights * _risks(self.of("mean_sd"), 1 - self.of("dsc"), weights)).sum(-1)
 
         return self._of_cases(float(area(np.full((1, len(self.values)), 1 / len(self.values)))[0]), area)
@@ -118,7 +125,7 @@ class Spread:
             return Estimate(float("nan"), None, None, len(sd), len(set(self.curve.groups)))
         return self._of_cases(float(spearmanr(sd, loss).statistic), lambda w: _correlation(sd, loss, w))
 
-    def _of_cases(self, value: float, function) -> Estimate:
+    def _of_cases(self, value: float, function: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         """function maps weights of the cases (resamples, cases), which sum to 1, to (resamples,)."""
         groups = self.curve.groups
         count = len(set(groups))
@@ -129,6 +136,7 @@ class Spread:
         return Estimate(value, float(low), float(high), len(groups), count)
 
     def _named(self, start: str) -> list[str]:
+        """Columns that are called so and numbered, in their order."""
         return sorted(name for name in self.values.columns if name.startswith(start) and name[len(start)].isdigit())
 
 
@@ -167,6 +175,7 @@ def _spread(it: Study, curve: Curve) -> Spread:
 
 def _risks(sd: np.ndarray, loss: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean loss of the cases whose SD is no higher than that of each case. weights: (..., N) -> (..., N)."""
+    # risk_i = sum_j w_j [sd_j <= sd_i] loss_j / sum_j w_j [sd_j <= sd_i]
     kept = (sd[None] <= sd[:, None]).astype(float)
     total = weights @ kept.T
     return ((weights * loss) @ kept.T) / np.where(total > 0, total, 1)
@@ -176,10 +185,12 @@ def _correlation(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> 
     """Spearman's rank correlation of cases that occur as often as `weights` (resamples, N) say -> (resamples,)."""
     centred = []
     for values in (first, second):
+        # Weighted mid-rank of case i: sum_j w_j ([x_j < x_i] + [x_j = x_i] / 2), then less its weighted mean.
         below = (values[None] < values[:, None]) + 0.5 * (values[None] == values[:, None])
         ranks = weights @ below.T
         centred.append(ranks - (weights * ranks).sum(-1, keepdims=True))
     a, b = centred
+    # Pearson's correlation of the ranks: sum w a b / sqrt(sum w a^2 sum w b^2).
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = np.sqrt((weights * a * a).sum(-1) * (weights * b * b).sum(-1))
         return np.where(scale > 1e-15, (weights * a * b).sum(-1) / scale, np.nan)

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.curves import curve, labels, variants
+from reports.paper import style
+from reports.suites.noise_robustness import curves_figure
 from tests.reports.conftest import Fabricator
 
 SIGMAS = (0, 0.1, 0.2, 0.5)
@@ -134,3 +137,28 @@ def test_costs_are_those_of_the_trials(report):
     row = table(folder, "cost").query("dataset == 'phantom_glands' and steps == 10").iloc[0]
     assert (row.nfe, row.parameters, row.training_seconds) == (9, 1_620_000, 312.4)
     assert row.seconds_median == pytest.approx(0.108)
+
+
+def test_lines_and_bands_are_the_means_and_their_intervals(fabricate):
+    fabricate.trial("ldseg", sigmas=(0, 0.1, 0.2), steps=(2,), samples=False)
+    results = fabricate.results()
+    found = variants(results)
+    line = curve(results, "phantom_glands", found[0])
+    figure = curves_figure.draw({"phantom_glands": [line]}, labels(found), style.looks(found))
+    ax = figure.axes[0]
+    drawn = ax.lines[0]
+    np.testing.assert_allclose(drawn.get_xdata(), [0, 0.1, 0.2])
+    np.testing.assert_allclose(drawn.get_ydata(), [e.value for e in line.means()])
+    band = ax.collections[0].get_paths()[0].get_extents()
+    assert band.ymin == pytest.approx(min(e.low for e in line.means()))
+    assert band.ymax == pytest.approx(max(e.high for e in line.means()))
+    low, high = ax.get_ylim()
+    assert low < band.ymin and high > band.ymax
+
+
+def test_no_band_without_an_interval(fabricate):
+    fabricate.trial("resunet", sigmas=(0, 0.1), cases=4, samples=False)
+    results = fabricate.results()
+    found = variants(results)
+    figure = curves_figure.draw({"d": [curve(results, "phantom_glands", found[0])]}, labels(found), style.looks(found))
+    assert len(figure.axes[0].collections) == 0

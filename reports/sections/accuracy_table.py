@@ -8,12 +8,12 @@ from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.cost import cost
-from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, unit
+from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under, unit
 from reports.sections.significance import ranking
 from reports.sections.trials import absences
 
 
-def accuracy(it: Study, dataset: str) -> Table:
+def table(it: Study, dataset: str) -> Table:
     """Methods by falling DSC with rank, overlap, distances and cost; those without a result say why."""
     found = by_score(it, it.curves[dataset])
     several = len(found[0].classes) > 1 if found else False
@@ -37,9 +37,9 @@ def accuracy(it: Study, dataset: str) -> Table:
         rows.append([words.NOTHING, f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(columns) - 2)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     caption = (
-        f"{dataset}: mean over {counted(found)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its range over "
-        "bootstrap samples of the cases. Distances are left out where exactly one of label and prediction is empty. "
-        "NFE: evaluations of the main network for one image; time and peak memory: for one image."
+        f"{dataset}: mean over {counted(found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its "
+        "range over bootstrap samples of the cases. Distances are left out where exactly one of label and prediction "
+        "is empty. NFE: evaluations of the main network for one image; time and peak memory: for one image."
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+import reports
 from reports.paper import markdown, words
 from reports.paper.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table, write_numbers
 
@@ -70,7 +71,7 @@ PICTURES = ("samples_", "overview_", "maps_", "strip_")
 def test_every_figure_but_pictures_of_cases_brings_its_numbers():
     """A call without data must stand in a module that names pictures of cases; copies of figures bring none."""
     without = []
-    for path in sorted(Path(markdown.__file__).parent.glob("*.py")):
+    for path in sorted(Path(reports.__file__).parent.rglob("*.py")):
         tree = ast.parse(path.read_text())
         texts = [str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         pictures = any(text.startswith(PICTURES) for text in texts)

@@ -1,13 +1,10 @@
 """The page as text: what stands in it, that nothing in it is fetched, and what the browser of cases holds."""
 
 import base64
-import io
 import json
-import math
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import escape
@@ -15,8 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 from reports import write
-from reports.numbers.study import study
-from reports.paper import html, overlays, sort_keys, style
+from reports.paper import html, style
 from reports.paper.document import Animation, Browser, Bullets, Code, Document, Figure, Heading, Links, Paragraph, Table
 from reports.sections import browser
 from tests.reports.conftest import Fabricator
@@ -53,7 +49,7 @@ def animated(folder, name="noise"):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Results and the folder of their report."""
+    """The folder of a report."""
     folder = tmp_path_factory.mktemp("html")
     fabricate = Fabricator(folder / "runs")
     for dataset in ("phantom_glands", "camus"):
@@ -61,17 +57,12 @@ def written(tmp_path_factory):
             fabricate.trial(method, dataset, sigmas=(0, 0.2), cases=6, steps=(2,), size=(24, 32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reports.paper.style.DPI", 40)
-        return fabricate.results(), write(fabricate.results(), folder / "report").parent
-
-
-@pytest.fixture
-def noisy(written):
-    return written[0]
+        return write(fabricate.results(), folder / "report").parent
 
 
 @pytest.fixture
 def folder(written):
-    return written[1]
+    return written
 
 
 def test_every_kind_of_block_is_shown_in_order(tmp_path):
@@ -158,91 +149,3 @@ def test_pictures_of_cases_are_smaller_than_their_files_and_curves_are_unchanged
     shown = [base64.b64decode(source.split(",")[1]) for source in sources if source.startswith("data:image/webp")]
     files = [path for path in (folder / "figures").glob("samples_*.png")]
     assert len(shown) == len(files) == 2 and sum(map(len, shown)) < sum(path.stat().st_size for path in files)
-
-
-@pytest.mark.parametrize(
-    "text, key",
-    [("0.912 [0.901, 0.923]", 0.912), ("–", None), ("−0.3", -0.3), ("+0.02", 0.02), ("12 ms", 0.012), ("3.4 s", 3.4),
-     ("3 min 20 s", 200), ("2 h 05 min", 7500), ("5 min 12 s (800 steps)", 312), ("1.62 M", 1.62e6), ("34.1 k", 34100),
-     ("12,345 MiB", 12345), ("0.8 MiB", 0.8), ("1 [1–3]", 1), ("3 of 40", 3), ("1e-05", 1e-5), ("`0.5`", 0.5),
-     ("**2**", 2), ("", None), ("words", None), ("58 %", 58), (".5", 0.5), ("1e+03", 1000)],
-)  # fmt: skip
-def test_cells_are_sorted_by_what_they_say(text, key):
-    assert sort_keys.key(text) == (None if key is None else pytest.approx(key))
-
-
-def test_what_lies_beyond_a_number_is_sorted_next_to_it():
-    assert 0.5 < sort_keys.key("> 0.5") < 0.5000001 and 0.0009 < sort_keys.key("< 0.001") < 0.001
-
-
-def test_unrounded_numbers_sort_where_they_stand_cell_by_cell_and_words_sort_as_words():
-    shown = pd.DataFrame({"method": ["A", "B", "C"], "DSC": ["0.91", "0.91", "–"]})
-    exact = pd.DataFrame({"m": ["a", "b", "c"], "dsc": [0.9149, 0.9051, math.nan]})
-    assert sort_keys.columns(Table("t", "", shown, exact)) == [None, [0.9149, 0.9051, None]]
-    assert sort_keys.columns(Table("t", "", shown, exact.assign(more=1))) == [None, [0.91, 0.91, None]]
-    assert sort_keys.columns(Table("t", "", shown[:0])) == [None, None]
-
-
-def pixels(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")) / 255
-
-
-def test_the_cases_hold_what_each_method_made_of_each_at_every_sigma(noisy):
-    found = browser.build(noisy, study(noisy))
-    assert (found.axis, found.positions, len(found.cases)) == ("σ", ("0", "0.2"), 8)
-    records = noisy.records
-    for case in (found.cases[0], found.cases[-1]):
-        assert list(case.cells) == ["LDSeg (2 steps)", "Res-UNet"]
-        for method, row in zip(("ldseg", "resunet"), case.cells.values()):
-            trial = next(t for t in noisy.trials if t.key.startswith(f"{case.dataset}-{method}-"))
-            for sigma, cell, given in zip((0, 0.2), row, case.inputs):
-                stored = trial.samples(f"sigma{sigma:g}-{2 if method == 'ldseg' else 0}")
-                place = stored["ids"].tolist().index(case.name)
-                image, label, prediction = (stored[part][place] for part in ("image", "label", "prediction"))
-                paint = pixels(cell.picture)
-                pale = 0.4 + 0.55 * overlays.rgb(image).mean(axis=-1, keepdims=True)
-                laid = paint[..., 3:] * paint[..., :3] + (1 - paint[..., 3:]) * pale
-                assert np.abs(laid - overlays.overlay(image, label, prediction)).max() < 0.01
-                assert np.abs(pixels(given)[..., :3] - overlays.rgb(image)).mean() < 0.05
-                dsc = records[(records.method == method) & (records.dataset == case.dataset) & (records.sigma == sigma)
-                              & (records.case == case.name) & (records["class"] == "all")].dsc.item()  # fmt: skip
-                assert cell.dsc == f"{dsc:.2f}"
-        assert (pixels(case.label)[..., 3] > 0).tolist() == (label > 0).tolist()
-
-
-def test_the_slider_goes_over_steps_where_those_vary_and_sigma_does_not(fabricate):
-    fabricate.trial("ldseg", sigmas=(0,), cases=3, steps=(2, 5, 10))
-    fabricate.trial("resunet", sigmas=(0,), cases=3)
-    fabricate.trial("lsegdiff", sigmas=(0,), cases=3, steps=(2, 10))
-    results = fabricate.results()
-    found = browser.build(results, study(results))
-    assert (found.axis, found.positions) == ("steps", ("2", "5", "10"))
-    cells = found.cases[0].cells
-    assert list(cells) == ["LDSeg", "Res-UNet", "LSegDiff"]
-    assert len(set(cells["Res-UNet"])) == 1 and cells["LSegDiff"][1] is None and cells["LSegDiff"][2] is not None
-    assert len({cell.dsc for cell in cells["LDSeg"]}) > 1
-
-
-def test_one_sigma_and_one_number_of_steps_need_no_slider(fabricate):
-    fabricate.trial("ldseg", sigmas=(0,), cases=3, steps=(2,))
-    fabricate.trial("lsegdiff", sigmas=(0,), cases=3, steps=(10,))
-    results = fabricate.results()
-    found = browser.build(results, study(results))
-    assert (found.axis, found.positions) == ("", ("",)) and list(found.cases[0].cells) == [
-        "LDSeg (2 steps)",
-        "LSegDiff (10 steps)",
-    ]
-    assert re.search(r'<label class="slider" hidden>', html.render(Document("T", [found]), None))
-
-
-def test_what_is_not_stored_is_left_open_and_a_store_without_samples_has_no_cases(fabricate, tmp_path):
-    fabricate.trial("ldseg", sigmas=(0, 0.2), cases=3, steps=(2,))
-    fabricate.trial("resunet", sigmas=(0,), cases=3)
-    fabricate.trial("unet", sigmas=(0, 0.2), cases=3, samples=False)
-    results = fabricate.results()
-    cells = browser.build(results, study(results)).cases[0].cells
-    assert cells["Res-UNet"][1] is None and cells["U-Net"] == (None, None) and None not in cells["LDSeg (2 steps)"]
-    results.conditions = {}
-    text = write(results, tmp_path / "report").read_text()
-    page = (tmp_path / "report" / "report.html").read_text()
-    assert "## Test cases" not in text and '"browser"' not in page

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -50,3 +52,12 @@ def test_every_row_has_a_value_for_every_column():
             assert all(0 < value < 1 for value in values)
     for name, entry in published.load()["data_sets"].items():
         assert entry["table"] in published.load()["accuracy"], name
+
+
+def test_which_of_several_data_sets_of_one_name_it_is_its_settings_say(fabricate):
+    trial = fabricate.trial("ldseg", "decathlon", sigmas=(0,), cases=1, samples=False)
+    results = fabricate.results()
+    assert published.beside(results, "decathlon") is None
+    data = replace(trial.config.dataset, settings={"task": "Task04_Hippocampus"})
+    trial.config = replace(trial.config, dataset=data)
+    assert published.beside(results, "decathlon")["note"] == "MSD Task04 Hippocampus stands in for Knee"

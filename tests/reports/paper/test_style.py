@@ -1,10 +1,8 @@
 import numpy as np
-import pytest
 from matplotlib.colors import to_rgb
 
-from reports.numbers.curves import Variant, curve, labels, variants
+from reports.numbers.curves import Variant
 from reports.paper import overlays, style
-from reports.suites.noise_robustness import curves_figure
 
 
 def test_missed_added_confused_and_correct_pixels_get_their_colours():
@@ -39,28 +37,3 @@ def test_a_method_keeps_its_look_whoever_else_is_there():
     assert style.looks([ldseg])[ldseg] == style.looks([resunet, ldseg, more])[ldseg]
     looks = style.looks([ldseg, more, Variant("own", "Own")])
     assert len({(look.color, look.line, look.filled) for look in looks.values()}) == 3
-
-
-def test_lines_and_bands_are_the_means_and_their_intervals(fabricate):
-    fabricate.trial("ldseg", sigmas=(0, 0.1, 0.2), steps=(2,), samples=False)
-    results = fabricate.results()
-    found = variants(results)
-    line = curve(results, "phantom_glands", found[0])
-    figure = curves_figure.draw({"phantom_glands": [line]}, labels(found), style.looks(found))
-    ax = figure.axes[0]
-    drawn = ax.lines[0]
-    np.testing.assert_allclose(drawn.get_xdata(), [0, 0.1, 0.2])
-    np.testing.assert_allclose(drawn.get_ydata(), [e.value for e in line.means()])
-    band = ax.collections[0].get_paths()[0].get_extents()
-    assert band.ymin == pytest.approx(min(e.low for e in line.means()))
-    assert band.ymax == pytest.approx(max(e.high for e in line.means()))
-    low, high = ax.get_ylim()
-    assert low < band.ymin and high > band.ymax
-
-
-def test_no_band_without_an_interval(fabricate):
-    fabricate.trial("resunet", sigmas=(0, 0.1), cases=4, samples=False)
-    results = fabricate.results()
-    found = variants(results)
-    figure = curves_figure.draw({"d": [curve(results, "phantom_glands", found[0])]}, labels(found), style.looks(found))
-    assert len(figure.axes[0].collections) == 0
