@@ -63,7 +63,7 @@ class LDSegDirect(Direct, LDSeg):
 
     def _logits(self, z_i: Tensor) -> Tensor:
         """Class logits (B, classes, *spatial) float32 of an image embedding (B, 1, *latent)."""
-        eps_hat = self.denoiser(torch.zeros_like(z_i), z_i, last_time(z_i))
+        eps_hat = self._noise(torch.zeros_like(z_i), z_i, last_time(z_i))
         return self.label_decoder(self._seen(-eps_hat)).float()
 
     def reconstruct(self, label: Tensor) -> Tensor | None:

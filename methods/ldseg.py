@@ -37,6 +37,7 @@ SWITCHES = {
     "latent_norm": Switch(("affine", "plain"), "affine", "affine"),
     "decode": Switch(("state", "difference", "standard", "standard_difference"), "state", "state"),
     "sampler_norm": Switch(("sample", "estimate", "batch", "none"), "sample", "batch"),
+    "noise_estimate": Switch(("plain", "residual"), "plain", "plain"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
     "t_sampling": Switch(("sample", "batch", "sqrt", "mixed"), "sample", "sample"),
     "time_grid": Switch(("real0", "round1"), "real0", "real0"),
@@ -83,6 +84,9 @@ class LDSeg(Segmenter):
                      at the start of sampling and after each step. "batch" makes results depend on their batch.
                      "estimate" standardises the start and, at every step, the estimate of z0 per sample, from which
                      the noise is then computed anew: z_t keeps the variance that its time says.
+    noise_estimate:  eps_hat is what the denoiser returns ("plain"), or that plus sqrt(1 - alpha_bar) z_t, the best linear
+                     guess of the noise for latents of variance 1 ("residual"): what the decoder reads near T is then
+                     the denoiser's answer alone, without the noise that a copy of z_t through a network leaves.
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
     t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
                      alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image
@@ -178,13 +182,14 @@ class LDSeg(Segmenter):
             self.label_decoder.expect(label for _, label in batches)
 
     def loss(self, image: Tensor, label: Tensor, stage: str, generator: torch.Generator) -> dict[str, Tensor]:
-        """CE + 2 Dice + L2 of one batch, with random times and noise; keys total, ce, dice, l2. See `Segmenter`."""
+        """CE + 2 Dice + L2 of one batch, with random times and noise; keys total, ce, dice, l2,
+        embedding_variance. See `Segmenter`."""
         z0 = self.encode(label)
-        z_i = self.image_encoder(min_max(image))
+        z_i, spread = self._embedded(image)
         t, noise = (draw.to(z0.device) for draw in self._draw(z0.shape, generator))
         alpha_bar = cosine_alpha_bar(t)
         z_t = q_sample(z0, alpha_bar, noise)
-        eps_hat = self.denoiser(z_t, z_i, t)
+        eps_hat = self._noise(z_t, z_i, t)
         # What the decoder reads: the estimate of z0 (Ho et al. 2020, eq. 4, solved for it), whose gradient by eps_hat
         # grows to some 640 near T, or the plain difference, as in the authors' code, with the same gradient at all t.
         if self.switches["decoder_input"] == "x0":
@@ -197,7 +202,16 @@ class LDSeg(Segmenter):
         l2 = (eps_hat - noise).square().mean()
         if self.switches["l2_reduction"] == "sum":
             l2 = l2 * z0[0].numel()
-        return {"total": ce + DICE_WEIGHT * dice + L2_WEIGHT * l2, "ce": ce, "dice": dice, "l2": l2}
+        total = ce + DICE_WEIGHT * dice + L2_WEIGHT * l2
+        return {"total": total, "ce": ce, "dice": dice, "l2": l2, "embedding_variance": spread}
+
+    def _embedded(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The image embedding, and its variance before the last batch norm: near 0, nothing is read off the image."""
+        if not isinstance(self.image_encoder, ImageEncoder):
+            z_i = self.image_encoder(min_max(image))
+            return z_i, z_i.detach().float().var()
+        features = self.image_encoder.features(min_max(image))
+        return self.image_encoder.norm(features), features.detach().float().var()
 
     def parameter_groups(self, stage: str) -> list[dict]:
         """One group per trained component: Adam optimisers with a common loss are one Adam with as many groups."""
@@ -226,6 +240,13 @@ class LDSeg(Segmenter):
             t = torch.where(torch.rand(shape[0], generator=generator) < 0.5, TIMESTEPS - 1, t)
         rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
         return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
+
+    def _noise(self, z_t: Tensor, z_i: Tensor, t: Tensor) -> Tensor:
+        """eps_hat (B, 1, *latent) of z_t of that shape at times t (B,), given the image embedding z_i."""
+        found = self.denoiser(z_t, z_i, t)
+        if self.switches["noise_estimate"] == "plain":
+            return found
+        return found + per_sample((1 - cosine_alpha_bar(t)).sqrt(), z_t).to(z_t.dtype) * z_t
 
     # ---- latents ----------------------------------------------------------------------------------------------------
 
@@ -301,7 +322,7 @@ class LDSeg(Segmenter):
 
         def predict(z: Tensor, t: float) -> Tensor:
             times = torch.full((len(z),), t, dtype=torch.float64, device=z.device)
-            eps_hat = self.denoiser(z.to(z_i.dtype), z_i, times)
+            eps_hat = self._noise(z.to(z_i.dtype), z_i, times)
             nonlocal difference
             difference = z - eps_hat
             return eps_hat

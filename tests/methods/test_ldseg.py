@@ -109,7 +109,7 @@ def test_plain_latent_norm_has_no_weights_and_keeps_latents_standardised():
 
 def test_total_is_ce_plus_twice_dice_plus_l2():
     parts = loss_of(build(), *batch())
-    assert set(parts) == {"total", "ce", "dice", "l2"}
+    assert set(parts) == {"total", "ce", "dice", "l2", "embedding_variance"}
     torch.testing.assert_close(parts["total"], parts["ce"] + 2 * parts["dice"] + parts["l2"])
 
 
@@ -266,7 +266,10 @@ def test_preset_is_the_code_and_an_explicit_switch_wins():
     [
         ({"size": "papre"}, r"method\.size is 'papre'.*paper, small, tiny.*did you mean paper"),
         ({"preset": "oficial"}, r"method\.preset is 'oficial'.*did you mean official"),
-        ({"sampler_norm": "samples"}, r"method\.sampler_norm is 'samples'.*sample, batch, none.*did you mean sample"),
+        (
+            {"sampler_norm": "samples"},
+            r"method\.sampler_norm is 'samples'.*sample, estimate, batch, none.*did you mean sample",
+        ),
         ({"tf_padding": 1}, r"method\.tf_padding is 1, expected one of True, False"),
         ({"sampler_nrom": "none"}, r"sampler_nrom.*did you mean sampler_norm"),
         ({"lr_factors": {"denoisr": 2}}, r"method\.lr_factors is 'denoisr'.*did you mean denoiser"),

@@ -1,0 +1,91 @@
+"""The twins without diffusion: what they share with their methods, and that nothing is sampled."""
+
+import pytest
+import torch
+
+from methods.base import Sampling, Segmenter
+from methods.direct import LDSegDirect, LSegDiffDirect, MedSegDiffDirect, SDFDDPMDirect
+from methods.ldseg import LDSeg
+from methods.lsegdiff import LSegDiff
+from methods.medsegdiff import MedSegDiff
+from methods.sdf_ddpm import SDFDDPM
+
+TWINS = {LDSegDirect: LDSeg, LSegDiffDirect: LSegDiff, MedSegDiffDirect: MedSegDiff, SDFDDPMDirect: SDFDDPM}
+PAIRS = [pytest.param(*pair, id=pair[1].__name__) for pair in TWINS.items()]
+
+
+def build(kind, spatial_dims=2, **more):
+    torch.manual_seed(0)
+    return kind(spatial_dims, 1, 2, (32,) * spatial_dims, size="tiny", **more).eval()
+
+
+def segment(model, image, **how):
+    generators = [torch.Generator().manual_seed(how.pop("seed", 0)) for _ in image]
+    return model.segment(image, Sampling(**how), generators)
+
+
+@pytest.mark.parametrize(("twin", "method"), PAIRS)
+def test_a_twin_starts_from_the_weights_of_its_method(twin, method):
+    own, other = build(twin).state_dict(), build(method).state_dict()
+    assert set(own) <= set(other)
+    assert all(torch.equal(value, other[name]) for name, value in own.items())
+    missing = {name.partition(".")[0] for name in set(other) - set(own)}
+    assert missing == ({"label_encoder"} if twin is LDSegDirect else set())
+
+
+@pytest.mark.parametrize(("twin", "method"), PAIRS)
+def test_nothing_is_sampled_and_one_evaluation_is_made(twin, method):
+    model, image = build(twin), torch.rand(2, 1, 32, 32)
+    assert not twin.generative and twin.process is Segmenter.process
+    assert model.network_evaluations(Sampling(50, ensemble=5)) == 1
+    first = segment(model, image, seed=0)
+    assert torch.equal(first, segment(model, image, seed=7, steps=20, sampler="ddpm", ensemble=2))
+
+
+@pytest.mark.parametrize(("twin", "method"), PAIRS)
+def test_the_loss_draws_nothing(twin, method):
+    model = build(twin)
+    label = torch.randint(2, (2, 32, 32), generator=torch.Generator().manual_seed(0))
+    image, stage = torch.rand(2, 1, 32, 32), model.stages[-1]
+    losses = []
+    for seed in (0, 1):
+        torch.manual_seed(0)  # dropout
+        losses.append(model.loss(image, label, stage, torch.Generator().manual_seed(seed))["total"])
+    assert torch.equal(*losses)
+
+
+def test_the_autoencoder_of_lsegdiff_is_trained_as_it_was():
+    label = torch.randint(2, (2, 32, 32), generator=torch.Generator().manual_seed(0))
+    losses = []
+    for kind in (LSegDiff, LSegDiffDirect):
+        model = build(kind)
+        losses.append(model.loss(torch.rand(2, 1, 32, 32), label, "autoencoder", torch.Generator().manual_seed(0)))
+    assert all(torch.equal(losses[0][key], losses[1][key]) for key in losses[0])
+
+
+def test_the_mask_stream_of_medsegdiff_without_a_background_channel_gives_it_the_logit_0():
+    model, image = build(MedSegDiffDirect), torch.rand(2, 1, 32, 32)
+    logits = model._logits(image)
+    assert logits.shape == (2, 2, 32, 32) and not logits[:, 0].any()
+    torch.testing.assert_close(segment(model, image)[:, 1], logits[:, 1].sigmoid(), atol=1e-6, rtol=0)
+
+
+def test_signed_distances_are_regressed():
+    model = build(SDFDDPMDirect)
+    label = torch.zeros(1, 32, 32, dtype=torch.long)
+    label[:, 8:20, 8:20] = 1
+    image = torch.rand(1, 1, 32, 32)
+    expected = (model._distances(model._features(image)) - model.encode(label)).square().mean()
+    torch.testing.assert_close(model.loss(image, label, "train", torch.Generator())["total"], expected)
+
+
+def test_a_twin_of_the_variance_exploding_process_is_refused():
+    with pytest.raises(ValueError, match="method.process is 've', expected vp"):
+        build(SDFDDPMDirect, process="ve")
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_volumes_work_as_well(twin):
+    found = segment(build(twin, 3), torch.rand(1, 1, 32, 32, 32))
+    assert found.shape == (1, 2, 32, 32, 32)
+    torch.testing.assert_close(found.sum(1), torch.ones(1, 32, 32, 32), atol=1e-5, rtol=0)
