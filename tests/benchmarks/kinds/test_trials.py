@@ -1,4 +1,4 @@
-"""Whatever ends one trial is written down with its reason, and the suite goes on."""
+"""Training and testing: whatever ends one trial is written down with its reason, and the suite goes on."""
 
 import pytest
 import torch
@@ -6,10 +6,11 @@ from safetensors.torch import load_file
 
 from benchmarks import runner
 from benchmarks.errors import BadInput
+from benchmarks.kinds import trials as kind
+from benchmarks.kinds.trials import TrainAndTest
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import make_plan
 from benchmarks.plan.standing import find_stored, state
-from benchmarks.runner import check_store, work
 from benchmarks.store.results import Store
 
 TINY = [
@@ -27,9 +28,14 @@ def suite(tmp_path):
     return config, store, make_plan(config)
 
 
+def work(config, store, trials) -> None:
+    """Do what a suite does with its trials."""
+    runner.run(TrainAndTest(config, store), trials)
+
+
 def failing_once(monkeypatch, name: str, error: Exception) -> None:
-    """The runner's function `name` raises `error` the first time it is called."""
-    real, calls = getattr(runner, name), []
+    """The function `name` that trials call raises `error` the first time it is called."""
+    real, calls = getattr(kind, name), []
 
     def function(*arguments):
         calls.append(name)
@@ -37,7 +43,7 @@ def failing_once(monkeypatch, name: str, error: Exception) -> None:
             raise error
         return real(*arguments)
 
-    monkeypatch.setattr(runner, name, function)
+    monkeypatch.setattr(kind, name, function)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_weights_that_cannot_be_read_are_named_before_any_work(suite):
     next((folder / "records").glob("*.parquet")).unlink()
     (folder / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(BadInput, match=r"weights\.safetensors: the weights cannot be read.*Delete its folder"):
-        check_store(store, trials)
+        kind.training(config, store)
 
 
 def test_the_newest_trial_answers_a_request_without_data(suite):
@@ -119,3 +125,22 @@ def test_the_newest_trial_answers_a_request_without_data(suite):
         find_stored(config, store)
     work(config, store, trials)
     assert [key for key, _ in find_stored(config, store)] == [trial.key for trial in trials]
+
+
+def test_what_is_said_of_a_trial_is_brought_up_to_date_and_the_file_else_left_alone(suite):
+    config, store, trials = suite
+    work(config, store, trials[:1])
+    path = store.folder(trials[0].key) / "config.json"
+    written = path.stat().st_mtime_ns
+    kind.training(config, store)
+    assert path.stat().st_mtime_ns == written
+    config.method.resunet.title = "Another name"
+    _, again = kind.training(config, store)
+    assert again[0].key == trials[0].key and store.trial(trials[0].key).label == "Another name"
+
+
+def test_a_lack_of_memory_comes_with_what_to_try(suite, monkeypatch):
+    config, store, trials = suite
+    failing_once(monkeypatch, "train", MemoryError())
+    work(config, store, trials[:1])
+    assert store.trial(trials[0].key).reason.startswith("out of memory: MemoryError; try training.accumulate=2 or more")
