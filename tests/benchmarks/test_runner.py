@@ -1,0 +1,155 @@
+"""Jobs: what is settled is skipped, what fails is written down, what is locked is waited for, wherever they run."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from filelock import FileLock
+from omegaconf import OmegaConf
+
+from benchmarks import runner
+from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.runner import Work
+from benchmarks.store.results import Store
+
+LOCAL = "benchmarks.executors.local.Local"
+
+
+class Files(Work[str]):
+    """Each job leaves a file of its name, which says how it ended; some of them end in their own way."""
+
+    def name(self, job):
+        return f"job {job}"
+
+    def place(self, job):
+        return self.store.runs / job
+
+    def settled(self, job):
+        return self.place(job).exists()
+
+    def do(self, job):
+        with open(self.store.runs / "order", "a") as file:
+            file.write(f"{job}\n")
+        error = ENDINGS.get(job)
+        if error is not None:
+            raise error
+        self.place(job).write_text("done")
+
+    def fail(self, job, failure):
+        if job == "hopeless":
+            return False
+        self.place(job).write_text(failure.reason)
+        return True
+
+
+ENDINGS = {
+    "broken": OSError("no space left"),
+    "refused": TrialFailed("as it was told", retry=False),
+    "bad": BadInput("paths.data: is empty"),
+    "interrupted": KeyboardInterrupt(),
+    "hopeless": ZeroDivisionError("by zero"),
+}
+
+
+class Threads(ThreadPoolExecutor):
+    """An executor of one's own, which keeps what it was given."""
+
+    seen: list = []
+
+    def submit(self, function, /, *arguments, **more):
+        self.seen.append(arguments[-1])
+        return super().submit(function, *arguments, **more)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Work in a folder of its own, with the executor of that name."""
+    return lambda target=LOCAL, **more: Files(
+        OmegaConf.create({"executor": {"_target_": target, **more}}), Store(tmp_path)
+    )
+
+
+def order(work: Files) -> list[str]:
+    path = work.store.runs / "order"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_settled_jobs_are_skipped(files):
+    work = files()
+    work.place("b").write_text("of an earlier run")
+    runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["a", "c"] and work.place("b").read_text() == "of an earlier run"
+    runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["a", "c"]
+
+
+def test_a_failure_is_written_down_and_the_others_go_on(files, capsys):
+    work = files()
+    runner.run(work, ["broken", "refused", "a"])
+    assert work.place("broken").read_text() == "OSError: no space left"
+    assert work.place("refused").read_text() == "as it was told"
+    assert work.place("a").read_text() == "done"
+    assert "job broken failed: OSError: no space left" in capsys.readouterr().out
+
+
+def test_a_failure_that_no_report_could_show_ends_the_run(files):
+    work = files()
+    with pytest.raises(ZeroDivisionError):
+        runner.run(work, ["a", "hopeless", "b"])
+    assert order(work) == ["a", "hopeless"]
+
+
+@pytest.mark.parametrize("job, error", [("bad", BadInput), ("interrupted", KeyboardInterrupt)])
+def test_bad_input_and_an_interruption_end_the_run_before_the_next_job_begins(files, job, error):
+    work = files()
+    with pytest.raises(error):
+        runner.run(work, ["a", job, "b"])
+    assert order(work) == ["a", job] and not work.place(job).exists()
+    with FileLock(work.store.runs / f".{job}.lock", timeout=0):
+        pass  # the lock was given back
+
+
+def test_a_job_that_another_process_works_on_is_left_to_the_end_and_waited_for(files, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "ASK_AGAIN_SECONDS", 0.02)
+    work = files()
+    other = (
+        "import sys, time; from pathlib import Path; from filelock import FileLock\n"
+        "place = Path(sys.argv[1])\n"
+        "with FileLock(place.with_name('.a.lock')):\n"
+        "    print('locked', flush=True)\n"
+        "    while not place.with_name('c').exists(): time.sleep(0.01)\n"
+        "    place.write_text('by another')\n"
+    )
+    command = [sys.executable, "-c", other, str(work.place("a"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["b", "c"] and work.place("a").read_text() == "by another"
+    assert capsys.readouterr().out.count("Another run is working on job a; waiting for it.") == 1
+
+
+def test_what_another_process_left_undone_is_done_here(files, monkeypatch):
+    monkeypatch.setattr(runner, "ASK_AGAIN_SECONDS", 0.02)
+    work = files()
+    lock = FileLock(work.store.runs / ".a.lock", thread_local=False)
+    lock.acquire()
+    monkeypatch.setattr(time, "sleep", lambda seconds: lock.release())
+    runner.run(work, ["a", "b"])
+    assert order(work) == ["b", "a"]
+
+
+def test_an_executor_of_ones_own_gets_all_jobs(files):
+    Threads.seen.clear()
+    work = files("tests.benchmarks.test_runner.Threads", max_workers=2)
+    runner.run(work, ["a", "broken", "b", "c"])
+    assert Threads.seen == ["a", "broken", "b", "c"] and sorted(order(work)) == ["a", "b", "broken", "c"]
+    with pytest.raises(BadInput, match="paths.data: is empty"):
+        runner.run(work, ["bad"])
+
+
+def test_jobs_and_their_work_can_be_sent_to_another_process(files):
+    work = files("concurrent.futures.ProcessPoolExecutor", max_workers=1)
+    runner.run(work, ["a", "broken"])
+    assert work.place("a").read_text() == "done" and work.place("broken").read_text() == "OSError: no space left"
