@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import pytest
 from filelock import FileLock
@@ -53,6 +53,19 @@ ENDINGS = {
 }
 
 
+class Killed(ThreadPoolExecutor):
+    """An executor whose worker does not come back from the job `first`, and which takes no more after that."""
+
+    def submit(self, function, /, work, job):
+        if job == "late":
+            raise BrokenExecutor("no more")
+        if job != "first":
+            return super().submit(function, work, job)
+        future = Future()
+        future.set_exception(BrokenExecutor("killed"))
+        return future
+
+
 class Threads(ThreadPoolExecutor):
     """An executor of one's own, which keeps what it was given."""
 
@@ -99,6 +112,14 @@ def test_a_failure_that_no_report_could_show_ends_the_run(files):
     with pytest.raises(ZeroDivisionError):
         runner.run(work, ["a", "hopeless", "b"])
     assert order(work) == ["a", "hopeless"]
+
+
+def test_a_worker_that_is_killed_takes_its_job_with_it_and_not_the_run(files):
+    work = files(f"{__name__}.Killed")
+    runner.run(work, ["first", "a", "late"])
+    assert work.place("a").read_text() == "done"
+    assert work.place("first").read_text().startswith("its worker ended before the job did (killed)")
+    assert work.place("late").read_text().startswith("its worker ended before the job did (no more)")
 
 
 @pytest.mark.parametrize("job, error", [("bad", BadInput), ("interrupted", KeyboardInterrupt)])

@@ -134,7 +134,11 @@ def code_hash(folder) -> str:
 def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own/__init__.py").touch()
-    net = "from methods.base import Segmenter\nfrom . import parts\n\nclass Net(Segmenter):\n    width = parts.WIDTH\n"
+    net = (
+        "import beside\nfrom methods.base import Segmenter\nfrom . import parts\n\nclass Net(Segmenter):\n"
+        "    width = parts.WIDTH + beside.MORE\n"
+    )
+    (tmp_path / "beside.py").write_text("MORE = 1\n")
     (tmp_path / "own/net.py").write_text(net)
     (tmp_path / "own/parts.py").write_text("WIDTH = 8\n")
     first = code_hash(tmp_path)
@@ -142,3 +146,10 @@ def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tm
     assert code_hash(tmp_path) == first
     (tmp_path / "own/parts.py").write_text("WIDTH = 16\n")
     assert code_hash(tmp_path) != first
+    (tmp_path / "own/parts.py").write_text("WIDTH = 8\n")
+    assert code_hash(tmp_path) == first
+    (tmp_path / "beside.py").write_text("def more(n: int) -> int:\n    return n\n\nMORE = more(1)\n")
+    second = code_hash(tmp_path)
+    assert second != first  # a module beside the package counts as well
+    (tmp_path / "beside.py").write_text("def more(n):\n    return n\n\nMORE = more(1)\n")
+    assert code_hash(tmp_path) == second  # annotations do not
