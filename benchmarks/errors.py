@@ -24,12 +24,13 @@ class TrialFailed(Exception):
 class Failure:
     """Why a job could not go on.
 
-    kind: name of the error's class, empty where it was raised to end just this job (`TrialFailed`); line: the first of
-    what it says; retry: whether another attempt could end differently; memory: whether the machine's was too small.
+    line: the first of what its error says; kind: name of the error's class, empty where it was raised to end just this
+    job (`TrialFailed`); retry: whether another attempt could end differently; memory: whether the machine's was too
+    small.
     """
 
-    kind: str
     line: str
+    kind: str = ""
     retry: bool = True
     memory: bool = False
 
@@ -47,12 +48,12 @@ class Failure:
 def failure_of(error: Exception) -> Failure:
     """What an exception says."""
     if isinstance(error, TrialFailed):
-        return Failure("", str(error), error.retry)
+        return Failure(str(error), retry=error.retry)
     line = (str(error).strip().splitlines() or [""])[0][:300]
     kind = type(error).__name__
     # PyTorch's own class is known by its name, so that reading a store needs no PyTorch.
     refused = isinstance(error, MemoryError) or kind == "OutOfMemoryError"
-    return Failure(kind, line, memory=refused or "DefaultCPUAllocator: can't allocate memory" in str(error))
+    return Failure(line, kind, memory=refused or "DefaultCPUAllocator: can't allocate memory" in str(error))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

@@ -7,7 +7,7 @@ end, then waited for.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -75,17 +75,38 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> None:
 
 def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job]) -> list[Job]:
     """Attempt each job once; returns those that another run is working on."""
-    futures = []
+    futures: list[Future[bool]] = []
     try:
         for job in jobs:
-            futures.append(executor.submit(attempt, work, job))
-            if futures[-1].done():  # bad input ends the run before the next job begins
-                futures[-1].result()
-        return [job for job, future in zip(jobs, futures, strict=True) if not future.result()]
+            futures.append(_submitted(executor, work, job))
+            if futures[-1].done() and not isinstance(futures[-1].exception(), BrokenExecutor):
+                futures[-1].result()  # bad input ends the run before the next job begins
+        return [job for job, future in zip(jobs, futures, strict=True) if not _ended(work, job, future)]
     except BaseException:  # an interruption, too
         for future in futures:
             future.cancel()
         raise
+
+
+def _submitted(executor: Executor, work: Work[Job], job: Job) -> "Future[bool]":
+    try:
+        return executor.submit(attempt, work, job)
+    except BrokenExecutor as error:  # a worker was killed while jobs were still being submitted
+        future: Future[bool] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _ended(work: Work[Job], job: Job, future: "Future[bool]") -> bool:
+    """What `attempt` returned. A worker that was killed takes its job with it, not the run."""
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        failure = Failure("", f"its worker ended before the job did ({error}); killed for want of memory, perhaps")
+        console.say(f"  {work.name(job)} failed: {failure.reason}")
+        if not work.fail(job, failure):
+            raise
+        return True
 
 
 def attempt(work: Work[Job], job: Job) -> bool:

@@ -4,6 +4,8 @@ import ast
 import hashlib
 import importlib.util
 import json
+import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
@@ -16,19 +18,19 @@ def digest(content: object) -> str:
 
 
 def code_version(target: type) -> str:
-    """Hash of the module of a method and of all it imports from the same package. Comments, layout and docstrings
-    do not count: only what can change a result does."""
+    """Hash of the module of a method and of all it imports, but for the standard library and installed packages.
+
+    Comments, layout, docstrings and annotations do not count: only what can change a result does."""
     return _code_version(target.__module__)
 
 
 @cache
 def _code_version(module: str) -> str:
-    packages = {"methods", module.partition(".")[0]}
     seen: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name.partition(".")[0] not in packages:
+        if name in seen or _installed(name.partition(".")[0]):
             continue
         try:
             spec = importlib.util.find_spec(name)
@@ -36,7 +38,7 @@ def _code_version(module: str) -> str:
             continue
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
-        tree = _without_docstrings(ast.parse(Path(spec.origin).read_text()))
+        tree = _bare(ast.parse(Path(spec.origin).read_text()))
         seen[name] = ast.dump(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -49,11 +51,31 @@ def _code_version(module: str) -> str:
     return digest(seen)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+@cache
+def _installed(package: str) -> bool:
+    """Whether a top-level package is part of Python or installed, and not somebody's own code."""
+    if package in sys.stdlib_module_names:
+        return True
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return True
+    places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")]
+    found = [Path(place).resolve() for place in places if place]
+    return not found or any(place.is_relative_to(folder) for place in found for folder in installed)
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    """A module without docstrings and annotations, which change no result."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             body[:] = [item for item in body if not _is_text(item)]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
     return tree
 
 

@@ -15,6 +15,7 @@ import torch
 from benchmarks.machine import measure
 from benchmarks.plan import building, choices
 from benchmarks.plan.configuration import configure
+from benchmarks.store.config import DatasetConfig
 from methods.base import Sampling
 
 BATCH, STEPS = 4, 6
@@ -22,15 +23,14 @@ CONFIG = configure(["suite=accuracy", "profile=quick"])
 METHODS = [
     name
     for name in CONFIG.suite.methods
-    if building.method_class(name, CONFIG.method[name]._target_).supports(2, 2) is None  # those for images
+    if building.method_class(choices.method_config(CONFIG, name)).supports(2, 2) is None  # those for images
 ]
 
 
 def build(name, side, device):
     torch.manual_seed(0)
-    asked = choices.request(CONFIG, name, "glas", 0)
-    data = {"name": "glas", "image_size": [side, side], "channels": 3, "class_names": ["gland"]}
-    return building.build(asked | {"dataset": data}).to(device)
+    data = DatasetConfig("glas", (side, side), channels=3, class_names=("gland",))
+    return building.build(choices.method_config(CONFIG, name), data).to(device)
 
 
 def image(count, side, device):

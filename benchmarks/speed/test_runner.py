@@ -4,13 +4,15 @@ The two are timed by the wall clock, so the limit means something on an otherwis
 """
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from benchmarks.training.loop import train
+from benchmarks.store.config import TrainingConfig
+from benchmarks.training.loop import Subject, train
 from datasets.augment import augment
 from datasets.base import Augmentation
 from datasets.prepare import Prepared
@@ -20,10 +22,7 @@ from methods.resunet import ResUNet
 SIDE, BATCH = 64, 8
 """The smallest images and batch of the profile quick, where a fixed cost per step weighs most."""
 LIMIT = 0.05
-SETTINGS = {
-    "seconds": None, "batch_size": BATCH, "validations": 1, "val_cases": 1, "learning_rate": 1e-4,
-    "lr_schedule": "exp", "lr_final_factor": 0.1, "ema_warmup": True, "shuffle": True,
-}  # fmt: skip
+SETTINGS = TrainingConfig(batch_size=BATCH, learning_rate=1e-4, lr_schedule="exp", lr_final_factor=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +73,8 @@ def step_seconds(method, data, folder, steps):
         hand.append(time.perf_counter() - started)
 
     fabric = Fabric(accelerator="cpu", devices=1)
-    settings = SETTINGS | {"steps": steps}
-    progress = train(build(method), data, settings, 0, "speed", folder / "checkpoint.pt", fabric, report)
+    settings = replace(SETTINGS, steps=steps)
+    progress = train(Subject(build(method), data, settings, 0, folder / "checkpoint.pt", fabric, report), "speed")
     clock = [row["seconds"] for row in progress.history if row["metric"] == "total"]
     assert len(clock) == len(hand) == steps
     return np.diff(clock) - hand[:-1], np.array(hand)

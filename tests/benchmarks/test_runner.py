@@ -1,121 +1,176 @@
-"""Whatever ends one trial is written down with its reason, and the suite goes on."""
+"""Jobs: what is settled is skipped, what fails is written down, what is locked is waited for, wherever they run."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import pytest
-import torch
-from safetensors.torch import load_file
+from filelock import FileLock
+from omegaconf import OmegaConf
 
 from benchmarks import runner
-from benchmarks.errors import BadInput
-from benchmarks.plan.configuration import configure
-from benchmarks.plan.planning import make_plan
-from benchmarks.plan.standing import find_stored, state
-from benchmarks.runner import check_store, work
+from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.runner import Work
 from benchmarks.store.results import Store
 
-TINY = [
-    "profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]", "suite.sigmas=[0,0.2]", "training.steps=4",
-    "device=cpu", "profile.limit={train: 4, val: 2, test: 3}",
-]  # fmt: skip
+LOCAL = "benchmarks.executors.local.Local"
+
+
+class Files(Work[str]):
+    """Each job leaves a file of its name, which says how it ended; some of them end in their own way."""
+
+    def name(self, job):
+        return f"job {job}"
+
+    def place(self, job):
+        return self.store.runs / job
+
+    def settled(self, job):
+        return self.place(job).exists()
+
+    def do(self, job):
+        with open(self.store.runs / "order", "a") as file:
+            file.write(f"{job}\n")
+        error = ENDINGS.get(job)
+        if error is not None:
+            raise error
+        self.place(job).write_text("done")
+
+    def fail(self, job, failure):
+        if job == "hopeless":
+            return False
+        self.place(job).write_text(failure.reason)
+        return True
+
+
+ENDINGS = {
+    "broken": OSError("no space left"),
+    "refused": TrialFailed("as it was told", retry=False),
+    "bad": BadInput("paths.data: is empty"),
+    "interrupted": KeyboardInterrupt(),
+    "hopeless": ZeroDivisionError("by zero"),
+}
+
+
+class Killed(ThreadPoolExecutor):
+    """An executor whose worker does not come back from the job `first`, and which takes no more after that."""
+
+    def submit(self, function, /, work, job):
+        if job == "late":
+            raise BrokenExecutor("no more")
+        if job != "first":
+            return super().submit(function, work, job)
+        future = Future()
+        future.set_exception(BrokenExecutor("killed"))
+        return future
+
+
+class Threads(ThreadPoolExecutor):
+    """An executor of one's own, which keeps what it was given."""
+
+    seen: list = []
+
+    def submit(self, function, /, *arguments, **more):
+        self.seen.append(arguments[-1])
+        return super().submit(function, *arguments, **more)
 
 
 @pytest.fixture
-def suite(tmp_path):
-    """(config, store, trials) of a suite of two trials, the second with another seed."""
-    config = configure([*TINY, "seeds=[0,1]", f"paths.runs={tmp_path}"])
-    store = Store(tmp_path)
-    store.open()
-    return config, store, make_plan(config)
+def files(tmp_path):
+    """Work in a folder of its own, with the executor of that name."""
+    return lambda target=LOCAL, **more: Files(
+        OmegaConf.create({"executor": {"_target_": target, **more}}), Store(tmp_path)
+    )
 
 
-def failing_once(monkeypatch, name: str, error: Exception) -> None:
-    """The runner's function `name` raises `error` the first time it is called."""
-    real, calls = getattr(runner, name), []
-
-    def function(*arguments):
-        calls.append(name)
-        if len(calls) == 1:
-            raise error
-        return real(*arguments)
-
-    monkeypatch.setattr(runner, name, function)
+def order(work: Files) -> list[str]:
+    path = work.store.runs / "order"
+    return path.read_text().split() if path.exists() else []
 
 
-@pytest.mark.parametrize(
-    "error, reason",
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory: CUDA out of memory"),
-        (MemoryError(), "out of memory"),
-        (
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9e9 bytes"),
-            "out of memory: DefaultCPUAllocator",
-        ),
-        (OSError("images.npy: truncated"), r"OSError: images.npy: truncated"),
-    ],
-)
-@pytest.mark.parametrize("where", ["train", "evaluate"])
-def test_a_failure_ends_one_trial_with_its_reason_and_the_next_run_tries_again(
-    suite, monkeypatch, error, reason, where
-):
-    config, store, trials = suite
-    failing_once(monkeypatch, where, error)
-    work(config, store, trials)
-    first, second = (store.trial(trial.key) for trial in trials)
-    assert first.status == "failed" and first.reason.startswith(reason.replace("\\", ""))
-    assert second.status == "ok"
-    work(config, store, trials)
-    assert store.trial(trials[0].key).status == "ok"
+def test_settled_jobs_are_skipped(files):
+    work = files()
+    work.place("b").write_text("of an earlier run")
+    runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["a", "c"] and work.place("b").read_text() == "of an earlier run"
+    runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["a", "c"]
 
 
-def test_a_loss_that_is_not_finite_is_not_tried_again(tmp_path):
-    config = configure([*TINY, "method.resunet.training.learning_rate=1e30", f"paths.runs={tmp_path}"])
-    store = Store(tmp_path)
-    store.open()
-    trials = make_plan(config)
-    work(config, store, trials)
-    view = store.trial(trials[0].key)
-    assert view.status == "failed" and "the loss became" in view.reason and "lower learning rate" in view.reason
-    assert state(store, trials[0]).failed == view.reason
+def test_a_failure_is_written_down_and_the_others_go_on(files, capsys):
+    work = files()
+    runner.run(work, ["broken", "refused", "a"])
+    assert work.place("broken").read_text() == "OSError: no space left"
+    assert work.place("refused").read_text() == "as it was told"
+    assert work.place("a").read_text() == "done"
+    assert "job broken failed: OSError: no space left" in capsys.readouterr().out
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(suite, tmp_path):
-    config, store, trials = suite
-    work(config, store, trials)
-    again = Store(tmp_path / "again")
-    again.open()
-    work(configure([*TINY, f"paths.runs={again.runs}"]), again, trials[:1])
-    first, second = (load_file(store.folder(trial.key) / "weights.safetensors") for trial in trials)
-    repeated = load_file(again.folder(trials[0].key) / "weights.safetensors")
-    assert all(torch.equal(repeated[name], value) for name, value in first.items())
-    assert any(not torch.equal(second[name], value) for name, value in first.items())
+def test_a_failure_that_no_report_could_show_ends_the_run(files):
+    work = files()
+    with pytest.raises(ZeroDivisionError):
+        runner.run(work, ["a", "hopeless", "b"])
+    assert order(work) == ["a", "hopeless"]
 
 
-def test_an_interrupted_test_repeats_only_the_missing_noise_level(suite):
-    config, store, trials = suite
-    work(config, store, trials[:1])
-    folder = store.folder(trials[0].key)
-    kept, lost = sorted((folder / "records").glob("*.parquet"))
-    time, content = kept.stat().st_mtime_ns, lost.read_bytes()
-    lost.unlink()
-    (folder / "done.json").unlink()
-    assert state(store, trials[0]).tested == 1
-    work(config, store, trials[:1])
-    assert kept.stat().st_mtime_ns == time and len(lost.read_bytes()) == len(content)
-    assert store.trial(trials[0].key).status == "ok"
+def test_a_worker_that_is_killed_takes_its_job_with_it_and_not_the_run(files):
+    work = files(f"{__name__}.Killed")
+    runner.run(work, ["first", "a", "late"])
+    assert work.place("a").read_text() == "done"
+    assert work.place("first").read_text().startswith("its worker ended before the job did (killed)")
+    assert work.place("late").read_text().startswith("its worker ended before the job did (no more)")
 
 
-def test_weights_that_cannot_be_read_are_named_before_any_work(suite):
-    config, store, trials = suite
-    work(config, store, trials)
-    folder = store.folder(trials[0].key)
-    next((folder / "records").glob("*.parquet")).unlink()
-    (folder / "weights.safetensors").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match=r"weights\.safetensors: the weights cannot be read.*Delete its folder"):
-        check_store(store, trials)
+@pytest.mark.parametrize("job, error", [("bad", BadInput), ("interrupted", KeyboardInterrupt)])
+def test_bad_input_and_an_interruption_end_the_run_before_the_next_job_begins(files, job, error):
+    work = files()
+    with pytest.raises(error):
+        runner.run(work, ["a", job, "b"])
+    assert order(work) == ["a", job] and not work.place(job).exists()
+    with FileLock(work.store.runs / f".{job}.lock", timeout=0):
+        pass  # the lock was given back
 
 
-def test_the_newest_trial_answers_a_request_without_data(suite):
-    config, store, trials = suite
-    with pytest.raises(BadInput, match="holds no finished trial"):
-        find_stored(config, store)
-    work(config, store, trials)
-    assert [key for key, _ in find_stored(config, store)] == [trial.key for trial in trials]
+def test_a_job_that_another_process_works_on_is_left_to_the_end_and_waited_for(files, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "ASK_AGAIN_SECONDS", 0.02)
+    work = files()
+    other = (
+        "import sys, time; from pathlib import Path; from filelock import FileLock\n"
+        "place = Path(sys.argv[1])\n"
+        "with FileLock(place.with_name('.a.lock')):\n"
+        "    print('locked', flush=True)\n"
+        "    while not place.with_name('c').exists(): time.sleep(0.01)\n"
+        "    place.write_text('by another')\n"
+    )
+    command = [sys.executable, "-c", other, str(work.place("a"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        runner.run(work, ["a", "b", "c"])
+    assert order(work) == ["b", "c"] and work.place("a").read_text() == "by another"
+    assert capsys.readouterr().out.count("Another run is working on job a; waiting for it.") == 1
+
+
+def test_what_another_process_left_undone_is_done_here(files, monkeypatch):
+    monkeypatch.setattr(runner, "ASK_AGAIN_SECONDS", 0.02)
+    work = files()
+    lock = FileLock(work.store.runs / ".a.lock", thread_local=False)
+    lock.acquire()
+    monkeypatch.setattr(time, "sleep", lambda seconds: lock.release())
+    runner.run(work, ["a", "b"])
+    assert order(work) == ["b", "a"]
+
+
+def test_an_executor_of_ones_own_gets_all_jobs(files):
+    Threads.seen.clear()
+    work = files("tests.benchmarks.test_runner.Threads", max_workers=2)
+    runner.run(work, ["a", "broken", "b", "c"])
+    assert Threads.seen == ["a", "broken", "b", "c"] and sorted(order(work)) == ["a", "b", "broken", "c"]
+    with pytest.raises(BadInput, match="paths.data: is empty"):
+        runner.run(work, ["bad"])
+
+
+def test_jobs_and_their_work_can_be_sent_to_another_process(files):
+    work = files("concurrent.futures.ProcessPoolExecutor", max_workers=1)
+    runner.run(work, ["a", "broken"])
+    assert work.place("a").read_text() == "done" and work.place("broken").read_text() == "OSError: no space left"

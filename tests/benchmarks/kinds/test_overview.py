@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import BadInput
-from benchmarks.kinds.overview import collect, find
+from benchmarks.kinds.overview import DataOverview
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.sources import source
-from benchmarks.store.results import Store
 from reports import write
 
 TINY = ["suite=data_overview", "profile=tiny", "profile.limit={train: 2, val: 1, test: 4}"]
@@ -16,7 +15,7 @@ TINY = ["suite=data_overview", "profile=tiny", "profile.limit={train: 2, val: 1,
 @pytest.mark.parametrize("dataset", ["phantom_glands", "phantom_echo", "phantom_knee"])
 def test_the_table_counts_every_voxel_and_the_pictures_are_the_cases(dataset, tmp_path):
     config = configure([*TINY, f"datasets=[{dataset}]", f"paths.runs={tmp_path}"])
-    overview = collect(config, Store(tmp_path))[0]
+    overview = DataOverview().run(config, "").overviews[0]
     origin = source(config, dataset)
     cases = overview.cases.set_index("case")
     assert set(cases.index) == {entry.id for entry in origin.selected()}
@@ -36,20 +35,17 @@ def test_the_table_counts_every_voxel_and_the_pictures_are_the_cases(dataset, tm
 
 def test_a_second_run_reads_nothing_and_the_report_is_found_without_data(tmp_path, monkeypatch):
     config = configure([*TINY, "datasets=[phantom_glands]", f"paths.runs={tmp_path}"])
-    store = Store(tmp_path)
+    kind = DataOverview()
     with pytest.raises(BadInput, match="holds no overview of phantom_glands"):
-        find(config, store)
-    first = collect(config, store)[0]
+        kind.stored(config, "")
+    first = kind.run(config, "").overviews[0]
     monkeypatch.setattr("datasets.phantom_glands.PhantomGlands.read", lambda *_: pytest.fail("read again"))
-    assert collect(config, store)[0].path == find(config, store)[0].path == first.path
+    assert kind.run(config, "").overviews[0].path == kind.stored(config, "").overviews[0].path == first.path
 
 
 def test_the_report_shows_videos_as_rows_of_frames_and_volumes_as_slices_and_surfaces(tmp_path):
     config = configure([*TINY, "datasets=[phantom_echo,phantom_knee]", f"paths.runs={tmp_path}", "suite.pictures=1"])
-    store = Store(tmp_path)
-    results = store.results({"name": "data_overview", "question": "What?"}, [])
-    results.overviews = collect(config, store)
-    folder = write(results, tmp_path / "report").parent
+    folder = write(DataOverview().run(config, ""), tmp_path / "report").parent
     text = (folder / "report.md").read_text()
     for dataset in ("phantom_echo", "phantom_knee"):
         assert f"figures/overview_{dataset}.png" in text

@@ -3,14 +3,16 @@
 import pytest
 import torch
 
+from benchmarks import runner
+from benchmarks.kinds.trials import TrainAndTest
 from benchmarks.machine import memory
 from benchmarks.machine.measure import peak_memory
 from benchmarks.machine.outlook import admit
 from benchmarks.plan import building
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import make_plan
-from benchmarks.runner import work
 from benchmarks.seeding import generator_for
+from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from benchmarks.store.results import Store
 
 CPU = torch.device("cpu")
@@ -18,20 +20,25 @@ TINY = ["profile=tiny", "datasets=[phantom_glands]", "device=cpu", "training.ste
         "profile.limit={train: 4, val: 2, test: 3}"]  # fmt: skip
 
 
-def trial_config(method: str, size: list[int], **training) -> dict:
-    return {
-        "method": {"name": method, "_target_": {"ldseg": "methods.ldseg.LDSeg", "unet": "methods.unet.UNet"}[method],
-                   "size": "tiny"},
-        "dataset": {"name": "any", "image_size": size, "channels": 1, "class_names": ["one", "two"]},
-        "training": {"batch_size": 2} | training,
-        "code": "code",
-    }  # fmt: skip
+def trial_config(method: str, size: tuple[int, ...], **training) -> TrialConfig:
+    target = {"ldseg": "methods.ldseg.LDSeg", "unet": "methods.unet.UNet"}[method]
+    return TrialConfig(
+        MethodConfig(method, target, arguments={"size": "tiny"}),
+        DatasetConfig("any", size, channels=1, class_names=("one", "two")),
+        TrainingConfig(**{"batch_size": 2} | training),
+        seed=0,
+        code="code",
+    )
 
 
-@pytest.mark.parametrize("method, size", [("ldseg", [256, 256]), ("unet", [256, 128])])
+def work(config, store, trials):
+    runner.run(TrainAndTest(config, store), trials)
+
+
+@pytest.mark.parametrize("method, size", [("ldseg", (256, 256)), ("unet", (256, 128))])
 def test_the_estimate_is_near_what_a_step_really_takes(method, size):
     config = trial_config(method, size)
-    model = building.build(config).train()
+    model = building.build(config.method, config.dataset).train()
     image, label = torch.rand(2, 1, *size), torch.randint(3, (2, *size))
     optimizer = model.optimizer(model.stages[0], 1e-4)
 
@@ -44,9 +51,9 @@ def test_the_estimate_is_near_what_a_step_really_takes(method, size):
 
 
 def test_accumulation_and_checkpointing_lower_the_estimate():
-    whole = memory.training_bytes(trial_config("unet", [128, 128], batch_size=4), CPU)
-    assert memory.training_bytes(trial_config("unet", [128, 128], batch_size=4, accumulate=4), CPU) < 0.4 * whole
-    assert memory.training_bytes(trial_config("unet", [128, 128], batch_size=4, checkpointing=True), CPU) < 0.8 * whole
+    whole = memory.training_bytes(trial_config("unet", (128, 128), batch_size=4), CPU)
+    assert memory.training_bytes(trial_config("unet", (128, 128), batch_size=4, accumulate=4), CPU) < 0.4 * whole
+    assert memory.training_bytes(trial_config("unet", (128, 128), batch_size=4, checkpointing=True), CPU) < 0.8 * whole
 
 
 def test_the_row_says_what_is_needed_and_what_is_there():
@@ -56,7 +63,7 @@ def test_the_row_says_what_is_needed_and_what_is_there():
 
 def test_small_trainings_are_not_asked(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "training_bytes", lambda *_: pytest.fail("asked"))
-    assert memory.reason_against(trial_config("unet", [128, 128]), tmp_path, CPU, 2**40) is None
+    assert memory.reason_against(trial_config("unet", (128, 128)), tmp_path, CPU, 2**40) is None
 
 
 def test_what_is_there_is_asked_before_the_first_estimate_alone(monkeypatch, tmp_path):
@@ -90,7 +97,7 @@ def test_what_does_not_fit_is_a_declined_row_until_it_does(monkeypatch, tmp_path
 
 def test_an_estimate_is_made_once(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "ASKED_FROM", 1)
-    config = trial_config("unet", [32, 32])
+    config = trial_config("unet", (32, 32))
     assert memory.reason_against(config, tmp_path, CPU, 2**40) is None
     monkeypatch.setattr(memory, "training_bytes", lambda *_: pytest.fail("asked again"))
     assert memory.reason_against(config, tmp_path, CPU, 2**40) is None

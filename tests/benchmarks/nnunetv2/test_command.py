@@ -15,13 +15,16 @@ from torch.nn import functional as F
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.kinds.trials import training
 from benchmarks.nnunetv2.command import COMMANDS, budget, find_commands, main, own_overrides
 from benchmarks.nnunetv2.package import export, identifier, read_label, windows, write_nifti
 from benchmarks.plan import planning, standing
 from benchmarks.plan.configuration import configure
+from benchmarks.plan.sources import prepared
 from benchmarks.plan.trials import Trial
+from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from benchmarks.store.results import Store
-from benchmarks.testing.evaluate import evaluate
+from benchmarks.testing.evaluate import Candidate, evaluate
 from methods.base import Segmenter
 from methods.nnunet import NNUNet, topology
 from methods.nnunetv2 import COMMAND, NNUNetV2
@@ -98,7 +101,7 @@ def planned(tmp_path, *more) -> tuple[Store, Trial]:
 
 
 def data_of(tmp_path, trial):
-    return runner.prepared(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}"]), trial)
+    return prepared(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}"]), trial.config.dataset)
 
 
 # ---- what the package is given -------------------------------------------------------------------------------------
@@ -135,7 +138,8 @@ def test_the_raw_folder_holds_the_prepared_data(tmp_path):
     [(250_000, (1000, 250)), (53_000, (1000, 53)), (1500, (60, 25)), (700, (28, 25)), (24, (1, 24)), (1, (1, 1))],
 )
 def test_steps_become_epochs_of_at_least_25_and_at_most_1000_of_them(steps, expected):
-    assert budget(Trial({"training": {"steps": steps}}, ())) == expected
+    config = TrialConfig(MethodConfig("nnunetv2"), DatasetConfig("any"), TrainingConfig(steps), 0)
+    assert budget(Trial(config, ())) == expected
 
 
 def test_a_budget_in_seconds_is_refused(run, capsys):
@@ -152,7 +156,7 @@ def test_records_are_those_of_a_method_in_process_that_segments_alike(run, tmp_p
     assert len(trial.conditions) == 2
     data = data_of(tmp_path, trial)
     twin = tmp_path / "twin"
-    evaluate(trial, Threshold(), data, twin, torch.device("cpu"), lambda *_: None)
+    evaluate(Candidate(trial, Threshold(), data, torch.device("cpu")), twin, lambda *_: None)
     for condition in trial.conditions:
         found = store.trial(trial.key).records(condition.key)
         expected = pd.read_parquet(twin / "records" / f"{condition.key}.parquet")
@@ -168,8 +172,7 @@ def test_a_suite_finds_the_results_and_leaves_them_alone(run, tmp_path):
     store, trial = planned(tmp_path)
     config = configure([*SUITE, f"paths.runs={tmp_path / 'runs'}"])
     before = (store.folder(trial.key) / "done.json").read_bytes()
-    runner.check_store(store, [trial])
-    runner.work(config, store, [trial])
+    runner.run(*training(config, store))
     assert (store.folder(trial.key) / "done.json").read_bytes() == before
     results = store.results({}, standing.find_stored(config, store))
     assert [view.status for view in results.trials] == ["ok"]
@@ -180,7 +183,7 @@ def test_a_suite_finds_the_results_and_leaves_them_alone(run, tmp_path):
 def test_a_suite_that_finds_none_declines_and_names_the_command(run, tmp_path):
     store, trial = planned(tmp_path)
     store.open()
-    runner.work(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}"]), store, [trial])
+    runner.run(*training(configure([*SUITE, f"paths.runs={tmp_path / 'runs'}"]), store))
     view = store.trial(trial.key)
     assert view.status == "declined" and COMMAND in view.reason
     assert run() == 0

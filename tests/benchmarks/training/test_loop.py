@@ -1,5 +1,7 @@
 """Training: what is drawn depends on the step alone, so a resumed training equals an undisturbed one."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +10,19 @@ import torch
 from lightning_fabric import Fabric
 
 from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.store.config import TrainingConfig
 from benchmarks.training import loop as training
-from benchmarks.training.loop import MovingAverage, Progress, batch_indices, lr_factor, train
+from benchmarks.training.averaging import MovingAverage
+from benchmarks.training.batches import batch_indices
+from benchmarks.training.checkpoints import Progress
+from benchmarks.training.loop import Subject, lr_factor, train
 from datasets.base import Augmentation
 from datasets.prepare import Prepared
 from methods.base import Segmenter
 
-SETTINGS = {
-    "steps": 12, "seconds": None, "batch_size": 2, "validations": 3, "val_cases": 2, "validation_steps": 2,
-    "learning_rate": 1e-2, "lr_schedule": "exp", "lr_final_factor": 0.1, "ema_warmup": True, "shuffle": True,
-}  # fmt: skip
+SETTINGS = TrainingConfig(
+    steps=12, batch_size=2, validations=3, val_cases=2, learning_rate=1e-2, lr_schedule="exp", lr_final_factor=0.1
+)
 
 
 class Threshold(Segmenter):
@@ -68,7 +73,8 @@ def run(data: Prepared, folder: Path, report=lambda *_: None, model: Threshold |
     torch.manual_seed(0)
     model = model or Threshold()
     fabric = Fabric(accelerator="cpu", devices=1)
-    return train(model, data, SETTINGS | settings, 0, "trial", folder / "checkpoint.pt", fabric, report)
+    how = replace(SETTINGS, **settings)
+    return train(Subject(model, data, how, 0, folder / "checkpoint.pt", fabric, report), "trial")
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 11])
@@ -105,6 +111,13 @@ def test_the_budget_is_shared_by_the_stages_and_the_selected_step_has_the_best_v
 def test_a_budget_in_seconds_ends_the_training(data, tmp_path):
     progress = run(data, tmp_path, steps=None, seconds=0.4)
     assert 0.3 < progress.seconds < 2.0 and progress.best is not None
+
+
+def test_a_budget_in_seconds_that_a_checkpoint_uses_up_still_ends_with_a_validation(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(training, "save_checkpoint", lambda *_: time.sleep(0.5))
+    progress = run(data, tmp_path, steps=None, seconds=0.8)
+    assert progress.history[-1]["split"] == "val" and progress.history[-1]["step"] == progress.step
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_and_names_step_and_stage(data, tmp_path):

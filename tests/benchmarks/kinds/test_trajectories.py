@@ -5,15 +5,16 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import runner
 from benchmarks.errors import BadInput
-from benchmarks.kinds import suites, trajectories
-from benchmarks.plan import building, trials
+from benchmarks.kinds import trajectories
+from benchmarks.kinds.registry import checked
 from benchmarks.plan.configuration import configure
+from benchmarks.plan.sources import prepared
 from benchmarks.seeding import generator_for
 from benchmarks.store.results import Store
-from benchmarks.testing.diffusion_processes import process_of, reason_against
+from benchmarks.testing import watching
 from benchmarks.tracking import runs
+from benchmarks.training.weights import trained_model
 from methods.base import Sampling, Segmenter
 from methods.diffusion.schedule import cosine_alpha_bar, linear_alpha_bar
 from methods.ldseg import LDSeg
@@ -28,12 +29,15 @@ TINY = [
 ]  # fmt: skip
 
 
+KIND = trajectories.Trajectories()
+
+
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
     """(config, store, results) of a short run."""
     runs = tmp_path_factory.mktemp("runs")
     config = configure([*TINY, f"paths.runs={runs}"])
-    return config, Store(runs), suites.run(config, TINY)
+    return config, Store(runs), KIND.run(config, "")
 
 
 def process(results, method, direction, steps):
@@ -76,11 +80,10 @@ def test_every_dsc_is_that_of_the_stored_segmentation(suite):
 def test_the_last_segmentation_is_what_the_method_segments_in_any_other_test(suite):
     config, store, results = suite
     for view in results.trials:
-        if view.config["method"]["name"] == "resunet":
+        if view.config.method.name == "resunet":
             continue
-        model = building.build(view.config).eval()
-        model.load_state_dict(runner.load_weights(view.path / "weights.safetensors"))
-        data = runner.prepared(config, trials.Trial(view.config, ()))
+        model = trained_model(view.config, view.path)
+        data = prepared(config, view.config.dataset)
         for case in (case for case in results.trajectories if case.trial == view.key):
             image = torch.from_numpy(np.array(data.images[data.ids.index(case.case)]))[None]
             generator = generator_for("sampling", data.name, case.case, 0, 0)
@@ -103,10 +106,10 @@ def test_the_forward_process_adds_one_and_the_same_noise(suite):
 def test_a_second_run_records_nothing_and_the_report_finds_it_without_data(suite, monkeypatch):
     config, _, results = suite
     monkeypatch.setattr(trajectories, "watch", lambda *_: pytest.fail("recorded again"))
-    again = suites.run(config, TINY)
+    again = KIND.run(config, "")
     pd.testing.assert_frame_equal(again.records, results.records)
     monkeypatch.setattr("datasets.phantom_glands.PhantomGlands.read", lambda *_: pytest.fail("read the data"))
-    found = suites.stored(config, TINY)
+    found = KIND.stored(config, "")
     pd.testing.assert_frame_equal(found.records, results.records)
     assert [case.case for case in found.trajectories] == [case.case for case in results.trajectories]
 
@@ -120,7 +123,7 @@ def test_tracked_are_the_scores_of_the_last_states_alone(suite):
 
 
 def test_a_deterministic_method_is_declined_and_not_trained(suite):
-    view = next(view for view in suite[2].trials if view.config["method"]["name"] == "resunet")
+    view = next(view for view in suite[2].trials if view.config.method.name == "resunet")
     assert view.status == "declined" and "no diffusion to watch" in view.reason
     assert not (view.path / "weights.safetensors").exists()
 
@@ -129,26 +132,16 @@ def test_a_failed_recording_fails_its_trial_alone_and_is_tried_again(suite, monk
     config, store, _ = suite
     config = config.copy()
     config.suite.cases = 1  # nothing is recorded with this setting yet
-    real = trajectories.process_of
-
-    def broken(model):
-        found = real(model)
-        return found._replace(noised=lambda x, t, noise: x / 0) if isinstance(model, LDSeg) else found
-
-    monkeypatch.setattr(trajectories, "process_of", broken)
-    status = {view.config["method"]["name"]: view for view in suites.run(config, TINY).trials}
+    real = LDSeg.process
+    monkeypatch.setattr(LDSeg, "process", lambda it: real(it)._replace(noised=lambda x, t, noise: x / 0))
+    status = {view.config.method.name: view for view in KIND.run(config, "").trials}
     assert status["ldseg"].status == "failed" and "is not finite" in status["ldseg"].reason
     assert status["sdf_ddpm"].status == "ok"
     assert store.trial(status["ldseg"].key).status == "ok", "the training itself did not fail"
-    monkeypatch.setattr(trajectories, "process_of", real)
-    results = suites.run(config, TINY)
+    monkeypatch.setattr(LDSeg, "process", real)
+    results = KIND.run(config, "")
     assert [view.status for view in results.trials] == ["ok", "ok", "declined"]
     assert len(results.trajectories) == 2
-
-
-def build(kind, classes, **arguments):
-    torch.manual_seed(0)
-    return kind(spatial_dims=2, in_channels=1, classes=classes, image_size=(32, 32), size="tiny", **arguments).eval()
 
 
 MODELS = [
@@ -161,58 +154,43 @@ MODELS = [
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("kind, arguments", MODELS, ids=lambda it: it.__name__ if isinstance(it, type) else str(it))
 @torch.inference_mode()
-def test_the_state_of_a_label_says_the_label_and_the_last_state_says_the_segmentation(kind, arguments, classes):
-    model = build(kind, classes, **arguments)
-    process = process_of(model)
-    label = torch.zeros(1, 32, 32, dtype=torch.long)
-    label[:, 4:14, 6:20], label[:, 18:28, 8:22] = 1, classes - 1
-    x0 = process.encode(label)
-    if not process.latent:
-        assert torch.equal(process.decode(x0).argmax(1), label)
-    elif getattr(model, "postprocess", "none") == "none":
-        torch.testing.assert_close(process.decode(x0), model.reconstruct(label))
+def test_the_last_state_says_the_segmentation(kind, arguments, classes):
+    torch.manual_seed(0)
+    model = kind(spatial_dims=2, in_channels=1, classes=classes, image_size=(32, 32), size="tiny", **arguments).eval()
     states = []
     found = model.segment(
         torch.rand(1, 1, 32, 32), Sampling(steps=3), [torch.Generator().manual_seed(0)],
         callback=lambda _, t, x: states.append(x.clone()),
     )  # fmt: skip
-    assert states[0].shape == x0.shape
-    torch.testing.assert_close(process.decode(states[-1]).argmax(1), found.argmax(1))
-
-
-def test_the_variance_exploding_process_keeps_the_signal_and_has_no_alpha_bar():
-    process = process_of(build(SDFDDPM, 2, process="ve"))
-    x0, noise = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
-    assert process.alpha_bar is None
-    assert process.noised(x0, 1.0, noise).mean() == pytest.approx(5) and process.noised(x0, 0.0, noise).max() < 0.01
+    torch.testing.assert_close(model.process().decode(states[-1]).argmax(1), found.argmax(1))
 
 
 def test_of_a_volume_the_slice_of_the_latent_lies_where_that_of_the_label_does():
     latent = torch.arange(64.0).reshape(1, 4, 4, 4)
-    shown = trajectories._slice(latent, (1, 20), (32, 32, 32), 1)  # the third of four planes holds voxel 20 of 32
+    shown = watching._slice(latent, (1, 20), (32, 32, 32), 1)  # the third of four planes holds voxel 20 of 32
     np.testing.assert_array_equal(shown, latent[0, :, 2].numpy().T[::-1])
 
 
 @pytest.mark.parametrize("channels, classes, place", [(1, 1, 0), (1, 2, 0), (2, 2, 0), (3, 2, 1)])
 def test_of_several_channels_that_of_the_first_foreground_class_is_kept(channels, classes, place):
     state = torch.rand(channels, 4, 4)
-    np.testing.assert_array_equal(trajectories._slice(state, None, (4, 4), classes), state[place].numpy())
+    np.testing.assert_array_equal(watching._slice(state, None, (4, 4), classes), state[place].numpy())
 
 
-def test_a_generative_method_of_unknown_states_is_declined():
+def test_a_generative_method_that_does_not_say_what_it_diffuses_is_declined():
     class Own(Segmenter):
         generative = True
 
-    assert "what Own diffuses is unknown" in reason_against(Own)
-    assert reason_against(type("Better", (LDSeg,), {})) is None
+    assert "Own does not say how its diffusion is shown" in trajectories.refusal(Own)
+    assert trajectories.refusal(type("Better", (LDSeg,), {})) is None
 
 
 @pytest.mark.parametrize("cases, count, expected", [(1, 2, [0]), (10, 1, [5]), (10, 2, [2, 7]), (3, 5, [0, 1, 2])])
 def test_cases_are_spread_evenly(cases, count, expected):
-    assert trajectories.evenly_spread(np.arange(cases), count).tolist() == expected
+    assert watching.evenly_spread(np.arange(cases), count).tolist() == expected
 
 
 @pytest.mark.parametrize("override", ["suite.cases=0", "suite.cases=some"])
 def test_a_number_of_cases_that_cannot_be_is_refused(override):
     with pytest.raises(BadInput, match="suite.cases="):
-        configure(["suite=diffusion_process", override])
+        checked(["suite=diffusion_process", override])

@@ -1,6 +1,7 @@
 """action=compare on two stores whose records are written by hand."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 import pytest
 
 import run_bench
-from benchmarks.plan import choices, identity
+from benchmarks.plan import building, choices, identity
 from benchmarks.plan.configuration import configure
+from benchmarks.plan.planning import conditions
 from benchmarks.store.records import RECORD_COLUMNS
 
 COMMAND = [
@@ -29,14 +31,14 @@ def trial(runs, method, scores, code="new", fingerprint="data", status="ok", ove
     """One finished trial as a run would store it; scores: DSC by case."""
     config = configured(*overrides)
     asked = choices.request(config, method, "phantom_glands", 0)
-    known = {"title": "glands", "class_names": ["gland"], "fingerprint": fingerprint, "cases": {"test": len(scores)}}
-    full = asked | {"dataset": known | asked["dataset"], "request": identity.request_key(asked), "code": code}
-    folder = runs / "trials" / f"phantom_glands-{method}-s0-{identity.digest([full, code])}"
+    known = {"title": "glands", "class_names": ("gland",), "fingerprint": fingerprint, "cases": {"test": len(scores)}}
+    full = replace(asked, dataset=replace(asked.dataset, **known), request=identity.request_key(asked), code=code)
+    folder = runs / "trials" / f"phantom_glands-{method}-s0-{identity.digest([full.to_json(), code])}"
     (folder / "records").mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(full))
+    (folder / "config.json").write_text(json.dumps(full.to_json()))
     (folder / "done.json").write_text(json.dumps({"status": status, "reason": None, "finished": "2025-01-01"}))
     (folder / "cost.json").write_text(json.dumps({"parameters": parameters, "training_seconds": 10.0}))
-    (condition,) = choices.conditions(config, method, False, asked["dataset"]["image_size"])
+    (condition,) = conditions(config, asked, building.method_class(asked.method))
     rows = [
         {"trial": folder.name, "method": method, "dataset": "phantom_glands", "seed": 0, "case": f"case{k}",
          "group": f"case{k}", "class": name, "steps": 0, "sampler": "", "eta": 0.0, "ensemble": 1, "sigma": 0.0,
@@ -198,3 +200,21 @@ def test_a_suite_without_scores_cannot_be_compared(tmp_path, capsys):
     overrides = ["suite=data_overview", "action=compare", f"paths.runs={tmp_path}", f"paths.other={tmp_path / 'o'}"]
     assert run_bench.main(overrides) == 2
     assert "keeps no scores of test cases" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "wrong, message", [("methods=[resunett]", "Did you mean 'resunet'?"), ("seeds=[-1]", "seeds=")]
+)
+def test_names_are_checked_as_for_every_other_action(tmp_path, capsys, wrong, message):
+    assert run_bench.main([*COMMAND, wrong, f"paths.runs={tmp_path}", f"paths.other={tmp_path / 'other'}"]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_of_all_suites_those_are_compared_that_keep_scores(stores, capsys):
+    for store in stores:
+        trial(store, "resunet", BEFORE)
+    before, after = stores
+    overrides = ["suite=all", *COMMAND[1:], f"paths.runs={after}", f"paths.other={before}"]
+    assert run_bench.main(overrides) == 1
+    assert (after / "reports" / "accuracy_compare" / "report.md").exists()
+    assert "suite=runtime keeps no scores" in " ".join(capsys.readouterr().err.split())

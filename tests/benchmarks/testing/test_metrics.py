@@ -206,7 +206,7 @@ def test_distances_do_not_depend_on_how_the_processor_takes_denormal_numbers():
     program = """
 import numpy as np, torch
 torch.set_flush_denormal(True)
-from benchmarks.metrics import score
+from benchmarks.testing.metrics import score
 random = np.random.default_rng(0)
 for _ in range(300):
     masks = (random.random((2, 32, 32)) < random.choice([0.02, 0.3, 0.9])).astype(np.uint8)

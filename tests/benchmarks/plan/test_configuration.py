@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.errors import BadInput
+from benchmarks.kinds.registry import checked
 from benchmarks.plan.configuration import CONF, configure, names
 
 
@@ -38,7 +39,7 @@ from benchmarks.plan.configuration import CONF, configure, names
 )
 def test_a_wrong_override_is_refused_by_name(overrides, message):
     with pytest.raises(BadInput, match=message):
-        configure(overrides)
+        checked(overrides)
 
 
 @pytest.mark.parametrize("suite", names("suite"))

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.plan.trials import Condition, Trial
+from benchmarks.plan.trials import Condition
 from benchmarks.store.trial import TrialView
 from benchmarks.testing.evaluate import evaluate, on_grid
 from benchmarks.testing.metrics import score
-from datasets.base import Augmentation
-from datasets.prepared import Prepared, Ragged
+from datasets.prepared import Ragged
 from methods.base import Sampling, Segmenter
-
-SIZE = (8, 8, 8)
+from tests.benchmarks.blobs import SIZE, candidate, prepared, ragged
 
 
 class Bright(Segmenter):
@@ -33,37 +31,11 @@ class Bright(Segmenter):
         return torch.stack([1 - foreground, foreground], dim=1)
 
 
-def ragged(shapes, seed=0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Images that show their labels, blobs at random places."""
-    random = np.random.default_rng(seed)
-    labels = [np.zeros(shape, np.uint8) for shape in shapes]
-    for label in labels:
-        start = [int(random.integers(0, side - 2)) for side in label.shape]
-        label[tuple(slice(s, s + 3) for s in start)] = 1
-    return [0.2 + 0.6 * label[None].astype(np.float32) for label in labels], labels
-
-
-def prepared(images, labels, **more) -> Prepared:
-    count = len(labels)
-    if more.get("fit") == "pad":
-        images = Ragged(np.concatenate([image.ravel() for image in images]), [image.shape for image in images])
-        labels = Ragged(np.concatenate([label.ravel() for label in labels]), [label.shape for label in labels])
-    else:
-        images, labels = np.stack(images), np.stack(labels)
-    settings = {"spacing": [(1.0, 2.0, 0.5)] * count, "image_size": SIZE} | more
-    return Prepared(
-        name="blobs", class_names=["blob"], fingerprint="f", ids=[f"case{n}" for n in range(count)],
-        groups=[f"p{n}" for n in range(count)], split={"test": np.arange(count)}, images=images, labels=labels,
-        augmentation=Augmentation(), **settings,
-    )  # fmt: skip
-
-
 def outcome(model, data, folder: Path, sigma=0.0):
     condition = Condition(sigma, Sampling(2), data.image_size, "none")
-    config = {"method": {"name": "bright"}, "dataset": {"name": data.name}, "seed": 0}
-    trial = Trial(config | {"training": {}, "code": "c"}, (condition,))
-    evaluate(trial, model, data, folder, torch.device("cpu"), lambda *_: None)
-    view = TrialView(folder, config)
+    it = candidate(model, data, [condition])
+    evaluate(it, folder, lambda *_: None)
+    view = TrialView(folder, it.trial.config)
     return view.records(condition.key), view.samples(condition.key)
 
 

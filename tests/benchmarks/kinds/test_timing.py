@@ -9,9 +9,8 @@ import torch
 
 from benchmarks.errors import BadInput
 from benchmarks.kinds import timing
+from benchmarks.kinds.registry import checked
 from benchmarks.machine import contest, measure
-from benchmarks.plan.configuration import configure
-from benchmarks.store.results import Store
 from methods.base import Segmenter
 from methods.ldseg import LDSeg
 from methods.resunet import ResUNet
@@ -22,8 +21,18 @@ IDENTITY = ["method", "image_size", "steps"]
 
 
 def timed(tmp_path, *overrides) -> pd.DataFrame:
-    config = configure([*SMALL, *overrides, f"paths.runs={tmp_path}"])
-    return timing.measure(config, Store(tmp_path))
+    return measured([*SMALL, *overrides, f"paths.runs={tmp_path}"])
+
+
+def measured(overrides) -> pd.DataFrame:
+    config, kind = checked(overrides)
+    return kind.run(config, "").records
+
+
+def found(overrides) -> pd.DataFrame:
+    """What is stored."""
+    config, kind = checked(overrides)
+    return kind.stored(config, "").records
 
 
 def test_every_contestant_is_called_first_and_then_in_turn(tmp_path):
@@ -59,15 +68,15 @@ def test_what_is_there_is_neither_timed_again_nor_lost_when_interrupted(tmp_path
 
 
 def test_the_rows_are_found_without_timing_and_only_those_that_were_asked_for(tmp_path, monkeypatch):
-    config = configure([*SMALL, f"paths.runs={tmp_path}"])
+    same = [*SMALL, f"paths.runs={tmp_path}"]
     with pytest.raises(BadInput, match="holds no timing of suite=image_size"):
-        timing.find(config, Store(tmp_path))
-    rows = timing.measure(config, Store(tmp_path))
+        found(same)
+    rows = measured(same)
     monkeypatch.setattr(contest, "timed", lambda *_: pytest.fail("timed again"))
-    pd.testing.assert_frame_equal(timing.find(config, Store(tmp_path)), rows)
+    pd.testing.assert_frame_equal(found(same), rows)
     for other in ("suite.sizes=[16]", "method.ldseg.latent_norm=plain", "suite.seconds=2"):
         with pytest.raises(BadInput, match="holds no timing"):
-            timing.find(configure([*SMALL, other, f"paths.runs={tmp_path}"]), Store(tmp_path))
+            found([*same, other])
 
 
 def test_a_changed_setting_is_timed_anew(tmp_path):
@@ -127,7 +136,7 @@ class Picky(Segmenter):
 
 
 def own(name: str) -> list[str]:
-    return ["methods=null", "suite.methods=[]", f"method._target_=tests.benchmarks.test_timings.{name}"]
+    return ["methods=null", "suite.methods=[]", f"method._target_=tests.benchmarks.kinds.test_timing.{name}"]
 
 
 def test_what_fails_is_a_row_and_the_others_go_on(tmp_path):
@@ -149,7 +158,7 @@ def test_a_size_or_a_data_set_that_a_method_does_not_take_is_a_declined_row(tmp_
 def test_real_data_sets_are_timed_without_their_files(tmp_path):
     overrides = ["suite=runtime", "profile=tiny", "device=cpu", "datasets=[glas,camus,knee]", "suite.steps=[3,2]",
                  "profile.timing_repeats=1", "paths.data=/nowhere", f"paths.runs={tmp_path}"]  # fmt: skip
-    rows = timing.measure(configure(overrides), Store(tmp_path)).query("not first")
+    rows = measured(overrides).query("not first")
     assert rows[["dataset", "image_size", "steps", "nfe"]].values.tolist() == [
         ["glas", "32x32", 2, 1], ["glas", "32x32", 3, 2], ["camus", "32x32", 2, 1], ["camus", "32x32", 3, 2],
         ["knee", "32x32x32", 2, 1], ["knee", "32x32x32", 3, 2],
@@ -157,9 +166,9 @@ def test_real_data_sets_are_timed_without_their_files(tmp_path):
 
 
 def test_a_data_set_that_needs_its_files_to_tell_its_classes_says_so(tmp_path):
-    config = configure(["suite=runtime", "datasets=[decathlon]", "paths.data=/nowhere", f"paths.runs={tmp_path}"])
+    overrides = ["suite=runtime", "datasets=[decathlon]", "paths.data=/nowhere", f"paths.runs={tmp_path}"]
     with pytest.raises(BadInput, match="dataset.decathlon: /nowhere/.*dataset.json does not exist"):
-        timing.measure(config, Store(tmp_path))
+        measured(overrides)
 
 
 def test_the_call_that_is_timed_is_a_whole_segmentation(tmp_path, monkeypatch):
@@ -189,4 +198,4 @@ def test_the_call_that_is_timed_is_a_whole_segmentation(tmp_path, monkeypatch):
 )
 def test_limits_that_cannot_be_are_refused(override, message):
     with pytest.raises(BadInput, match=message):
-        configure([*SMALL, override])
+        checked([*SMALL, override])

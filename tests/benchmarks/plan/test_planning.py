@@ -7,9 +7,9 @@ import textwrap
 import pytest
 
 from benchmarks.errors import BadInput
-from benchmarks.plan import choices, identity
+from benchmarks.plan import building, choices, identity
 from benchmarks.plan.configuration import configure
-from benchmarks.plan.planning import make_plan
+from benchmarks.plan.planning import conditions, make_plan
 
 TINY = ["profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]"]
 
@@ -38,6 +38,13 @@ def test_the_name_changes_with_what_decides_the_weights_only(planned, override, 
     assert (planned()[0].key == planned(override)[0].key) is same
 
 
+def asked(method, *overrides):
+    """Conditions that a suite tests a method under."""
+    config = configure(["profile=tiny", *overrides])
+    trial = choices.request(config, method, "phantom_glands", 0)
+    return conditions(config, trial, building.method_class(trial.method))
+
+
 def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
     keys = set()
     for override in (
@@ -47,19 +54,23 @@ def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():
         "suite.sampler=ddpm",
         "suite.ensemble=2",
     ):
-        keys |= {c.key for c in choices.conditions(configure([override]), "ldseg", True, [32, 32])}
+        keys |= {condition.key for condition in asked("ldseg", override)}
     assert len(keys) == 5 * 12 * 2
 
 
 def test_deterministic_methods_are_tested_once_per_sigma():
-    assert len(choices.conditions(configure([]), "resunet", False, [32, 32])) == 12
-    assert len(choices.conditions(configure([]), "ldseg", True, [32, 32])) == 24
+    assert len(asked("resunet")) == 12
+    assert len(asked("ldseg")) == 24
+
+
+def test_a_number_of_steps_that_is_asked_for_twice_is_tested_once():
+    assert len(asked("ldseg", "suite.steps=[2,2]")) == 12
 
 
 def test_a_trial_is_found_without_its_data_by_what_was_asked_for(planned):
     config = configure(TINY)
     asked = identity.request_key(choices.request(config, "resunet", "phantom_glands", 0))
-    assert planned()[0].config["request"] == asked
+    assert planned()[0].config.request == asked
     other = choices.request(configure([*TINY, "training.steps=5"]), "resunet", "phantom_glands", 0)
     assert identity.request_key(other) != asked
 
@@ -80,7 +91,7 @@ def test_a_class_that_is_no_method_is_refused(planned, target, message):
 
 def test_an_unknown_sampler_is_refused():
     with pytest.raises(BadInput, match="sampling.sampler is 'dddim', expected one of ddpm, ddim"):
-        choices.conditions(configure(["suite.sampler=dddim"]), "ldseg", True, [32, 32])
+        asked("ldseg", "suite.sampler=dddim")
 
 
 ACCURACY = ["suite=accuracy", "profile=tiny"]
@@ -114,7 +125,7 @@ def test_a_word_that_means_nothing_for_sampling_is_refused():
 
 def code_hash(folder) -> str:
     """The code version of the method in `folder`, taken in a fresh process as a user's would be."""
-    program = "import own.net; from benchmarks.plan import code_version; print(code_version(own.net.Net))"
+    program = "import own.net; from benchmarks.plan.identity import code_version; print(code_version(own.net.Net))"
     return subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONPATH": f"{folder}:."}, capture_output=True, text=True, check=True
     ).stdout
@@ -123,7 +134,11 @@ def code_hash(folder) -> str:
 def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own/__init__.py").touch()
-    net = "from methods.base import Segmenter\nfrom . import parts\n\nclass Net(Segmenter):\n    width = parts.WIDTH\n"
+    net = (
+        "import beside\nfrom methods.base import Segmenter\nfrom . import parts\n\nclass Net(Segmenter):\n"
+        "    width = parts.WIDTH + beside.MORE\n"
+    )
+    (tmp_path / "beside.py").write_text("MORE = 1\n")
     (tmp_path / "own/net.py").write_text(net)
     (tmp_path / "own/parts.py").write_text("WIDTH = 8\n")
     first = code_hash(tmp_path)
@@ -131,3 +146,10 @@ def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tm
     assert code_hash(tmp_path) == first
     (tmp_path / "own/parts.py").write_text("WIDTH = 16\n")
     assert code_hash(tmp_path) != first
+    (tmp_path / "own/parts.py").write_text("WIDTH = 8\n")
+    assert code_hash(tmp_path) == first
+    (tmp_path / "beside.py").write_text("def more(n: int) -> int:\n    return n\n\nMORE = more(1)\n")
+    second = code_hash(tmp_path)
+    assert second != first  # a module beside the package counts as well
+    (tmp_path / "beside.py").write_text("def more(n):\n    return n\n\nMORE = more(1)\n")
+    assert code_hash(tmp_path) == second  # annotations do not
