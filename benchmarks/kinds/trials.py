@@ -88,8 +88,7 @@ class TrainAndTest(Work[Trial]):
             subject = Subject(model, data, config.training, config.seed, checkpoint, fabric, report)
             progress = train(subject, job.key)
         write_frame(folder / "history.parquet", pd.DataFrame(progress.history))
-        stages = len(model.stages)
-        steps = stages * (config.training.steps // stages) if config.training.steps else progress.step
+        steps = sum(config.training.stage_steps(len(model.stages)) or (progress.step,))
         cost = {
             "parameters": measure.parameters(model),
             "training_seconds": progress.seconds,

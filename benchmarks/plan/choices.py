@@ -104,7 +104,8 @@ def method_config(config: DictConfig, method: str) -> MethodConfig:
     """A method as conf/method/NAME.yaml and the command describe it."""
     settings = plain(config.method[method])
     return MethodConfig.from_json(
-        {"name": method} | {key: value for key, value in settings.items() if key not in ("training", "sampling", "search")}
+        {"name": method}
+        | {key: value for key, value in settings.items() if key not in ("training", "sampling", "search")}
     )
 
 
