@@ -123,6 +123,7 @@ class Augmentation:
 
 
 SIMPLE = ("flips", "rotations", "intensity")
+"""Keys of an augmentation that are there whether the stronger one is on or off."""
 OUTSIDE = ("zeros", "border", "reflection")
 LIMITS = {
     "probability": (0, 1),

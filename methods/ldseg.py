@@ -84,9 +84,9 @@ class LDSeg(Segmenter):
                      at the start of sampling and after each step. "batch" makes results depend on their batch.
                      "estimate" standardises the start and, at every step, the estimate of z0 per sample, from which
                      the noise is then computed anew: z_t keeps the variance that its time says.
-    noise_estimate:  eps_hat is what the denoiser returns ("plain"), or that plus sqrt(1 - alpha_bar) z_t, the best linear
-                     guess of the noise for latents of variance 1 ("residual"): what the decoder reads near T is then
-                     the denoiser's answer alone, without the noise that a copy of z_t through a network leaves.
+    noise_estimate:  eps_hat is what the denoiser returns ("plain"), or that plus sqrt(1 - alpha_bar) z_t, the best
+                     linear guess of the noise for latents of variance 1 ("residual"): what the decoder reads near T is
+                     then the denoiser's answer alone, without the noise that a copy of z_t through a network leaves.
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
     t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
                      alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from benchmarks.errors import BadInput
 from benchmarks.plan.configuration import plain
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
+from datasets.base import SIMPLE
 from methods.base import Sampling
 
 DATASET_NOTES = ("_target_", "image_size", "title", "training")
@@ -86,18 +87,23 @@ def conditions(config: DictConfig, method: str, generative: bool) -> list[tuple[
 
 def request(config: DictConfig, method: str, dataset: str, seed: int) -> TrialConfig:
     """What is asked for, in words that need no data: the part of a trial's config that the command decides."""
-    settings = plain(config.dataset[dataset])
     return TrialConfig(
         method_config(config, method),
-        DatasetConfig(
-            dataset,
-            tuple(image_size(config, dataset)),
-            {key: value for key, value in settings.items() if key not in (*DATASET_NOTES, *PATH_KEYS)},
-        ),
+        DatasetConfig(dataset, tuple(image_size(config, dataset)), source_settings(config, dataset)),
         training_config(config, method, dataset),
         seed,
         config.profile.name,
     )
+
+
+def source_settings(config: DictConfig, dataset: str) -> dict[str, Any]:
+    """Settings of a data set's source, but for where its files lie. Of an augmentation that is off, nothing is said:
+    trials from before it existed are found."""
+    settings = plain(config.dataset[dataset])
+    found = {key: value for key, value in settings.items() if key not in (*DATASET_NOTES, *PATH_KEYS)}
+    if isinstance(found.get("augmentation"), dict) and not found["augmentation"].get("probability"):
+        found["augmentation"] = {key: value for key, value in found["augmentation"].items() if key in SIMPLE}
+    return found
 
 
 def method_config(config: DictConfig, method: str) -> MethodConfig:

@@ -33,8 +33,8 @@ VALIDATE_EVERY = 50
 LOG_LINES = 100
 """Points on a training curve of a stage."""
 Validated = Callable[[float, float], None]
-"""Called after each validation of the last stage with (share of that stage that is done, validation DSC); what it raises
-ends the training."""
+"""Called after each validation of the last stage with (share of that stage that is done, validation DSC); what it
+raises ends the training."""
 
 
 def ignore(done: float, score: float) -> None:
@@ -58,8 +58,8 @@ class Subject:
 def train(subject: Subject, trial: str) -> Progress:
     """Train the model (already with its initial weights) in all its stages and leave the selected weights in it.
 
-    The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are kept,
-    moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is not
+    The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are
+    kept, moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is not
     finite, BadInput for a checkpoint that cannot be used.
     """
     model, settings = subject.model, subject.settings

@@ -36,8 +36,8 @@ def space_of(config: DictConfig, method: str) -> dict[str, Any]:
         is_range = isinstance(options, Mapping) and {"low", "high"} <= set(options) <= RANGE
         if not is_range and not (isinstance(options, list) and options):
             raise BadInput(
-                f"search of method {method}: {name}={options}; expected a list of values, or {{low: ..., high: ..., log: "
-                "true}."
+                f"search of method {method}: {name}={options}; expected a list of values, or "
+                "{low: ..., high: ..., log: true}."
             )
         if name.startswith(TRAINING) and name.removeprefix(TRAINING) not in known:
             raise BadInput(f"search of method {method}: {name} is no training setting; known: {sorted(known)}.")
