@@ -31,8 +31,8 @@ ALLOWED = {
 ORDER = {
     "methods": ("blocks", "base", "diffusion", ""),
     "benchmarks": (
-        "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "executors", "runner",
-        "kinds", "tracking", "nnunetv2", "",
+        "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "tuning", "executors",
+        "runner", "kinds", "tracking", "nnunetv2", "",
     ),
     "reports": ("catalogue", "numbers", "paper", "sections", "suites", "writing", ""),
 }  # fmt: skip

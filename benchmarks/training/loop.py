@@ -59,8 +59,8 @@ def train(subject: Subject, trial: str) -> Progress:
     """Train the model (already with its initial weights) in all its stages and leave the selected weights in it.
 
     The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are
-    kept, moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is not
-    finite, BadInput for a checkpoint that cannot be used.
+    kept, moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is
+    not finite, BadInput for a checkpoint that cannot be used.
     """
     model, settings = subject.model, subject.settings
     progress = Progress(trial)

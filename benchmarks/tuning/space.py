@@ -65,7 +65,7 @@ def applied(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
 
 def overrides(method: str, values: Mapping[str, Any]) -> list[str]:
     """The values as words of a command."""
-    return [f"method.{method}.{name}={_word(value)}" for name, value in values.items()]
+    return [f"++method.{method}.{name}={_word(value)}" for name, value in values.items()]
 
 
 def _word(value: Any) -> str:

@@ -135,14 +135,19 @@ def sample(
                 x = x + sigma2**0.5 * noise()
         if frame is not None:
             mean, scale = frame(x)
-            x = (x - mean) / scale
-            if former is not None:
-                # Divided by `scale`, x_t belongs to an x_0 divided by it; a shift of x_t is one of sqrt(a) x_0. Near T
-                # the former x0_hat is some 1 / sqrt(a) = 640 times too large until it is seen in the new frame.
-                former = former[0], (former[1] - mean / a_prev**0.5) / scale
+            x, former = (x - mean) / scale, _in_frame(former, mean / a_prev**0.5, scale)
     if callback is not None:
         callback(len(pairs), pairs[-1][1], x)
     return x
+
+
+def _in_frame(former: tuple[float, Tensor] | None, shift: Tensor, scale: Tensor) -> tuple[float, Tensor] | None:
+    """What `_second_order` keeps of a step, seen in the frame that x is brought to after it.
+
+    x_t divided by `scale` belongs to an x_0 divided by it, and a shift of x_t is one of sqrt(a) x_0. Near T the former
+    x0_hat is some 1 / sqrt(a) = 640 times too large until it is seen in the new frame.
+    """
+    return former and (former[0], (former[1] - shift) / scale)
 
 
 def _second_order(

@@ -20,8 +20,8 @@ MOVES = {
 }
 COLOURS = {"gamma": (0.7, 1.5), "blur": (0, 1), "speckle": (0, 0.1)}
 FULL = replace(MOVES["all"], flips=(0,), intensity=0.05, probability=0.7, **COLOURS)
-POLICIES = {
-    path.stem: Augmentation.of(OmegaConf.to_container(OmegaConf.load(path))["augmentation"])
+POLICIES = {  # switched on
+    path.stem: replace(Augmentation.of(OmegaConf.to_container(OmegaConf.load(path))["augmentation"]), probability=0.5)
     for path in sorted((Path(__file__).parents[2] / "conf" / "dataset").glob("*.yaml"))
 }
 

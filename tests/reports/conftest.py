@@ -33,7 +33,7 @@ class Fabricator:
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
         size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",),
-        records=True, classes=None, frames=None,
+        records=True, classes=None, frames=None, twin_of=None,
     ):  # fmt: skip
         """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma; frames: so many
         consecutive cases are the frames of one video, which is a patient."""
@@ -43,7 +43,7 @@ class Fabricator:
         path.mkdir(parents=True)
         config = {
             "method": {"name": method, "title": TITLES.get(method, method), "_target_": f"methods.{method}.M",
-                       "size": "small",
+                       "size": "small", **({"twin_of": twin_of} if twin_of else {}),
                        **({"latent_norm": "spread"} if method == "ldseg" else {})},
             "dataset": {"name": dataset, "title": f"{dataset}, fabricated", "class_names": classes,
                         "image_size": list(size), "fingerprint": "fedcba987654", "distance_unit": "px",

@@ -6,7 +6,7 @@ from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import score_tables, significance
+from reports.sections import score_tables, significance, twins
 from reports.sections.trials import absences, of_dataset
 
 
@@ -27,7 +27,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     seeds = words.plural(max(len(curve.seeds) for curve in found), "training seed")
     lead = f"**{dataset}** ({score_tables.counted(found)} at {size}, {seeds}). {_leader(it, found)}"
     friedman = significance.friedman_sentence(it, dataset, it.clean)
-    items = [*significance.sentences(it, dataset), *([friedman] if friedman else [])]
+    items = [*significance.sentences(it, dataset), *([friedman] if friedman else []), *twins.sentences(it, dataset)]
     items += [*_unconverged(it, dataset), *problems]
     groups = len(set(found[0].groups))
     if groups < statistics.MIN_GROUPS:

@@ -10,7 +10,7 @@ from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
-from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials
+from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials, twins
 from reports.sections.cost import cost, cost_table
 from reports.sections.score_tables import numbers
 from reports.suites.accuracy import findings, ranking, video
@@ -33,7 +33,7 @@ def build(results: Results, folder: Path) -> Document:
         document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
         videos = [table for dataset in measured if (table := video.by_video(it, dataset)) is not None]
         document.add(*([Heading("By video"), *videos] if videos else []))
-        document.add(*significance.sections(it, looks, folder))
+        document.add(*significance.sections(it, looks, folder), *twins.section(it))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
     document.add(*common.training(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))

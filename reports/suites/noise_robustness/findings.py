@@ -9,7 +9,7 @@ from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import significance
+from reports.sections import significance, twins
 from reports.sections.cost import cost
 from reports.sections.trials import absences, of_dataset
 
@@ -40,7 +40,7 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     if it.noisy is not None:
         lead += f" From σ = {it.clean:g} to σ = {it.noisy:g}, {words.listing([_loss(it, c) for c in found])}."
     items = [_scores(it, curve) for curve in found]
-    items += significance.sentences(it, dataset)
+    items += [*significance.sentences(it, dataset), *twins.sentences(it, dataset)]
     items.append(f"Cost: {'; '.join(_cost(it, curve) for curve in found)}.")
     items += [*_convergence(it, dataset), *problems]
     if groups < statistics.MIN_GROUPS:

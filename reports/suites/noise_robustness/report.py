@@ -10,7 +10,7 @@ from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
-from reports.sections import common, examples, noise, published, score_tables, significance, trials
+from reports.sections import common, examples, noise, published, score_tables, significance, trials, twins
 from reports.sections.cost import cost_table
 from reports.suites.noise_robustness import curves_figure, findings, tables
 
@@ -31,7 +31,7 @@ def build(results: Results, folder: Path) -> Document:
         at = words.listing([f"σ = {sigma:g}" for sigma in it.compared])
         document.add(Heading(f"Per class at {at}"), *(score_tables.by_class(it, dataset) for dataset in measured))
         document.add(Heading("Robustness"), tables.robustness(it))
-        document.add(*significance.sections(it, looks, folder))
+        document.add(*significance.sections(it, looks, folder), *twins.section(it))
         shown = [examples.figure(results, it.curves[dataset], it.names, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))

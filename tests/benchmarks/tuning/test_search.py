@@ -1,0 +1,69 @@
+"""action=tune: as many trials for every method, stopped early where they are behind, gone on with where it stopped."""
+
+import pandas as pd
+import pytest
+
+from benchmarks.errors import BadInput
+from benchmarks.plan.configuration import configure
+from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
+from benchmarks.store.results import Store
+from benchmarks.tuning import search, space
+
+SMALL = ["suite=accuracy", "profile=tiny", "methods=[unet,resunet]", "datasets=[phantom_glands]", "training.steps=4"]
+
+
+@pytest.fixture
+def tuned(tmp_path):
+    def run(*overrides):
+        config = configure([*SMALL, f"paths.runs={tmp_path}", *overrides])
+        return search.tune(config, Store(tmp_path))
+
+    return run
+
+
+def test_every_method_gets_the_same_number_of_trials_and_the_best_is_named(tuned, tmp_path):
+    found = tuned("tune.trials=3")
+    assert [one.trial.config.method.name for one in found] == ["unet", "resunet"]
+    for one in found:
+        assert len(one.rows) == 3 and one.best == one.rows.loc[one.rows["state"] == "complete", "dsc"].max()
+        assert one.rows["training.learning_rate"].between(3e-4, 1e-2).all()
+        name = one.trial.config.method.name
+        assert {word.partition("=")[0] for word in one.words} == {
+            f"++method.{name}.training.{key}" for key in ("learning_rate", "lr_schedule", "warmup")
+        }
+        configure([*SMALL, *one.words])  # the words are a command's
+    written = sorted(tmp_path.glob("tuning/*/trials.csv"))
+    assert [len(pd.read_csv(path)) for path in written] == [3, 3]
+    assert not list(tmp_path.glob("tuning/*/*.pt"))
+
+
+def test_a_search_goes_on_where_it_stopped(tuned):
+    first = tuned("tune.trials=2", "methods=[unet]")[0]
+    second = tuned("tune.trials=3", "methods=[unet]")[0]
+    pd.testing.assert_frame_equal(first.rows, second.rows.iloc[:2])
+    assert len(second.rows) == 3
+
+
+def test_the_method_s_own_space_is_searched_as_well():
+    config = configure(["suite=accuracy"])
+    assert {"t_sampling", "decode", "training.learning_rate"} <= set(space.space_of(config, "ldseg"))
+    assert set(space.space_of(config, "unet")) == set(config.tune.space)
+
+
+def test_values_go_to_the_training_or_to_the_class():
+    trial = TrialConfig(MethodConfig("unet", arguments={"size": "tiny"}), DatasetConfig("glas"), TrainingConfig(), 0)
+    found = space.applied(trial, {"training.learning_rate": 0.5, "width": 3})
+    assert found.training.learning_rate == 0.5 and found.method.arguments == {"size": "tiny", "width": 3}
+
+
+@pytest.mark.parametrize(
+    "override, words",
+    [
+        ("+tune.space.depth=3", "depth=3; expected a list of values"),
+        ("++tune.space={width: {low: 1}}", "expected a list of values"),
+        ("++tune.space={training.speed: [1]}", "training.speed is no training setting"),
+    ],
+)
+def test_a_space_that_is_none_is_refused_by_name(override, words):
+    with pytest.raises(BadInput, match=words):
+        space.space_of(configure(["suite=accuracy", override]), "unet")

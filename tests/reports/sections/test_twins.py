@@ -1,0 +1,55 @@
+"""What the report says diffusion contributes, on scores whose difference is known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.numbers.study import study
+from reports.sections import twins
+
+CASES = 12
+
+
+@pytest.fixture
+def pair(fabricate):
+    """LDSeg and its twin on glas; the twin's score in case k is lower by `gaps[k]`."""
+
+    def add(gaps, **options):
+        base = np.linspace(0.6, 0.9, CASES)
+        for method, scores in (("ldseg", base), ("ldseg_direct", base - gaps)):
+            of = "ldseg" if method == "ldseg_direct" else None
+            fabricate.trial(
+                method, "glas", cases=CASES, sigmas=(0,), steps=(2,), samples=False, twin_of=of,
+                score=lambda sigma, case, name, scores=scores: float(scores[case]), **options,
+            )  # fmt: skip
+        return study(fabricate.results(name="accuracy", title="Segmentation accuracy"))
+
+    return add
+
+
+def test_the_difference_is_the_method_minus_its_twin_with_its_test(pair):
+    gaps = np.linspace(0.01, 0.05, CASES)
+    it = pair(gaps)
+    (found,) = twins.contributions(it, "glas")
+    assert found.method.variant.method == "ldseg" and found.twin.variant.method == "ldseg_direct"
+    assert found.difference.value == pytest.approx(gaps.mean())
+    assert found.test.p_holm == pytest.approx(stats.wilcoxon(gaps).pvalue)  # one pair: nothing to correct
+    (sentence,) = twins.sentences(it, "glas")
+    assert sentence.startswith("Diffusion itself contributes +0.030 [+0.0") and "p < 0.001" in sentence
+
+
+def test_a_twin_that_is_better_is_said_to_be(pair):
+    (sentence,) = twins.sentences(pair(np.full(CASES, -0.1)), "glas")
+    assert sentence.startswith("Diffusion itself contributes \u22120.100")
+
+
+def test_the_table_has_a_row_for_each_pair(pair):
+    heading, table = twins.section(pair(np.full(CASES, 0.02)))
+    assert heading.text == "What diffusion contributes" and len(table.frame) == len(table.data) == 1
+    assert table.data.loc[0, "difference"] == pytest.approx(0.02) and table.data.loc[0, "twin"] == "ldseg_direct"
+
+
+def test_nothing_is_said_where_no_method_was_tested_beside_its_twin(fabricate):
+    fabricate.trial("ldseg", "glas", sigmas=(0,), steps=(2,), samples=False)
+    it = study(fabricate.results(name="accuracy"))
+    assert twins.sentences(it, "glas") == [] and twins.section(it) == []
