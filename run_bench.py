@@ -83,7 +83,7 @@ def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
 
     config, kind = registry.checked(overrides)
     try:
-        reports.check(report_name(config.suite, kind))
+        reports.check(report_name(config.suite, kind), config.suite.kind)
     except ValueError as error:
         raise BadInput(f"suite={config.suite.name}: {error}") from error
     return config, kind

@@ -7,7 +7,7 @@ end, then waited for.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,6 +21,8 @@ from benchmarks.errors import BadInput, Failure, failure_of
 from benchmarks.store.results import Store
 
 Job = TypeVar("Job")
+Outcome = bool | Exception
+"""Of an attempt: True where the job is over, False where another run works on it, or what ends the run."""
 
 ASK_AGAIN_SECONDS = 1.0
 """How often a run looks whether another one has finished what it was working on."""
@@ -75,12 +77,12 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> None:
 
 def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job]) -> list[Job]:
     """Attempt each job once; returns those that another run is working on."""
-    futures: list[Future[bool]] = []
+    futures: list[Future[Outcome]] = []
     try:
         for job in jobs:
             futures.append(_submitted(executor, work, job))
-            if futures[-1].done() and not isinstance(futures[-1].exception(), BrokenExecutor):
-                futures[-1].result()  # bad input ends the run before the next job begins
+            if futures[-1].done():
+                _raise(futures[-1])  # what ends the run does so before the next job begins
         return [job for job, future in zip(jobs, futures, strict=True) if not _ended(work, job, future)]
     except BaseException:  # an interruption, too
         for future in futures:
@@ -88,41 +90,56 @@ def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job]) -> list[Job
         raise
 
 
-def _submitted(executor: Executor, work: Work[Job], job: Job) -> "Future[bool]":
+def _submitted(executor: Executor, work: Work[Job], job: Job) -> "Future[Outcome]":
     try:
         return executor.submit(attempt, work, job)
-    except BrokenExecutor as error:  # a worker was killed while jobs were still being submitted
-        future: Future[bool] = Future()
+    except Exception as error:  # a worker was killed while jobs were still being submitted, say
+        future: Future[Outcome] = Future()
         future.set_exception(error)
         return future
 
 
-def _ended(work: Work[Job], job: Job, future: "Future[bool]") -> bool:
-    """What `attempt` returned. A worker that was killed takes its job with it, not the run."""
+def _raise(future: "Future[Outcome]") -> None:
+    """Raise what ended the run, if the future holds that."""
+    if future.cancelled() or future.exception() is not None:
+        return
+    found = future.result()
+    if isinstance(found, Exception):
+        raise found
+
+
+def _ended(work: Work[Job], job: Job, future: "Future[Outcome]") -> bool:
+    """Whether the job is over. What goes wrong with the executor takes the job with it, not the run: a worker that was
+    killed, for want of memory perhaps, or a machine that was lost."""
     try:
-        return future.result()
-    except BrokenExecutor as error:
-        failure = Failure("", f"its worker ended before the job did ({error}); killed for want of memory, perhaps")
+        outcome = future.result()
+    except Exception as error:
+        failure = Failure(f"the executor lost the job ({failure_of(error).error})")
         console.say(f"  {work.name(job)} failed: {failure.reason}")
         if not work.fail(job, failure):
             raise
         return True
+    _raise(future)
+    return outcome is True
 
 
-def attempt(work: Work[Job], job: Job) -> bool:
-    """Do one job under its lock, or write down why it failed. False where another run holds the lock."""
+def attempt(work: Work[Job], job: Job) -> Outcome:
+    """Do one job under its lock, or write down why it failed. False where another run holds the lock; an exception
+    where the run has to end, returned so that it is told from what the executor itself may raise."""
     place = work.place(job)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(place.with_name(f".{place.name}.lock")).acquire(timeout=0):
             if not work.settled(job):  # another run may have finished it in the meantime
-                _do(work, job)
+                return _do(work, job)
     except Timeout:
         return False
+    except BadInput as error:
+        return error
     return True
 
 
-def _do(work: Work[Job], job: Job) -> None:
+def _do(work: Work[Job], job: Job) -> Outcome:
     try:
         work.do(job)
     except BadInput:
@@ -131,4 +148,5 @@ def _do(work: Work[Job], job: Job) -> None:
         failure = failure_of(error)
         console.say(f"  {work.name(job)} failed: {failure.reason}")
         if not work.fail(job, failure):
-            raise
+            return error
+    return True

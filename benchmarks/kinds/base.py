@@ -1,7 +1,7 @@
 """What a suite can be: the interface that every kind of suite fills in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -109,6 +109,31 @@ SAMPLED = ("sampler", "eta", "ensemble")
 """Keys of suites that sample methods."""
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_list(value: object) -> bool:
+    return OmegaConf.is_list(value)
+
+
+TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "title": (_is_text, "words in quotes"),
+    "question": (_is_text, "words in quotes"),
+    "report": (lambda value: value is None or _is_text(value), "the name of a module of reports/suites/"),
+    "methods": (_is_list, "a list of names, e.g. [ldseg]"),
+    "datasets": (_is_list, "a list of names, e.g. [glas]"),
+    "seeds": (_is_list, "a list of whole numbers from 0, e.g. [0]"),
+    "sigmas": (_is_list, "a list of numbers from 0, e.g. [0, 0.1]"),
+    "steps": (lambda value: value is None or _is_list(value) and len(value) > 0, "a list such as [2, 10], or null"),
+    "sampler": (lambda value: value is None or _is_text(value), "the name of a sampler, or null"),
+    "eta": (lambda value: value is None or number(value), "a number from 0 to 1, or null"),
+    "ensemble": (lambda value: value is None or whole(value, 1), "a whole number from 1, or null"),
+    "pictures": (lambda value: whole(value, 0), "a whole number from 0"),
+}
+"""Of keys that several kinds have: whether a value fits, and what does."""
+
+
 def check_keys(suite: DictConfig, keys: Sequence[str]) -> None:
     """Raises BadInput where conf/suite/NAME.yaml lacks a key, or has one that means nothing in its kind."""
     known = {*EVERY_SUITE, *keys, "report"}
@@ -118,6 +143,9 @@ def check_keys(suite: DictConfig, keys: Sequence[str]) -> None:
     for key in suite:
         if key not in known:
             raise BadInput(f"{where}: {unknown('suite', str(key), known)}")
+    for key, (fits, expected) in TYPES.items():
+        if key in suite and not fits(suite[key]):
+            raise BadInput(f"suite.{key}={suite[key]!r}: in {where} or on the command line, expected {expected}.")
 
 
 def check_names(config: DictConfig, compares_methods: bool) -> None:
@@ -140,8 +168,10 @@ def check_names(config: DictConfig, compares_methods: bool) -> None:
 
 def check_numbers(config: DictConfig) -> None:
     """Raises BadInput for noise levels and numbers of steps that cannot be."""
+    if not config.suite.sigmas:
+        raise BadInput("suite.sigmas=[]: expected at least one noise level, e.g. [0].")
     for sigma in config.suite.sigmas:
-        if not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
+        if not number(sigma) or not 0 <= sigma < float("inf"):
             raise BadInput(
                 f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
             )
@@ -151,6 +181,11 @@ def check_numbers(config: DictConfig) -> None:
                 f"suite.steps: {steps!r} cannot be sampled; expected whole numbers from 2 "
                 "(the grid holds both ends, T-1 and 0; one point would decode pure noise)."
             )
+
+
+def number(value: object) -> bool:
+    """Whether a value is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def whole(value: object, least: int) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, unknown
 from benchmarks.kinds.base import Batch, Kind, Left, Suite, check_keys
-from benchmarks.plan.configuration import names
+from benchmarks.plan.configuration import CONF, names
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.results import Results, Store
 
@@ -50,9 +50,17 @@ class Everything(Kind):
     def check(self, config: DictConfig) -> None:
         """Its suites have to be known; what they are given is checked by their own kinds."""
         check_keys(config.suite, self.keys)
-        for name in config.suite.suites:
-            if name not in names("suite") or name == config.suite.name:
-                raise BadInput(f"suite.suites: {name!r} is no other suite; known: {', '.join(names('suite'))}.")
+        suites, left_out = config.suite.suites, config.suite.left_out
+        if not OmegaConf.is_list(suites) or not suites:
+            raise BadInput(f"suite.suites={suites}: expected a list of suites, e.g. [accuracy].")
+        for name in suites:
+            if name not in names("suite") or _kind(name) == self.name:
+                raise BadInput(f"suite.suites: {name!r} is no single suite; known: {', '.join(_single())}.")
+        if not OmegaConf.is_dict(left_out) or not all(OmegaConf.is_list(keys) for keys in left_out.values()):
+            raise BadInput(f"suite.left_out={left_out}: expected for some suites a list of keys each, or {{}}.")
+        for name in left_out:
+            if name not in suites:
+                raise unknown("suite.left_out", str(name), suites)
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
         """Nothing but what its parts do."""
@@ -65,6 +73,16 @@ class Everything(Kind):
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The index of suites, without any of them; `index` fills it."""
         return Results(suite | {"parts": []}, [], pd.DataFrame(columns=RECORD_COLUMNS))
+
+
+def _kind(name: str) -> str | None:
+    """What conf/suite/NAME.yaml says its kind is."""
+    found = OmegaConf.load(CONF / "suite" / f"{name}.yaml")
+    return found.get("kind") if isinstance(found, DictConfig) else None
+
+
+def _single() -> list[str]:
+    return [name for name in names("suite") if _kind(name) != Everything.name]
 
 
 Checked = Callable[[list[str]], tuple[DictConfig, Kind]]

@@ -12,11 +12,19 @@ from datasets.base import Source
 def catalogue(config: DictConfig) -> dict[str, list[tuple[str, str]]]:
     """Suites, methods, data sets and profiles: a list of (key, one line) for each."""
     return {
-        "suite": [(name, OmegaConf.load(CONF / "suite" / f"{name}.yaml").question) for name in names("suite")],
+        "suite": [(name, _question(name)) for name in names("suite")],
         "method": [(name, f"{config.method[name].title}: {config.method[name].summary}") for name in names("method")],
         "dataset": [(name, _source(config, name).title) for name in names("dataset")],
         "profile": [(name, _comment("profile", name)) for name in names("profile")],
     }
+
+
+def _question(name: str) -> str:
+    """What a suite answers; what is wrong with its file is said when it is run."""
+    try:
+        return str(OmegaConf.load(CONF / "suite" / f"{name}.yaml").question)
+    except Exception:  # a file of somebody's own that is no suite yet
+        return "(its file cannot be read as a suite)"
 
 
 def _source(config: DictConfig, name: str) -> type[Source]:

@@ -3,19 +3,24 @@
 import difflib
 import re
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from benchmarks.errors import BadInput, unknown
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 RESCALINGS = ("image", "array", "none")
+DEFAULT_SUITE = "noise_robustness"
+"""What conf/config.yaml has where a command names none."""
 ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "list")
 
 
@@ -51,9 +56,24 @@ def configure(overrides: list[str]) -> DictConfig:
             OmegaConf.resolve(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise BadInput(_explain(error, parts)) from error
+        except YAMLError as error:
+            raise BadInput(f"conf/: a file is not YAML: {' '.join(str(error).split())}. Mend or remove it.") from error
+    _check_suite(config, overrides)
     _join_own_method(config)
     _check(config)
     return config
+
+
+def _check_suite(config: DictConfig, overrides: list[str]) -> None:
+    """Raises BadInput where conf/suite/NAME.yaml holds no settings, or is of another name: reports lie under it."""
+    chosen = [word.partition("=")[2] for word in overrides if word.partition("=")[0].lstrip("+") == "suite"]
+    file = chosen[-1] if chosen else DEFAULT_SUITE
+    if not OmegaConf.is_dict(config.suite) or not config.suite:
+        raise BadInput(
+            f"conf/suite/{file}.yaml: holds no settings; expected keys as in conf/suite/{DEFAULT_SUITE}.yaml."
+        )
+    if config.suite.get("name") != file:
+        raise BadInput(f"conf/suite/{file}.yaml: name is {config.suite.get('name')!r}, expected {file}, as the file's.")
 
 
 def _join_own_method(config: DictConfig) -> None:
@@ -99,13 +119,30 @@ def _check(config: DictConfig) -> None:
     if config.noise.rescale not in RESCALINGS:
         raise unknown("noise.rescale", config.noise.rescale, RESCALINGS)
     _check_training(config.training)
+    _check_executor(config.executor)
+
+
+def _check_executor(executor: DictConfig) -> None:
+    target = str(executor._target_)
+    try:
+        found = get_class(target)
+    except Exception as error:  # importing a user's module can raise anything
+        raise BadInput(
+            f"executor._target_={target}: cannot be imported ({error.__cause__ or error}). Expected package.Class."
+        ) from error
+    if not issubclass(found, Executor):
+        raise BadInput(f"executor._target_={target}: expected a subclass of concurrent.futures.Executor.")
 
 
 def _check_training(training: DictConfig) -> None:
-    for key in ("steps", "seconds", "batch_size", "learning_rate"):
+    for key in ("seconds", "learning_rate"):
         value = training[key]
         if value is not None and (not isinstance(value, (int, float)) or value <= 0):
             raise BadInput(f"training.{key}={value}: expected a number above 0.")
+    for key in ("steps", "batch_size"):
+        value = training[key]
+        if value is not None and (not isinstance(value, int) or value <= 0):
+            raise BadInput(f"training.{key}={value}: expected a whole number above 0.")
     parts = training.accumulate
     if parts is not None and (not isinstance(parts, int) or parts < 1):
         raise BadInput(f"training.accumulate={parts}: expected a whole number from 1, the parts of a batch.")

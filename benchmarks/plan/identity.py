@@ -26,11 +26,13 @@ def code_version(target: type) -> str:
 
 @cache
 def _code_version(module: str) -> str:
+    own = {"methods", module.partition(".")[0]}  # the latter may be an installed package
     seen: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or _installed(name.partition(".")[0]):
+        top = name.partition(".")[0]
+        if name in seen or (top not in own and _installed(top)):
             continue
         try:
             spec = importlib.util.find_spec(name)
@@ -76,6 +78,8 @@ def _bare(tree: ast.Module) -> ast.Module:
             node.returns = None
         elif isinstance(node, ast.arg):
             node.annotation = None
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            node.annotation = ast.Constant(None)
     return tree
 
 

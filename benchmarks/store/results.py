@@ -9,7 +9,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     cost.json            parameters, training time, inference time and memory
     records/*.parquet    one file per condition: a row per test case and class
     samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
-    trajectories/*       a few test cases while they are noised and sampled, see benchmarks/trajectories.py
+    trajectories/*       a few test cases while they are noised and sampled, see benchmarks/kinds/trajectories.py
     done.json            written last: ok, failed or declined, with the reason
 """
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.errors import BadInput
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_json
 from benchmarks.store.kept import Parts, unstacked
@@ -22,8 +23,17 @@ class TrialView:
     @classmethod
     def load(cls, path: Path) -> "TrialView | None":
         """The trial in a folder, None where there is none. Raises BadInput naming a file that cannot be read."""
-        config = read_json(path / "config.json")
-        return None if config is None else cls(path, TrialConfig.from_json(config), read_json(path / "done.json") or {})
+        content = read_json(path / "config.json")
+        if content is None:
+            return None
+        try:
+            config = TrialConfig.from_json(content)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadInput(
+                f"{path / 'config.json'}: is not what a trial was stored with ({type(error).__name__}: {error}). "
+                "Delete its folder to compute this trial again."
+            ) from error
+        return cls(path, config, read_json(path / "done.json") or {})
 
     @property
     def key(self) -> str:

@@ -12,6 +12,9 @@ from reports.sections import accuracy_table, common, examples, published, score_
 from reports.sections.cost import cost_table
 from reports.sections.trials import absences, of_dataset
 
+SHOWS = "trials"
+"""The kind of suite that this report can show."""
+
 
 def build(results: Results, folder: Path) -> Document:
     """The document; its figures are drawn into `folder`/figures."""

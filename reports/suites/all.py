@@ -10,6 +10,9 @@ from reports.paper import outline, words
 from reports.paper.document import Animation, Block, Bullets, Document, Figure, Heading, Links, Paragraph, Table
 from reports.sections import common
 
+SHOWS = "all"
+"""The kind of suite that this report can show."""
+
 COUNTED = ("ok", "declined", "failed")
 
 

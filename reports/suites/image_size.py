@@ -14,6 +14,9 @@ from reports.paper.document import Block, Bullets, Document, Figure, Heading, Pa
 from reports.sections import calls, common, published, scaling_figure
 from reports.sections.calls import Calls
 
+SHOWS = "timing"
+"""The kind of suite that this report can show."""
+
 CONSTANT = 0.1
 """Up to this exponent, 1.23-fold over an eightfold side, time counts as practically constant."""
 

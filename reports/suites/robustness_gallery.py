@@ -12,6 +12,9 @@ from reports.paper.animation import Frame
 from reports.paper.document import Animation, Block, Bullets, Document, Heading, Paragraph
 from reports.sections import common, examples, noise, trials
 
+SHOWS = "trials"
+"""The kind of suite that this report can show."""
+
 EXPLAINED = (
     "The heading gives σ, the standard deviation of the noise added to the image, the number in a picture the DSC of "
     "the case, classes pooled. Dark red: missed; light red: added; "

@@ -12,6 +12,9 @@ from reports.paper.document import Block, Bullets, Document, Figure, Heading, Pa
 from reports.sections import calls, common, published, scaling_figure
 from reports.sections.calls import Calls
 
+SHOWS = "timing"
+"""The kind of suite that this report can show."""
+
 Pair = tuple[Calls, Calls]
 """The same method with its most and with its fewest steps."""
 

@@ -118,8 +118,8 @@ def test_a_worker_that_is_killed_takes_its_job_with_it_and_not_the_run(files):
     work = files(f"{__name__}.Killed")
     runner.run(work, ["first", "a", "late"])
     assert work.place("a").read_text() == "done"
-    assert work.place("first").read_text().startswith("its worker ended before the job did (killed)")
-    assert work.place("late").read_text().startswith("its worker ended before the job did (no more)")
+    assert work.place("first").read_text().startswith("the executor lost the job (BrokenExecutor: killed)")
+    assert work.place("late").read_text().startswith("the executor lost the job (BrokenExecutor: no more)")
 
 
 @pytest.mark.parametrize("job, error", [("bad", BadInput), ("interrupted", KeyboardInterrupt)])

@@ -2,4 +2,7 @@
 
 from reports.suites.compare.report import build
 
-__all__ = ["build"]
+__all__ = ["SHOWS", "build"]
+
+SHOWS = "comparison"
+"""The kind of suite that this report can show."""

@@ -2,4 +2,7 @@
 
 from reports.suites.diffusion_process.report import build
 
-__all__ = ["build"]
+__all__ = ["SHOWS", "build"]
+
+SHOWS = "trajectories"
+"""The kind of suite that this report can show."""

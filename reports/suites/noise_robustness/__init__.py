@@ -2,4 +2,7 @@
 
 from reports.suites.noise_robustness.report import build
 
-__all__ = ["build"]
+__all__ = ["SHOWS", "build"]
+
+SHOWS = "trials"
+"""The kind of suite that this report can show."""

@@ -26,7 +26,7 @@ from benchmarks.plan.configuration import CONF, configure, names
         (["suite.steps=[0]"], r"suite\.steps: 0 cannot be sampled; expected whole numbers from 2"),
         (["suite.steps=[1]"], r"suite\.steps: 1 cannot be sampled"),
         (["suite.steps=[1.5]"], r"suite\.steps: 1\.5 cannot be sampled"),
-        (["training.steps=0"], r"training\.steps=0: expected a number above 0"),
+        (["training.steps=0"], r"training\.steps=0: expected a whole number above 0"),
         (["training.accumulate=0"], r"training\.accumulate=0: expected a whole number from 1"),
         (["training.checkpointing=2"], r"training\.checkpointing=2: expected true or false"),
         (["suite=data_overview", "methods=[ldseg]"], "suite=data_overview compares no methods"),
@@ -63,5 +63,5 @@ def test_an_override_wins_over_the_profile_and_the_method():
 
 def test_a_class_of_ones_own_joins_the_methods_of_the_suite():
     config = configure(["method._target_=my_package.MyMethod", "+method.width=8"])
-    assert list(config.methods) == ["ldseg", "resunet", "mymethod"]
+    assert list(config.methods) == ["ldseg", "resunet", "resunet_noise", "mymethod"]
     assert config.method.mymethod == {"_target_": "my_package.MyMethod", "title": "MyMethod", "width": 8}

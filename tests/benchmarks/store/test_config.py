@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.errors import BadInput
 from benchmarks.plan.identity import digest, request_key
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
+from benchmarks.store.trial import TrialView
 from methods.base import Sampling
 
 FOLDER = "phantom_echo-ldseg-s0-c06e5422acac"
@@ -125,3 +127,10 @@ def test_keys_of_other_versions_are_passed_over():
     assert TrialConfig.from_json(newer) == TrialConfig.from_json(STORED)
     older = {"method": {"name": "unet"}, "dataset": {"name": "lungs"}, "seed": 0}
     assert TrialConfig.from_json(older).method.label == "unet"
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"method": 3, "dataset": {}}'])
+def test_a_config_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(BadInput, match=r"config\.json: is not what a trial was stored with"):
+        TrialView.load(tmp_path)
