@@ -56,8 +56,9 @@ def configure(overrides: list[str]) -> DictConfig:
             OmegaConf.resolve(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise BadInput(_explain(error, parts)) from error
-        except YAMLError as error:
-            raise BadInput(f"conf/: a file is not YAML: {' '.join(str(error).split())}. Mend or remove it.") from error
+        except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
+            text = " ".join(str(error).split())
+            raise BadInput(f"conf/: a file cannot be read as settings: {text}. Mend or remove it.") from error
     _check_suite(config, overrides)
     _join_own_method(config)
     _check(config)
