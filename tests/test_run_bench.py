@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["suite=noise_robustness", "profile=tiny", "tracking=none", "device=cpu"]
-SMALL = [*TINY, "datasets=[phantom_glands]", "suite.sigmas=[0,0.2]", "suite.steps=[2]"]
+SMALL = [*TINY, "methods=[ldseg,resunet]", "datasets=[phantom_glands]", "suite.sigmas=[0,0.2]", "suite.steps=[2]"]
 TIMED = ["seconds"]
 
 
@@ -131,9 +132,10 @@ def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
     whole_videos = ["dataset.phantom_echo.cases={train: 1, val: 1, test: 2}", "dataset.phantom_echo.limit=null"]
     tables = accuracy_tables(tmp_path / "runs", "datasets=[phantom_glands,phantom_echo]", *whole_videos)
     glands, echo = tables["accuracy_phantom_glands"], tables["accuracy_phantom_echo"]
-    assert len(glands) == len(echo) == 15
+    methods = OmegaConf.load(ROOT / "conf/suite/accuracy.yaml").methods
+    assert len(glands) == len(echo) == len(methods)
     check_rows(glands, {"Swin UNETR": "swinunet"})
-    check_rows(echo, {"Swin UNETR": "swinunet", "SDF-DDPM": "per_class_sdf"})
+    check_rows(echo, {"Swin UNETR": "swinunet", "SDF-DDPM": "per_class_sdf", "SDF-DDPM direct": "per_class_sdf"})
     videos = tables["videos_phantom_echo"]
     assert (videos.videos == 2).all() and videos.temporal_relative.notna().all()
 

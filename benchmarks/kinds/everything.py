@@ -59,8 +59,8 @@ class Everything(Kind):
         if not OmegaConf.is_dict(left_out) or not all(OmegaConf.is_list(keys) for keys in left_out.values()):
             raise BadInput(f"suite.left_out={left_out}: expected for some suites a list of keys each, or {{}}.")
         for name in left_out:
-            if name not in suites:
-                raise unknown("suite.left_out", str(name), suites)
+            if name not in names("suite"):
+                raise unknown("suite.left_out", str(name), names("suite"))
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
         """Nothing but what its parts do."""

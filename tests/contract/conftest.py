@@ -14,7 +14,7 @@ from benchmarks.training.loop import lr_factor
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
-NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "training", "sampling", "image_size")
+NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "training", "sampling", "search", "image_size")
 PATHS = ("root", "images", "masks")
 
 

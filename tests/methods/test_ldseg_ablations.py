@@ -103,7 +103,7 @@ def test_configuration_differs_from_ldsegs_in_nothing_but_the_flags(key, flags):
     assert {
         name: value for name, value in ours.items() if name in ("label_downsampling", "image_downsampling")
     } == flags
-    notes = ("title", "summary", *flags)
+    notes = ("title", "summary", "search", *flags)
     assert {k: v for k, v in ours.items() if k not in notes} == {
         k: v for k, v in full.items() if k not in notes and v is not None
     }
