@@ -20,13 +20,15 @@ MACHINE = ("device", "cpu", "threads", "torch")
 @dataclass(frozen=True)
 class Calls:
     """first: seconds of the first call, NaN where there was none; repeated: seconds of the calls after it, which may be
-    none; memory in MiB beyond the weights; nfe as counted; reason: why calls are missing, or None."""
+    none, and rounds: the round of each, empty where rounds were not stored; memory in MiB beyond the weights; nfe as
+    counted; reason: why calls are missing, or None."""
 
     dataset: str
     size: str
     variant: Variant
     first: float
     repeated: np.ndarray
+    rounds: np.ndarray
     nfe: float
     memory: float
     reason: str | None
@@ -54,12 +56,6 @@ class Calls:
         low, high = np.percentile(self.repeated, [25, 75])
         return float(low), float(high)
 
-    def resampled(self) -> np.ndarray:
-        """Medians of bootstrap samples of the repeated calls, (statistics.RESAMPLES,)."""
-        random = np.random.default_rng([len(self.repeated), int(self.nfe), int(self.side)])
-        drawn = random.integers(0, len(self.repeated), (statistics.RESAMPLES, len(self.repeated)))
-        return np.median(self.repeated[drawn], axis=1)
-
 
 def of(results: Results) -> list[Calls]:
     """By data set, method, size and steps, in the order in which they were timed."""
@@ -68,10 +64,11 @@ def of(results: Results) -> list[Calls]:
         variant = Variant(method, title, int(steps), sampler, ensemble=int(ensemble))
         ok, reasons = rows[rows["status"] == "ok"], [words.one_line(text) for text in rows["reason"].dropna()]
         first, repeated = ok[ok["first"].astype(bool)], ok[~ok["first"].astype(bool)]
+        rounds = repeated["call"].dropna().to_numpy(dtype=int) if "call" in repeated else np.empty(0, dtype=int)
         found.append(
             Calls(
-                dataset, size, variant, _only(first["seconds"]), repeated["seconds"].to_numpy(), _only(ok["nfe"]),
-                _only(first["peak_memory_mib"]), reasons[0] if reasons else None,
+                dataset, size, variant, _only(first["seconds"]), repeated["seconds"].to_numpy(), rounds,
+                _only(ok["nfe"]), _only(first["peak_memory_mib"]), reasons[0] if reasons else None,
             )
         )  # fmt: skip
     return found
@@ -82,15 +79,31 @@ def _only(values: pd.Series) -> float:
     return float(values.iloc[0]) if len(values) else float("nan")
 
 
+def in_turn(contestants: list[Calls]) -> np.ndarray:
+    """(rounds, contestants) seconds of the rounds in which all of them were called; no rows where rounds are not
+    known."""
+    shared = set.intersection(*(set(calls.rounds.tolist()) for calls in contestants))
+    columns = [dict(zip(calls.rounds.tolist(), calls.repeated)) for calls in contestants]
+    return np.array([[seconds[number] for seconds in columns] for number in sorted(shared)]).reshape(-1, len(columns))
+
+
 def estimate(function: Callable[[np.ndarray], np.ndarray], contestants: list[Calls]) -> Estimate:
-    """A function of medians with its interval over bootstrap samples of each contestant's repeated calls; without one
-    where a contestant was called fewer than statistics.MIN_GROUPS times. function: (..., contestants) -> (...,)."""
-    value = float(function(np.array([calls.median for calls in contestants])))
-    fewest = min(len(calls.repeated) for calls in contestants)
-    if fewest < statistics.MIN_GROUPS:
-        return Estimate(value, None, None, len(contestants), fewest)
-    low, high = statistics.interval(function(np.stack([calls.resampled() for calls in contestants], axis=-1)))
-    return Estimate(value, float(low), float(high), len(contestants), fewest)
+    """A function of the contestants' medians over the rounds that they share, with its interval over bootstrap samples
+    of these rounds. function: (..., contestants) -> (...,).
+
+    A round is drawn as a whole: its calls stand beside each other in time, so that what slows the machine for a while
+    cancels in ratios and exponents. There is no interval below statistics.MIN_GROUPS rounds; where no round is shared,
+    or rounds were not stored, the medians are those of all calls.
+    """
+    rounds = in_turn(contestants)
+    count = len(rounds)
+    medians = np.median(rounds, axis=0) if count else np.array([calls.median for calls in contestants])
+    value = float(function(medians))
+    if count < statistics.MIN_GROUPS:
+        return Estimate(value, None, None, len(contestants), count)
+    drawn = np.random.default_rng(count).integers(0, count, (statistics.RESAMPLES, count))
+    low, high = statistics.interval(function(np.median(rounds[drawn], axis=1)))
+    return Estimate(value, float(low), float(high), len(contestants), count)
 
 
 def table(name: str, caption: str, found: list[Calls]) -> Table:
@@ -147,14 +160,16 @@ def notes(results: Results, *more: str) -> list[Block]:
         "differ in the number of steps alone share a network; the one with fewer steps comes first and finds it cold.",
         "Repeated calls: after the first one and one more of "
         "at most 3 steps, in which peak memory is measured (what tensors take beyond the weights; every step takes the "
-        "same). All contestants take turns, so that a slow spell of the machine hits all alike. Each is called "
+        "same). All contestants take turns, round by round, so that a slow spell of the machine hits all alike: `call` "
+        "in `records.csv` is the number of the round. Each is called "
         f"until there are {suite['least_calls']} calls that took {suite['seconds']:g} s together, or as many as the "
         "profile admits (`profile.timing_repeats`).",
         f"A first call is stopped after {suite['longest_call']:g} s (`suite.longest_call`), and larger images are then "
         "not tried. An image that by the memory of the next smaller one would not fit is not tried either.",
-        f"Intervals: 95 % percentile bootstrap ({statistics.RESAMPLES} resamples) over the repeated calls of each "
-        f"contestant, and none below {statistics.MIN_GROUPS} calls. They say how well the time on this machine is "
-        "known, not how other machines differ.",
+        "Ratios and exponents are of the medians over the rounds in which all that is compared was called. Intervals: "
+        f"95 % percentile bootstrap ({statistics.RESAMPLES} resamples) that draws whole rounds, so that neighbours in "
+        f"time stay together; none below {statistics.MIN_GROUPS} rounds. They say how well the figure on this machine "
+        "is known, not how other machines differ.",
         "NFE: evaluations of the main network for one image.",
         *more,
     ]

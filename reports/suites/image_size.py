@@ -24,13 +24,13 @@ CONSTANT = 0.1
 @dataclass(frozen=True)
 class Scaling:
     """How one method's time grows on one data set: seconds = exp(intercept) * side ** exponent, fitted to the medians
-    at all sizes by least squares of the logarithms; last: the same between the two largest sizes alone; memory: the
+    at all sizes by least squares of the logarithms; last: the exponent between the two largest sizes alone; memory: the
     exponent of peak memory."""
 
     timed: list[Calls]
     exponent: Estimate
     intercept: float
-    last: float
+    last: Estimate
     memory: float
 
     @property
@@ -71,12 +71,14 @@ def scalings(found: list[Calls]) -> list[Scaling]:
         if len({one.side for one in ordered}) < 2:
             continue
         sides = np.log([one.side for one in ordered])
-        medians = np.log([one.median for one in ordered])
-        exponent = calls.estimate(lambda medians, sides=sides: _slope(sides, np.log(medians)), ordered)
+        exponent = calls.estimate(lambda medians, x=sides: _slope(x, np.log(medians)), ordered)
+        last = calls.estimate(lambda medians, x=sides[-2:]: _slope(x, np.log(medians)), ordered[-2:])
+        # Of the same rounds as the exponent, so that the line lies where it was fitted.
+        height = calls.estimate(lambda medians: np.log(medians).mean(-1), ordered).value
         memory = np.log([one.memory for one in ordered])
         fits.append(
-            Scaling(ordered, exponent, float(medians.mean() - exponent.value * sides.mean()),
-                    float(_slope(sides[-2:], medians[-2:])), float(_slope(sides, memory)))
+            Scaling(ordered, exponent, height - exponent.value * float(sides.mean()), last,
+                    float(_slope(sides, memory)))
         )  # fmt: skip
     return fits
 
@@ -109,8 +111,8 @@ def _claim(fit: Scaling) -> str:
     return (
         f"{published.statement('image_size')}. Here, from {small.size} to {large.size} with {small.variant.steps} "
         f"sampling steps, the time of {small.variant.title} {_verdict(fit)}: it goes with the side to the power of "
-        f"{words.with_interval(fit.exponent, 2)}, and of {words.number(fit.last, 2)} between the two largest sizes."
-        + ("" if fit.exponent.has_interval else " From so few calls no interval can be given.")
+        f"{words.with_interval(fit.exponent, 2)}, and of {words.with_interval(fit.last, 2)} between the two largest sizes."
+        + ("" if fit.exponent.has_interval else " From so few rounds no interval can be given.")
     )
 
 
@@ -150,15 +152,16 @@ def _exponents(fits: list[Scaling]) -> Table:
         small, large = fit.timed[0], fit.timed[-1]
         rows.append(
             [small.dataset, fit.name, f"{small.size} to {large.size}", len(fit.timed),
-             words.with_interval(fit.exponent, 2), words.number(fit.last, 2), words.number(fit.memory, 2)]
+             words.with_interval(fit.exponent, 2), words.with_interval(fit.last, 2), words.number(fit.memory, 2)]
         )  # fmt: skip
         data.append(
             {"dataset": small.dataset, "method": small.variant.method, "smallest": small.size, "largest": large.size,
              "sizes": len(fit.timed), "exponent": fit.exponent.value, "low": fit.exponent.low,
-             "high": fit.exponent.high, "exponent_last": fit.last, "memory_exponent": fit.memory}
+             "high": fit.exponent.high, "rounds": fit.exponent.groups, "exponent_last": fit.last.value,
+             "last_low": fit.last.low, "last_high": fit.last.high, "memory_exponent": fit.memory}
         )  # fmt: skip
     columns = ["data set", "method", "image sizes", "number of sizes", "exponent of time [95 % interval]",
-               "between the two largest", "exponent of memory"]  # fmt: skip
+               "between the two largest [95 % interval]", "exponent of memory"]  # fmt: skip
     dimensions = fits[0].timed[0].dimensions
     caption = (
         f"Growth with the side of the image: 0 is constant, {dimensions} is in proportion to the number of "

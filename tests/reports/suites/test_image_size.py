@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.curves import Variant
+from reports.sections.calls import Calls
+from reports.suites.image_size import scalings
 from tests.reports.fabricated_calls import contestant, results
 
 SIDES = (64, 128, 192, 256, 384, 512)
@@ -56,15 +59,67 @@ def test_exponents_are_least_squares_of_the_logarithms(report):
         assert rows.loc[method, "memory_exponent"] == pytest.approx(2)
 
 
-def test_the_interval_resamples_the_calls_of_every_size(report):
+def in_rounds(folder, method) -> np.ndarray:
+    """(rounds, sizes) seconds of the rounds in which every size was called."""
+    records = pd.read_csv(folder / "records.csv").query("method == @method and status == 'ok' and call > 0")
+    wide = records.assign(side=records["image_size"].str.split("x").str[0].astype(int))
+    return wide.pivot(index="call", columns="side", values="seconds").dropna().to_numpy()
+
+
+def test_the_interval_resamples_whole_rounds(report):
     rows, random = table(report, "scaling").set_index("method"), np.random.default_rng(11)
     for method in POWER:
-        found = calls(report, method)
-        drawn = [np.median(random.choice(values, (3000, len(values))), axis=1) for values in found.values()]
-        fitted = [exponent(found, medians) for medians in np.stack(drawn, axis=1)]
+        seconds = in_rounds(report, method)
+        drawn = seconds[random.integers(0, len(seconds), (3000, len(seconds)))]
+        fitted = [exponent(calls(report, method), medians) for medians in np.median(drawn, axis=1)]
         low, high = np.percentile(fitted, [2.5, 97.5])
         assert rows.loc[method, "low"] == pytest.approx(low, abs=0.004)
         assert rows.loc[method, "high"] == pytest.approx(high, abs=0.004)
+        assert rows.loc[method, "rounds"] == 7
+
+
+def drifting(steps=50, calls=9) -> list[list[dict]]:
+    """Calls whose time goes with the side, exactly, on a machine that is up to three times as slow in some rounds."""
+    slow = np.random.default_rng(5).uniform(1, 3, calls + 1)
+    parts = [contestant(size=f"{s}x{s}", steps=steps, seconds=s / 64, spread=0, calls=calls) for s in (64, 128, 256)]
+    for row in (row for part in parts for row in part):
+        row["seconds"] *= slow[row["call"]]
+    return parts
+
+
+def test_what_slows_all_calls_of_a_round_widens_no_interval(tmp_path):
+    rows = table(write(results("image_size", *drifting()), tmp_path / "report").parent, "scaling")
+    for name in ("exponent", "low", "high", "exponent_last", "last_low", "last_high"):
+        assert rows[name].tolist() == pytest.approx([1.0])
+
+
+def test_rounds_that_are_not_complete_are_left_out(tmp_path):
+    parts = drifting()
+    parts[2] = parts[2][:7]
+    row = table(write(results("image_size", *parts), tmp_path / "report").parent, "scaling").iloc[0]
+    assert row["rounds"] == 6 and row["exponent"] == pytest.approx(1.0) and row["high"] == pytest.approx(1.0)
+
+
+def test_timings_stored_without_rounds_have_an_exponent_and_no_interval(tmp_path):
+    found = results("image_size", *drifting())
+    found.records = found.records.drop(columns="call")
+    row = table(write(found, tmp_path / "report").parent, "scaling").iloc[0]
+    assert row["exponent"] == pytest.approx(1.0) and np.isnan(row["low"])
+
+
+def test_the_interval_covers_the_exponent_as_often_as_it_says():
+    """Rounds share a slowness, calls have one of their own; nineteen in twenty intervals hold the truth."""
+    random, sides, hits, trials = np.random.default_rng(3), np.array([64, 128, 192, 256]), 0, 150
+    for _ in range(trials):
+        shared, own = random.lognormal(0, 0.3, (8, 1)), random.lognormal(0, 0.1, (8, 4))
+        seconds = 0.1 * (sides / 64) ** 0.5 * shared * own
+        timed = [
+            Calls("d", f"{s}x{s}", Variant("m", "M", 50), 1.0, column, np.arange(1, 9), 49.0, 1.0, None)
+            for s, column in zip(sides, seconds.T)
+        ]
+        (fit,) = scalings(timed)
+        hits += fit.exponent.low <= 0.5 <= fit.exponent.high
+    assert 0.9 <= hits / trials <= 1
 
 
 def test_every_size_has_its_row_with_the_reason_where_it_was_not_timed(report):
@@ -93,7 +148,7 @@ def test_the_claim_is_judged_by_the_exponent(report):
         (1.0, 7, "LDSeg is not constant, but grows more slowly than the number of pixels"),
         (2.6, 7, "LDSeg grows faster than the number of pixels"),
         (-0.5, 7, "LDSeg falls"),
-        (1.0, 3, "From so few calls no interval can be given"),
+        (1.0, 3, "From so few rounds no interval can be given"),
     ],
 )
 def test_the_verdict_follows_the_exponent(tmp_path, power, calls, words):
