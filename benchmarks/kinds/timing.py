@@ -38,8 +38,8 @@ COLUMNS = [
     *RECORD_COLUMNS, "title", "call", "first", "peak_memory_mib", "parameters", "status", "reason", "device", "cpu",
     "threads", "torch",
 ]  # fmt: skip
-"""call: the round, of which 0 is the first (also `first`) and the others are repeated; status: ok, declined or failed, with the
-reason."""
+"""call: the round, of which 0 is the first (also `first`) and the others are repeated; status: ok, declined or failed,
+with the reason."""
 LIMITS = ("longest_call", "least_calls", "seconds")
 
 

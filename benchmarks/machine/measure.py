@@ -55,9 +55,9 @@ def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch
     """Cost of segmenting one image, per contestant (a model and how it is sampled; None for deterministic ones).
 
     image: (1, C, *S) on the models' device. The contestants take turns, so that a slow spell of the machine hits all of
-    them alike. Returns dicts with steps, sampler, ensemble, nfe, seconds (a list, in the order of the rounds: what stands
-    at one place in the lists of two contestants was timed in the same round), seconds_median, seconds_iqr, repeats,
-    peak_memory_mib (memory that tensors take beyond the weights; on the CPU, what PyTorch's allocator hands out).
+    them alike. Returns dicts with steps, sampler, ensemble, nfe, seconds (a list with a call of every round, so that
+    the same place in two lists is the same round), seconds_median, seconds_iqr, repeats, peak_memory_mib (memory that
+    tensors take beyond the weights; on the CPU, what PyTorch's allocator hands out).
     """
     calls = [_call(model, sampling, image) for model, sampling in contestants]
     for call in calls:

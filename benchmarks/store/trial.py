@@ -65,8 +65,8 @@ class TrialView:
     @property
     def cost(self) -> dict | None:
         """What it took: parameters, training_seconds, training_steps, seconds_per_step, best_step, best_val_dsc, and
-        `inference`, a list of timings (machine.measure.inference), each with the `comparison` it was part of; None where
-        it is not trained."""
+        `inference`, a list of timings (machine.measure.inference), each with the `comparison` it was part of; None
+        where it is not trained."""
         return read_json(self.path / "cost.json")
 
     @property

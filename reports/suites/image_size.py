@@ -111,8 +111,8 @@ def _claim(fit: Scaling) -> str:
     return (
         f"{published.statement('image_size')}. Here, from {small.size} to {large.size} with {small.variant.steps} "
         f"sampling steps, the time of {small.variant.title} {_verdict(fit)}: it goes with the side to the power of "
-        f"{words.with_interval(fit.exponent, 2)}, and of {words.with_interval(fit.last, 2)} between the two largest sizes."
-        + ("" if fit.exponent.has_interval else " From so few rounds no interval can be given.")
+        f"{words.with_interval(fit.exponent, 2)}, and of {words.with_interval(fit.last, 2)} between the two largest "
+        "sizes." + ("" if fit.exponent.has_interval else " From so few rounds no interval can be given.")
     )
 
 

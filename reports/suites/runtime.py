@@ -101,8 +101,8 @@ def _speed_up(pairs: list[Pair]) -> Table:
     columns = ["data set", "method", "steps", "evaluations saved, times", "time saved, times [95 % interval]",
                "one evaluation", "done once"]  # fmt: skip
     caption = (
-        "What fewer steps save: ratio of the medians over the rounds in which both were called. One evaluation, and what is done once for an image whatever the "
-        "steps, by the straight line through both medians."
+        "What fewer steps save: ratio of the medians over the rounds in which both were called. One evaluation, and "
+        "what is done once for an image whatever the steps, by the straight line through both medians."
     )
     return Table("speed_up", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
