@@ -15,6 +15,17 @@ SIDE = 160.0
 TOP = 0.015
 """Distance of the probe from the upper border, in sides."""
 
+
+@dataclass(frozen=True)
+class Probe:
+    """What all videos of a probe have in common. gain: in dB, added to that of each video; grain: factor on the size of
+    the speckle; absorption: factor on the loss with depth."""
+
+    gain: float = 0.0
+    grain: float = 1.0
+    absorption: float = 1.0
+
+
 Ends = list[tuple[float, float]]
 """The two ends of the mitral ring as (y, x), in sides of the picture."""
 
@@ -33,6 +44,7 @@ class PhantomEcho(Phantom):
     spatial_dims = 2
     channels = 1
     class_names = ("LV", "LA")
+    probe = Probe()
 
     def __init__(
         self,
@@ -65,8 +77,8 @@ class PhantomEcho(Phantom):
         contraction = 0.5 - 0.5 * np.cos(2 * np.pi * time)
         ventricle, atrium, right, mitral = _chambers(heart, contraction, y, x)
         echo = _reflectivity(subject, heart, contraction, ventricle, atrium, right, mitral, y, x)
-        echo = _beam(subject, echo, angle, radius)
-        image = _scan(subject, frame, echo, angle, radius, half_angle) * sector
+        echo = _beam(subject, echo, angle, radius, self.probe)
+        image = _scan(subject, frame, echo, angle, radius, half_angle, self.probe) * sector
         label = (np.where(ventricle, 1, 0) + np.where(atrium & ~ventricle, 2, 0)) * sector
         return image[None].astype(np.float32), label.astype(np.int64), (SIDE / self.size,) * 2
 
@@ -242,9 +254,9 @@ def _line(y: np.ndarray, x: np.ndarray, y0: float, x0: float, y1: float, x1: flo
     return np.exp(-((y - y0 - t * dy) ** 2 + (x - x0 - t * dx) ** 2) / thickness**2)
 
 
-def _beam(g: np.random.Generator, echo: np.ndarray, angle: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def _beam(g: np.random.Generator, echo: np.ndarray, angle: np.ndarray, radius: np.ndarray, probe: Probe) -> np.ndarray:
     """Attenuation with depth, shadows behind ribs and lung, and haze near the probe, (H, W)."""
-    echo = echo * np.exp(-g.uniform(0.0, 1.7) * radius)
+    echo = echo * np.exp(-g.uniform(0.0, 1.7) * probe.absorption * radius)
     # A shadow darkens a few neighbouring beams from some depth on.
     for _ in range(g.poisson(1.4)):
         where, width, start = g.uniform(-0.7, 0.7), g.uniform(0.03, 0.14), g.choice([0.0, 0.0, g.uniform(0.2, 0.6)])
@@ -261,13 +273,14 @@ def _scan(
     angle: np.ndarray,
     radius: np.ndarray,
     half_angle: float,
+    probe: Probe,
 ) -> np.ndarray:
     """The B-mode picture (H, W) in [0, 1]: speckle in beam coordinates, log compression, gain."""
     size = echo.shape[0]
     lines, samples = 100, 260
     # Fully developed speckle: the magnitude of complex noise, with grains as long as the pulse and as wide as the beam.
     fields = frame.standard_normal((2, samples, lines)).astype(np.float32)
-    blur = (subject.uniform(0.8, 1.3), subject.uniform(0.8, 1.5))
+    blur = (probe.grain * subject.uniform(0.8, 1.3), probe.grain * subject.uniform(0.8, 1.5))
     fields = ndimage.gaussian_filter(fields, (0, *blur), mode="wrap")
     fields /= fields.std()
     place = [radius * (samples - 1), (np.clip(angle / half_angle, -1, 1) + 1) / 2 * (lines - 1)]
@@ -278,7 +291,7 @@ def _scan(
     mixed = echo * (0.12 + 0.88 * speckle) + 0.004 * np.abs(frame.standard_normal(echo.shape))
     # The scanner shows a window of the logarithm, by its gain and dynamic range in dB.
     decibel = 20 * np.log10(mixed + 1e-4)
-    gain, depth = subject.uniform(-2, 7), subject.uniform(34, 50)
+    gain, depth = probe.gain + subject.uniform(-2, 7), subject.uniform(34, 50)
     shown = np.clip((decibel + gain + depth) / depth, 0, 1.0) ** subject.uniform(1.3, 2.3)
     return np.clip(ndimage.gaussian_filter(shown, subject.uniform(0.2, 0.6)), 0, 1)
 

@@ -15,6 +15,17 @@ HAEMATOXYLIN = np.array([0.650, 0.704, 0.286], np.float32)
 EOSIN = np.array([0.072, 0.990, 0.105], np.float32)
 
 
+@dataclass(frozen=True)
+class Laboratory:
+    """What all slides of a laboratory have in common. haematoxylin, eosin: middle strength of a stain; defocus: factor
+    on the width of the blur; glass: share of red, green and blue light that passes where there is no tissue."""
+
+    haematoxylin: float = 1.35
+    eosin: float = 0.85
+    defocus: float = 1.0
+    glass: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
 class PhantomGlands(Phantom):
     """Stained-tissue pictures with glands: lumen, mucin, epithelium with basal nuclei; stroma with look-alikes.
 
@@ -28,6 +39,7 @@ class PhantomGlands(Phantom):
     spatial_dims = 2
     channels = 3
     class_names = ("gland",)
+    laboratory = Laboratory()
 
     def __init__(
         self,
@@ -53,7 +65,7 @@ class PhantomGlands(Phantom):
         owner = _place_glands(subject, tissue, y, x)
         haematoxylin, eosin, clear = _stroma(subject, tissue, y, x, owner)
         _fill_glands(subject, tissue, owner, haematoxylin, eosin)
-        image = _stain(subject, haematoxylin * (1 - clear), eosin * (1 - clear))
+        image = _stain(subject, haematoxylin * (1 - clear), eosin * (1 - clear), self.laboratory)
         return image, (owner > 0).astype(np.int64), None
 
 
@@ -292,16 +304,17 @@ def _splat(
     return canvas
 
 
-def _stain(g: np.random.Generator, haematoxylin: np.ndarray, eosin: np.ndarray) -> np.ndarray:
+def _stain(g: np.random.Generator, haematoxylin: np.ndarray, eosin: np.ndarray, laboratory: Laboratory) -> np.ndarray:
     """float32 (3, H, W) in [0, 1] by Beer and Lambert's law, with this slide's stains, focus, light and noise."""
-    strength = np.exp(g.normal(0, 0.22, 2)) * (1.35, 0.85)
+    strength = np.exp(g.normal(0, 0.22, 2)) * (laboratory.haematoxylin, laboratory.eosin)
     vectors = np.stack([HAEMATOXYLIN, EOSIN]) * np.exp(g.normal(0, 0.12, (2, 3)))
     size = eosin.shape[0]
     uneven = 1 + 0.08 * noise(g, size, 2)
     density = strength[0] * vectors[0][:, None, None] * (haematoxylin * uneven) + strength[1] * vectors[1][
         :, None, None
     ] * (eosin * uneven)
-    blur = g.uniform(0.0015, 0.006) * size
+    blur = g.uniform(0.0015, 0.006) * size * laboratory.defocus
     light = np.exp(-ndimage.gaussian_filter(density, (0, blur, blur))) * g.uniform(0.9, 0.98)
+    light *= np.array(laboratory.glass)[:, None, None]
     grain = ndimage.gaussian_filter(g.standard_normal(light.shape), (0, 0.5, 0.5)) * g.uniform(0.015, 0.05)
     return np.clip(light + grain, 0, 1).astype(np.float32)

@@ -1,6 +1,7 @@
 """Suites that train methods and test them: kind `trials`, and what the kinds that use trained methods share with it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -68,8 +69,10 @@ class TrainAndTest(Work[Trial]):
         if not (folder / "weights.safetensors").exists():
             self._train(job, data, folder)
         model = trained_model(job.config, folder).to(device)
-        with console.task(f"{job.name}: testing") as report:
-            evaluate(Candidate(job, model, data, device), folder, report)
+        self._test(job, Candidate(job, model, data, device), folder)
+        for other in job.elsewhere:
+            write_json(folder / "elsewhere" / f"{other.name}.json", other.to_json())
+            self._test(job, Candidate(job, model, prepared(self.config, other), device), folder, other.name)
         cost = TrialView(folder, job.config).cost or {}
         mark(folder, "ok", best_step=cost["best_step"], best_val_dsc=cost["best_val_dsc"])
 
@@ -77,6 +80,12 @@ class TrainAndTest(Work[Trial]):
         """Mark the trial as failed."""
         mark(self.place(job), "failed", failure.reason + (LESS_MEMORY if failure.memory else ""), retry=failure.retry)
         return True
+
+    def _test(self, job: Trial, it: Candidate, folder: Path, elsewhere: str = "") -> None:
+        """Test under the conditions that are on its own data, or on those of another name."""
+        part = replace(job, conditions=tuple(c for c in job.conditions if c.tested_on == elsewhere))
+        with console.task(f"{job.name}: testing{f' on {elsewhere}' if elsewhere else ''}") as report:
+            evaluate(replace(it, trial=part), folder, report)
 
     def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
         config, fabric = job.config, fabric_for(self.config)

@@ -1,13 +1,13 @@
 """Every trial of a suite, checked against its data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
-from benchmarks.plan import building, choices, identity
+from benchmarks.plan import building, choices, corruptions, elsewhere, identity
 from benchmarks.plan.sources import checked_entries, source
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import DatasetConfig, TrialConfig
@@ -27,11 +27,18 @@ def make_plan(config: DictConfig, refusal: Refusal = lambda kind: None, tested: 
     the suite's conditions, or used in another way once they are trained.
     """
     known: dict[str, DatasetConfig] = {}
+    others: dict[tuple[str, str], DatasetConfig] = {}
     trials = []
     for asked in choices.requests(config):
         if asked.dataset.name not in known:
             known[asked.dataset.name] = _content(config, asked.dataset)
-        trials.append(_trial(config, replace(asked, dataset=known[asked.dataset.name]), asked, refusal, tested))
+        full = replace(asked, dataset=known[asked.dataset.name])
+        for other in elsewhere.asked(config, asked.dataset) if tested else ():
+            if (other.name, asked.dataset.name) not in others:
+                elsewhere.check(config, full.dataset.name, other.name)
+                others[other.name, asked.dataset.name] = _content(config, other)
+        there = tuple(found for (_, trained), found in others.items() if trained == asked.dataset.name)
+        trials.append(_trial(config, full, asked, refusal, there if tested else None))
     return trials
 
 
@@ -57,18 +64,34 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
     )
 
 
-def _trial(config: DictConfig, full: TrialConfig, asked: TrialConfig, refusal: Refusal, tested: bool) -> Trial:
+def _trial(
+    config: DictConfig,
+    full: TrialConfig,
+    asked: TrialConfig,
+    refusal: Refusal,
+    there: Sequence[DatasetConfig] | None,
+) -> Trial:
+    """there: other data sets that it is tested on; None where it is not tested under the suite's conditions."""
     kind = building.method_class(full.method)
     full = replace(full, request=identity.request_key(asked), code=identity.code_version(kind))
     declined = building.reason_against(full.method, full.dataset) or refusal(kind)
     if declined is None:
         building.build(full.method, full.dataset)
-    found = conditions(config, full, kind)
-    return Trial(full, found if tested else (), declined)
+    found = conditions(config, full, kind, there or ())
+    return Trial(full, found if there is not None else (), declined, tuple(there or ()))
 
 
-def conditions(config: DictConfig, trial: TrialConfig, kind: type[Segmenter]) -> tuple[Condition, ...]:
-    """What the suite tests a trial under. Raises BadInput for a sampling that cannot be."""
+def conditions(
+    config: DictConfig, trial: TrialConfig, kind: type[Segmenter], there: Sequence[DatasetConfig] = ()
+) -> tuple[Condition, ...]:
+    """What the suite tests a trial under: noise, and where the suite names them corruptions and other data sets
+    (`there`, with their content). The channels of the trial's data are known where corruptions are asked for. Raises
+    BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, kind.generative)
-    size = tuple(trial.dataset.image_size)
-    return tuple(dict.fromkeys(Condition(sigma, how, size, config.noise.rescale) for sigma, how in asked))
+    found = [Condition(s, how, tuple(trial.dataset.image_size), config.noise.rescale) for s, how in asked]
+    levels = corruptions.asked(
+        config.suite.get("corruptions") or (), config.suite.get("severities") or (), trial.dataset
+    )
+    corrupted = [replace(clean, corruption=level) for level in levels for clean in found if clean.sigma == 0]
+    abroad = [replace(one, tested_on=data.name, fingerprint=data.fingerprint) for data in there for one in found]
+    return tuple(dict.fromkeys([*found, *corrupted, *abroad]))

@@ -1,11 +1,11 @@
 """How much of a plan the store holds already."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
-from benchmarks.plan import building, choices, identity
+from benchmarks.plan import building, choices, elsewhere, identity
 from benchmarks.plan.planning import conditions
 from benchmarks.plan.trials import Trial
 from benchmarks.store.results import Store
@@ -44,7 +44,10 @@ def find_stored(config: DictConfig, store: Store, tested: bool = True) -> list[t
     for asked in choices.requests(config):
         view = store.newest(identity.request_key(asked))
         if view:
-            wanted = conditions(config, asked, building.method_class(asked.method)) if tested else ()
+            # The stored configuration says what the command does not: channels, and the content of other data sets.
+            trial = replace(asked, dataset=view.config.dataset)
+            there = view.elsewhere(elsewhere.asked(config, asked.dataset))
+            wanted = conditions(config, trial, building.method_class(asked.method), there) if tested else ()
             found.append((view.key, [condition.key for condition in wanted]))
     if not found:
         raise BadInput(

@@ -2,9 +2,11 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+from benchmarks.plan.corruptions import Corruption
 from benchmarks.plan.identity import digest
-from benchmarks.store.config import TrialConfig
+from benchmarks.store.config import DatasetConfig, TrialConfig
 from methods.base import Sampling
 
 TRAINING_VERSION = 1
@@ -13,30 +15,63 @@ EVALUATION_VERSION = 1
 """Raised when benchmarks/testing/ changes what is recorded for given weights."""
 
 
+class Level(NamedTuple):
+    """What decides the images of a test: conditions that share it are tested together."""
+
+    sigma: float
+    rescale: str
+    noise_seed: int
+    corruption: Corruption | None
+
+    @property
+    def words(self) -> str:
+        """What is done to the images: sigma 0.1, or blur 3 (of severity 3)."""
+        return f"{self.corruption.kind} {self.corruption.severity}" if self.corruption else f"sigma {self.sigma:g}"
+
+
 @dataclass(frozen=True)
 class Condition:
-    """How a trial is tested. `sampling` is None for deterministic methods, which are tested once per sigma."""
+    """How a trial is tested. `sampling` is None for deterministic methods, which are tested once per level.
+
+    corruption: what is done to the images before noise; None: nothing. tested_on, fingerprint: another data set than
+    the one trained on, and the hash of its content; empty: the one trained on.
+    """
 
     sigma: float
     sampling: Sampling | None
     image_size: tuple[int, ...]
     rescale: str
     noise_seed: int = 0
+    corruption: Corruption | None = None
+    tested_on: str = ""
+    fingerprint: str = ""
+
+    @property
+    def level(self) -> Level:
+        """What is done to the images."""
+        return Level(self.sigma, self.rescale, self.noise_seed, self.corruption)
 
     @cached_property
     def key(self) -> str:
         """Name of its files in the store."""
+        # What is as it always was is left out: tests from before it could be otherwise keep their names.
+        later = ("corruption", "tested_on", "fingerprint")
+        parts = {name: value for name, value in asdict(self).items() if value or name not in later}
+        what = f"{self.corruption.kind}{self.corruption.severity}" if self.corruption else f"sigma{self.sigma:g}"
+        where = f"on-{self.tested_on}-" if self.tested_on else ""
         how = f"{self.sampling.sampler}{self.sampling.steps}" if self.sampling else "direct"
-        return f"sigma{self.sigma:g}-{how}-{digest([asdict(self), EVALUATION_VERSION])[:8]}"
+        return f"{where}{what}-{how}-{digest([parts, EVALUATION_VERSION])[:8]}"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One method trained once on one data set, and the conditions it is tested under; `declined` says why not."""
+    """One method trained once on one data set, and the conditions it is tested under; `declined` says why not.
+    elsewhere: the other data sets of its conditions, at the size it was trained at."""
 
     config: TrialConfig
     conditions: tuple[Condition, ...]
     declined: str | None = None
+    elsewhere: tuple[DatasetConfig, ...] = ()
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     weights.safetensors  the selected weights
     history.parquet      losses, learning rate and validation scores by step
     cost.json            parameters, training time, inference time and memory
+    elsewhere/*.json     other data sets that it was tested on
     records/*.parquet    one file per condition: a row per test case and class
     samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
     trajectories/*       a few test cases while they are noised and sampled, see benchmarks/kinds/trajectories.py
@@ -22,7 +23,7 @@ import pandas as pd
 
 from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
-from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, UNDISTURBED, tested
 from benchmarks.store.trial import TrialView
 
 
@@ -95,5 +96,5 @@ class Store:
                     found[tested(frame.iloc[0])] = condition
                     frames.append(frame)
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
-        records = records.reindex(columns=RECORD_COLUMNS).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+        records = records.reindex(columns=RECORD_COLUMNS).fillna(UNDISTURBED).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return Results(suite, views, records, conditions=found)

@@ -1,5 +1,6 @@
 """What the store holds of one trial."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import BadInput
-from benchmarks.store.config import TrialConfig
+from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.files import read_json
 from benchmarks.store.kept import Parts, unstacked
 
@@ -73,6 +74,13 @@ class TrialView:
     def environment(self) -> dict:
         """Machine and versions it was trained with; empty where it never began."""
         return read_json(self.path / "environment.json") or {}
+
+    def elsewhere(self, asked: Sequence[DatasetConfig]) -> list[DatasetConfig]:
+        """Of other data sets, in words that need no data, those that it was tested on, with the content they had at
+        its last test there."""
+        contents = (read_json(self.path / "elsewhere" / f"{one.name}.json") for one in asked)
+        known = [DatasetConfig.from_json(content) for content in contents if content is not None]
+        return [found for found in known if any(found.asked() == one.asked() for one in asked)]
 
     def has(self, condition: str) -> bool:
         """Whether the records of a condition (its key) are stored."""

@@ -24,6 +24,7 @@ from benchmarks.store.files import write_arrays, write_frame
 from benchmarks.store.kept import Picture, stacked
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.trial import TrialView
+from benchmarks.testing.corruptions import corrupt
 from benchmarks.testing.metrics import score
 from benchmarks.testing.noise import add_noise
 from benchmarks.testing.pictures import picture
@@ -68,17 +69,17 @@ def evaluate(it: Candidate, folder: Path, report: Report) -> None:
     conditions = it.trial.conditions
     stored = TrialView(folder, it.trial.config)
     missing = [condition for condition in conditions if not stored.has(condition.key)]
-    levels = list(dict.fromkeys((c.sigma, c.rescale, c.noise_seed) for c in missing))
+    levels = list(dict.fromkeys(c.level for c in missing))
     it.model.eval()
     done = len(conditions) - len(missing)
     for level in levels:
-        group = [c for c in missing if (c.sigma, c.rescale, c.noise_seed) == level]
-        report(done, len(conditions), f"sigma {level[0]:g}")
+        group = [c for c in missing if c.level == level]
+        report(done, len(conditions), level.words)
         for condition, found in _test(it, group).items():
             write_arrays(folder / "samples" / f"{condition.key}.npz", stacked(found.pictures))
             write_frame(folder / "records" / f"{condition.key}.parquet", pd.DataFrame(found.rows)[RECORD_COLUMNS])
         done += len(group)
-        report(done, len(conditions), f"sigma {level[0]:g}")
+        report(done, len(conditions), level.words)
 
 
 @torch.inference_mode()
@@ -175,14 +176,16 @@ def sampling_generators(
 
 
 def noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Callable[[int], np.ndarray]:
-    """A function from a case's index to its image float32 (C, *S) with the condition's noise. `cases`: indices of all
-    images that are rescaled together with condition.rescale "array"."""
+    """A function from a case's index to its image float32 (C, *S) with the condition's corruption and noise. `cases`:
+    indices of all images that are rescaled together with condition.rescale "array"."""
 
     def noisy(index: int, rescale: str, limits: tuple[float, float] | None = None) -> np.ndarray:
         image = np.array(data.images[index], dtype=np.float32)
+        if condition.corruption is not None:
+            image = corrupt(image, condition.corruption, data.ids[index], condition.noise_seed)
         return add_noise(image, condition.sigma, data.ids[index], condition.noise_seed, rescale, limits)
 
-    if condition.rescale != "array":
+    if condition.rescale != "array" or condition.sigma == 0:
         return lambda index: noisy(index, condition.rescale)
     raw = [noisy(index, "none") for index in cases]
     limits = (min(float(image.min()) for image in raw), max(float(image.max()) for image in raw))
@@ -209,7 +212,7 @@ def common_columns(it: Candidate, condition: Condition, index: int, seconds: flo
     return {
         "trial": it.trial.key,
         "method": config.method.name,
-        "dataset": data.name,
+        "dataset": config.dataset.name,
         "seed": config.seed,
         "case": data.ids[index],
         "group": data.groups[index],
@@ -220,6 +223,9 @@ def common_columns(it: Candidate, condition: Condition, index: int, seconds: flo
         "eta": sampling.stochasticity if sampling else 0.0,
         "ensemble": sampling.ensemble if sampling else 1,
         "sigma": condition.sigma,
+        "corruption": condition.corruption.kind if condition.corruption else "",
+        "severity": condition.corruption.severity if condition.corruption else 0,
+        "tested_on": condition.tested_on,
         "image_size": "x".join(map(str, condition.image_size)),
         "seconds": seconds,
         "nfe": it.model.network_evaluations(sampling or ANY),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from benchmarks.store.records import undisturbed
 from benchmarks.store.results import Results
 from reports.numbers import statistics
 from reports.numbers.statistics import Estimate, Pair
@@ -161,8 +162,9 @@ def dataset_order(results: Results) -> list[str]:
 
 
 def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
-    """The curve of a variant on a data set, None where there are no records of it."""
-    records = results.records
+    """The curve of a variant on a data set, None where there are no records of it. Of tests on corrupted images and on
+    other data sets it holds nothing: those reports choose their records themselves."""
+    records = results.records[undisturbed(results.records)]
     eta = records["eta"].isna() if variant.eta is None else records["eta"] == variant.eta
     part = records[
         (records["dataset"] == dataset)
