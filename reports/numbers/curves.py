@@ -16,6 +16,9 @@ POOLED = "all"
 CLASS_MEAN = "mean over classes"
 """Not in the records: the plain mean of the classes' scores of one case."""
 
+HIGHER_IS_BETTER = {"dsc": True, "iou": True, "nsd": True, "hd95": False, "assd": False}
+"""Metrics by which methods are compared, where the records have them."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -71,13 +74,17 @@ class Curve:
         return int(found[0]) if len(found) else None
 
     def mean(self, sigma: float, metric: str = "dsc", name: str = POOLED) -> Estimate | None:
-        """Mean over cases with its interval; None where sigma was not tested."""
+        """Mean over patients with its interval, which holds the variance of training where there are several seeds;
+        None where sigma was not tested."""
         index = self.at(sigma)
-        return None if index is None else statistics.mean(self.by_case(metric, name)[index], self.groups)
+        if index is None:
+            return None
+        highest = 1.0 if HIGHER_IS_BETTER.get(metric, True) else np.inf
+        return statistics.mean(self.by_seed(metric, name)[:, index], self.groups).within(0.0, highest)
 
     def means(self) -> list[Estimate]:
-        """Mean DSC over cases at every sigma."""
-        return [statistics.mean(row, self.groups) for row in self.by_case("dsc")]
+        """Mean DSC over patients at every sigma."""
+        return [self.mean(sigma) for sigma in self.sigmas]
 
     def undefined(self, sigma: float, metric: str, name: str = POOLED) -> int:
         """How many scores (cases times seeds) are undefined at a sigma."""
@@ -85,29 +92,23 @@ class Curve:
 
     def seed_sd(self, sigma: float) -> float | None:
         """SD over seeds of the mean DSC, None for a single seed."""
-        return statistics.seed_spread(self.by_seed("dsc")[:, self.at(sigma)])[1]
-
-    def by_group(self, sigma: float, metric: str = "dsc", name: str = POOLED) -> Estimate:
-        """Mean over groups of the groups' means: every patient counts once, however many images it has."""
-        row = pd.Series(self.by_case(metric, name)[self.at(sigma)]).groupby(self.groups).mean()
-        return statistics.mean(row.to_numpy(), row.index.to_numpy())
+        return statistics.seed_spread(self.by_seed("dsc")[:, self.at(sigma)], self.groups)[1]
 
     def relative_area(self) -> Estimate:
         """Mean DSC over the range of sigma, divided by that at the smallest; 1 means that nothing was lost."""
-        return statistics.statistic(
-            lambda y: statistics.relative_area(self.sigmas, y), self.by_case("dsc"), self.groups
-        )
+        return statistics.smooth(lambda y: statistics.relative_area(self.sigmas, y), self.by_seed("dsc"), self.groups)
 
     def area(self) -> Estimate:
         """Mean DSC over the range of sigma, by trapezia."""
-        return statistics.statistic(
-            lambda y: statistics.area_under_curve(self.sigmas, y), self.by_case("dsc"), self.groups
+        found = statistics.smooth(
+            lambda y: statistics.area_under_curve(self.sigmas, y), self.by_seed("dsc"), self.groups
         )
+        return found.within(0.0, 1.0)
 
     def sigma_at_loss(self, loss: float = 0.05) -> Estimate:
         """Sigma at which so much DSC is lost since the smallest one; infinite where the loss was not reached."""
         return statistics.statistic(
-            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self.by_case("dsc"), self.groups
+            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self.by_seed("dsc"), self.groups
         )
 
 
@@ -205,18 +206,9 @@ def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
     )  # fmt: skip
 
 
-def paired(first: Curve, second: Curve, sigma: float, since: float | None = None) -> Estimate | None:
-    """DSC of `first` minus that of `second`, case by case, at a sigma; None where either was not tested there.
-
-    With `since`, the difference of what was kept between the two sigmas: positive when `first` lost less.
-    """
-    values = paired_values(first, second, sigma, since)
-    return None if values is None else statistics.paired_difference(*values)
-
-
 def paired_values(first: Curve, second: Curve, sigma: float, since: float | None = None) -> Pair | None:
-    """DSC at a sigma over the cases both have, or with `since` how it changed from there to sigma; None where either
-    was not tested at these sigmas."""
+    """DSC at a sigma (seeds, cases) over the cases both have, or with `since` how it changed from there to sigma; None
+    where either was not tested at these sigmas."""
     wanted = [sigma] if since is None else [sigma, since]
     if any(part.at(value) is None for part in (first, second) for value in wanted):
         return None
@@ -225,9 +217,13 @@ def paired_values(first: Curve, second: Curve, sigma: float, since: float | None
         return None
 
     def kept(part: Curve, index: np.ndarray) -> np.ndarray:
-        """(cases,) at sigma, less what it was at `since`."""
-        scores = part.by_case("dsc")
-        now = scores[part.at(sigma), index]
-        return now if since is None else now - scores[part.at(since), index]
+        """(seeds, cases) at sigma, less what it was at `since`."""
+        scores = part.by_seed("dsc")[..., index]
+        now = scores[:, part.at(sigma)]
+        return now if since is None else now - scores[:, part.at(since)]
 
-    return kept(first, left), kept(second, right), first.groups[left]
+    one, two = kept(first, left), kept(second, right)
+    if first.variant.method == second.variant.method and first.seeds == second.seeds:
+        # The same trainings sampled in two ways: what a training adds to both cancels, seed by seed.
+        one, two = one - two, np.zeros_like(two)
+    return one, two, first.groups[left]

@@ -1,28 +1,40 @@
-"""Means, intervals and comparisons over test cases. Every interval is a percentile bootstrap that resamples groups.
+"""Means over patients and trainings with their intervals.
 
-Cases of one group (slices or frames of one patient) are not independent, so whole groups are drawn with replacement
-and the mean is taken over the cases they bring along (cluster bootstrap: Davison and Hinkley, Bootstrap Methods and
-their Application, 1997, section 3.8). The draw depends on the groups and the seed alone: methods tested on the same
-cases are resampled alike, which makes their differences paired.
+The unit of analysis is the group (the patient): the cases of a group (slices or frames of one patient) are averaged
+first, and every group weighs the same. Where each method was trained with several seeds, an interval holds the variance
+of training, too, and speaks of the method; with one seed it speaks of that training.
+
+- one training: bootstrap-t below LARGE groups (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
+  section 10.10; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1), percentiles from
+  there on;
+- several: Student's t with Satterthwaite's degrees of freedom (`reports.numbers.components`).
+
+The draw of a bootstrap depends on the number of groups and the seed alone: methods tested on the same patients are
+resampled alike. `python -m reports.numbers.simulation` shows how often these intervals hold the truth.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
+
+from reports.numbers.components import standard_error
 
 Groups = ArrayLike
 """(cases,) labels of any sort that can be ordered: cases with one label belong together, as those of one patient."""
 Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""(first, second, groups), each (cases,): the values of two methods on the same cases."""
+"""(first, second, groups): the values of two methods on the same cases, each (seeds, cases) or, of one training,
+(cases,), and the groups (cases,)."""
 
 RESAMPLES = 2000
 LEVEL = 0.95
 MIN_GROUPS = 5
 """Fewer independent groups than this, and no interval is given."""
+LARGE = 40
+"""From so many groups on percentiles of the bootstrap cover what they promise."""
 ROUNDING = 1e-12
 """Scores closer than this are equal."""
 
@@ -32,7 +44,9 @@ class Estimate:
     """A value with its interval. `low` and `high` are None where fewer than MIN_GROUPS groups carry a value.
 
     cases and groups count what entered the value (cases whose value is undefined, NaN, do not); undefined counts the
-    cases that were left out; value is NaN when nothing was left.
+    cases that were left out; value is NaN when nothing was left. seeds: how many trainings of each method the interval
+    speaks for, 1 where it holds for these trainings alone; error and df: standard error of the value and its degrees
+    of freedom, None where there is no interval or the value is no mean.
     """
 
     value: float
@@ -41,33 +55,184 @@ class Estimate:
     cases: int
     groups: int
     undefined: int = 0
+    seeds: int = 1
+    error: float | None = None
+    df: float | None = None
 
     @property
     def has_interval(self) -> bool:
         """Whether there were groups enough for one."""
         return self.low is not None
 
+    def within(self, lowest: float, highest: float) -> "Estimate":
+        """The interval cut to values that can be, as those of a score in [0, 1]."""
+        if not self.has_interval:
+            return self
+        return replace(self, low=min(max(self.low, lowest), highest), high=max(min(self.high, highest), lowest))
+
+
+def mean(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+    """Mean over groups of their means over cases, with its interval. values: (cases,) of one training or (seeds,
+    cases), NaN = undefined; groups: (cases,). A case is averaged over the seeds in which it is defined."""
+    table = _trainings(values)
+    return _estimate(_seed_means(table), [table], groups, resamples, seed)
+
+
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
+    """Mean over groups of first - second with its interval; a case undefined in either is left out. Each is (cases,) of
+    one training or (seeds, cases), with a number of seeds of its own. The interval holds the variance of training where
+    both have several. Raises ValueError where the cases are not the same number."""
+    tables = [_trainings(part) for part in (first, second)]
+    return _estimate(differences(first, second), tables, groups, resamples, seed)
+
+
+def differences(first: ArrayLike, second: ArrayLike) -> np.ndarray:
+    """(cases,) first - second, each averaged over the seeds in which a case is defined; as for `paired_difference`."""
+    tables = _trainings(first), _trainings(second)
+    if tables[0].shape[-1] != tables[1].shape[-1]:
+        raise ValueError(
+            f"paired values have shapes {np.shape(first)} and {np.shape(second)}, expected the same cases in both."
+        )
+    return _seed_means(tables[0]) - _seed_means(tables[1])
+
+
+def _estimate(values: np.ndarray, tables: list[np.ndarray], groups: Groups, resamples: int, seed: int) -> Estimate:
+    """values (cases,): what is averaged; tables (seeds, cases): the trainings of the methods that it was taken from."""
+    cases, count, undefined = _counts(values, groups)
+    means = group_means(values, groups)
+    value = float(means.mean()) if cases else float("nan")
+    if count < MIN_GROUPS:
+        return Estimate(value, None, None, cases, count, undefined)
+    trainings = [_complete(table, groups) for table in tables]
+    if any(table is None for table in trainings):
+        error, df = standard_error(means)
+        low, high = _of_one_training(means, resamples, seed)
+        return Estimate(value, low, high, cases, count, undefined, 1, error, df)
+    error, df = standard_error(means, trainings)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    seeds = min(len(table) for table in trainings)
+    return Estimate(value, value - reach, value + reach, cases, count, undefined, seeds, error, df)
+
+
+def _of_one_training(means: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """Interval of the mean of the groups' means (groups,), over groups alone."""
+    weights = _draws(len(means), resamples, seed)
+    drawn = weights @ means / len(means)
+    if len(means) >= LARGE:
+        low, high = interval(drawn)
+        return float(low), float(high)
+    # Bootstrap-t: t*_b = (m*_b - m) / se*_b, and m - se q_0.975 ... m - se q_0.025 of these. A sample in which all
+    # groups are alike has no t.
+    centre, error = means.mean(), standard_error(means)[0]
+    squares = weights @ (means - centre) ** 2 / len(means) - (drawn - centre) ** 2
+    errors = np.sqrt(np.maximum(squares, 0) / (len(means) - 1))
+    known = errors > ROUNDING
+    if not known.any():
+        return float(centre), float(centre)
+    low, high = interval(np.where(known, drawn - centre, np.nan) / np.where(known, errors, 1))
+    return float(centre - error * high), float(centre - error * low)
+
+
+def smooth(
+    function: Callable[[np.ndarray], np.ndarray],
+    values: ArrayLike,
+    groups: Groups,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """A smooth function of several means (an area, a ratio of means) with the interval of a mean.
+
+    values: (conditions, cases) or (seeds, conditions, cases); function: maps means (..., conditions) to (...,). A case
+    counts when it is defined under every condition and seed. What each group adds is its jackknife pseudo-value,
+    n f(all) - (n - 1) f(all but this one) (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 11.5);
+    of these the interval is that of `mean`.
+    """
+    table = _by_seed(values)
+    complete = np.where(np.isfinite(table).all(axis=(0, 1)), 0.0, np.nan)
+    cases, count, undefined = _counts(complete, groups)
+    if not cases:
+        return Estimate(float("nan"), None, None, 0, 0, undefined)
+    by_group = _means_of_groups(table[..., np.isfinite(complete)], np.asarray(groups)[np.isfinite(complete)])
+    value = float(function(by_group.mean(axis=(0, 2))))
+    if count < MIN_GROUPS:
+        return Estimate(value, None, None, cases, count, undefined)
+    everyone = np.arange(count)
+    own = _estimate(_pseudo_values(function, by_group.mean(axis=0)), [_pseudo_values(function, by_group)], everyone,
+                    resamples, seed)  # fmt: skip
+    if not own.has_interval:
+        return Estimate(value, None, None, cases, count, undefined)
+    # The pseudo-values' mean is f without its bias; the interval is moved back to f itself.
+    shift = value - own.value
+    return Estimate(value, own.low + shift, own.high + shift, cases, count, undefined, own.seeds, own.error, own.df)
+
+
+def _pseudo_values(function: Callable[[np.ndarray], np.ndarray], by_group: np.ndarray) -> np.ndarray:
+    """(..., conditions, groups) -> (..., groups)."""
+    count = by_group.shape[-1]
+    total = by_group.sum(axis=-1)
+    without = (total[..., None, :] - np.swapaxes(by_group, -1, -2)) / (count - 1)
+    return count * np.asarray(function(total / count))[..., None] - (count - 1) * np.asarray(function(without))
+
+
+def statistic(
+    function: Callable[[np.ndarray], np.ndarray],
+    values: ArrayLike,
+    groups: Groups,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Any function of several means (a threshold, the smallest of some numbers) with its interval by percentiles.
+
+    values: (conditions, cases) or (seeds, conditions, cases); function: maps means (..., conditions) to (...,) and is
+    applied to the means over all groups and to those of every bootstrap sample. A case counts when it is defined under
+    every condition and seed. A function that jumps or is infinite has no standard error, hence no bootstrap-t: below
+    LARGE groups the percentiles are taken further out instead (`expanded`). Of several trainings one less than there
+    are is drawn with replacement in every sample, which gives their mean the variance that it has (Rao and Wu, J. Am.
+    Statist. Assoc. 83:231-241, 1988).
+    """
+    table = _by_seed(values)
+    complete = np.where(np.isfinite(table).all(axis=(0, 1)), 0.0, np.nan)
+    cases, count, undefined = _counts(complete, groups)
+    if not cases:
+        return Estimate(float("nan"), None, None, 0, 0, undefined)
+    kept = np.isfinite(complete)
+    by_group = _means_of_groups(table[..., kept], np.asarray(groups)[kept])
+    value = float(function(by_group.mean(axis=(0, 2))))
+    if count < MIN_GROUPS:
+        return Estimate(value, None, None, cases, count, undefined)
+    # The function is taken of each sample's means, so that they stay paired: all conditions see the same groups drawn.
+    seeds = seed_draws(len(table), resamples, seed)
+    replicates = np.einsum("bg,bs,scg->bc", _draws(count, resamples, seed) / count, seeds, by_group, optimize=True)
+    low, high = interval(function(replicates), expanded(count))
+    return Estimate(value, float(low), float(high), cases, count, undefined, len(table))
+
+
+def expanded(groups: int, level: float = LEVEL) -> float:
+    """The level of percentiles that makes up for few groups: of LEVEL, 1 - 2 Phi(-t sqrt(n / (n - 1))) with t of n - 1
+    degrees of freedom; from LARGE groups on the level itself (Hesterberg, American Statistician 69:371-386, 2015,
+    section 5.3: the expanded percentile interval)."""
+    if groups >= LARGE:
+        return level
+    reach = stats.t.ppf((1 + level) / 2, groups - 1) * np.sqrt(groups / (groups - 1))
+    return float(1 - 2 * stats.norm.cdf(-reach))
+
 
 def resample(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Means over cases of `resamples` bootstrap samples of groups.
+    """Means over groups of `resamples` bootstrap samples of groups.
 
     values: (..., cases), NaN = undefined and left out; groups: (cases,) any sortable labels. Returns (resamples, ...);
     a sample in which nothing is defined is NaN. Raises ValueError when the lengths differ.
     """
-    values = np.asarray(values, dtype=np.float64)
-    names, index = _group_index(values, groups)
-    # Cluster bootstrap: sample b holds group g w_bg times, w_b being multinomial with as many draws as groups.
-    weights = _draws(len(names), resamples, seed)
-    membership = np.zeros((len(names), values.shape[-1]))
-    membership[index, np.arange(values.shape[-1])] = 1
-    defined = np.isfinite(values)
-    flat = np.where(defined, values, 0.0).reshape(-1, values.shape[-1])
-    # The mean of sample b over cases: sum_g w_bg (sum of the values in g) / sum_g w_bg (number of cases in g).
-    sums = weights @ (membership @ flat.T)
-    counts = weights @ (membership @ defined.reshape(flat.shape).T)
+    by_group = _means_of_groups(np.asarray(values, dtype=np.float64), groups)
+    # Sample b holds group g w_bg times, w_b being multinomial with as many draws as groups.
+    weights = _draws(by_group.shape[-1], resamples, seed)
+    defined = np.isfinite(by_group)
+    flat = np.where(defined, by_group, 0.0).reshape(-1, by_group.shape[-1])
     with np.errstate(invalid="ignore"):
-        means = sums / counts
-    return means.reshape(resamples, *values.shape[:-1])
+        means = (weights @ flat.T) / (weights @ defined.reshape(flat.shape).T)
+    return means.reshape(resamples, *by_group.shape[:-1])
 
 
 def interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
@@ -86,106 +251,15 @@ def interval(replicates: ArrayLike, level: float = LEVEL) -> tuple[np.ndarray, n
     return low, high
 
 
-def mean(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
-    """Mean over cases with its interval. values: (cases,), NaN = undefined; groups: (cases,)."""
-    values = np.asarray(values, dtype=np.float64)
-    cases, count, undefined = _counts(values, groups)
-    value = float(np.nanmean(values)) if cases else float("nan")
-    if count < MIN_GROUPS:
-        return Estimate(value, None, None, cases, count, undefined)
-    low, high = interval(resample(values, groups, resamples, seed))
-    return Estimate(value, float(low), float(high), cases, count, undefined)
+def group_means(values: ArrayLike, groups: Groups) -> np.ndarray:
+    """Mean over the defined cases of every group that has one. values: (cases,) -> (groups,), by name of the group."""
+    found = _means_of_groups(np.asarray(values, dtype=np.float64), groups)
+    return found[np.isfinite(found)]
 
 
-def statistic(
-    function: Callable[[np.ndarray], np.ndarray],
-    values: ArrayLike,
-    groups: Groups,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """A function of several means (area under a curve, a threshold) with its interval.
-
-    values: (conditions, cases); function: maps means (..., conditions) to (...,) and is applied to the means over all
-    cases and to those of every bootstrap sample. A case counts when it is defined under every condition.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    complete = np.where(np.isfinite(values).all(axis=0), values[0], np.nan)
-    cases, count, undefined = _counts(complete, groups)
-    if not cases:
-        return Estimate(float("nan"), None, None, 0, 0, undefined)
-    kept = np.isfinite(complete)
-    value = float(function(values[:, kept].mean(axis=1)))
-    if count < MIN_GROUPS:
-        return Estimate(value, None, None, cases, count, undefined)
-    # The function is taken of each sample's means, so that they stay paired: all conditions see the same groups drawn.
-    low, high = interval(function(resample(values[:, kept], np.asarray(groups)[kept], resamples, seed)))
-    return Estimate(value, float(low), float(high), cases, count, undefined)
-
-
-def paired_difference(
-    first: ArrayLike, second: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimate:
-    """Mean over cases of first - second with its interval; a case undefined in either is left out. All: (cases,)."""
-    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"paired values have shapes {first.shape} and {second.shape}, expected the same cases in both."
-        )
-    return mean(first - second, groups, resamples, seed)
-
-
-class Rank(NamedTuple):
-    """place: 1 is the highest mean, equal means share the better place; low and high: 95 % range of the place over
-    bootstrap samples, both the place itself below MIN_GROUPS groups; kept and first: share of the samples in [0, 1] in
-    which the place is this one, and in which it is the first (ties count for each), None below MIN_GROUPS groups."""
-
-    place: int
-    low: int
-    high: int
-    kept: float | None = None
-    first: float | None = None
-
-
-def ranks(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> list[Rank | None]:
-    """Rank of every row by its mean over cases, and how stable it is over bootstrap samples of groups.
-
-    values: (rows, cases); a case that is undefined in one row is left out for all. None for a row without any defined
-    case, which the others do not wait for, and for every row where no case is left.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    ranked = np.isfinite(values).any(axis=1)
-    kept = np.isfinite(values[ranked]).all(axis=0)
-    found = iter(_rank_rows(values[ranked][:, kept], np.asarray(groups)[kept], resamples, seed))
-    return [next(found) if has else None for has in ranked]
-
-
-def _rank_rows(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> list[Rank | None]:
-    """As `ranks`, of values (rows, cases) that are all defined."""
-    if not values.size:
-        return [None] * len(values)
-    own = _ranked(values.mean(axis=1)[None])[0]
-    if len(set(groups)) < MIN_GROUPS:
-        return [Rank(int(place), int(place), int(place)) for place in own]
-    # The rank of every row in every bootstrap sample: (samples, rows).
-    sampled = _ranked(resample(values, groups, resamples, seed))
-    low, high = interval(sampled)
-    return [
-        Rank(int(place), int(low[k]), int(high[k]), float(np.mean(sampled[:, k] == place)),
-             float(np.mean(sampled[:, k] == 1)))
-        for k, place in enumerate(own)
-    ]  # fmt: skip
-
-
-def _ranked(means: np.ndarray) -> np.ndarray:
-    """(samples, rows) -> ranks of the same shape: 1 + how many rows are higher, beyond rounding."""
-    return 1 + (means[:, None, :] > means[:, :, None] + ROUNDING).sum(axis=2)
-
-
-def seed_spread(values: ArrayLike) -> tuple[float, float | None]:
-    """Mean and SD over seeds of the mean over cases. values: (seeds, cases). The SD of one seed is None."""
-    values = np.asarray(values, dtype=np.float64)
-    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in values])
+def seed_spread(values: ArrayLike, groups: Groups) -> tuple[float, float | None]:
+    """Mean and SD over seeds of the mean over groups. values: (seeds, cases). The SD of one seed is None."""
+    means = np.array([found.mean() if len(found := group_means(row, groups)) else np.nan for row in np.asarray(values)])
     return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None
 
 
@@ -227,69 +301,46 @@ def x_at_loss(x: ArrayLike, y: ArrayLike, loss: float = 0.05) -> np.ndarray:
     return np.where(below.any(axis=-1), crossing[..., 0], np.where(np.isnan(y).any(axis=-1), np.nan, np.inf))
 
 
-def group_means(values: ArrayLike, groups: Groups) -> np.ndarray:
-    """Mean over the defined cases of every group that has one. values: (cases,) -> (groups,), by name of the group."""
-    values = np.asarray(values, dtype=np.float64)
-    names, index = _group_index(values, groups)
-    parts = [values[(index == k) & np.isfinite(values)] for k in range(len(names))]
-    return np.array([part.mean() for part in parts if len(part)])
+def _trainings(values: ArrayLike) -> np.ndarray:
+    """(seeds, cases) of that, or of (cases,)."""
+    return np.atleast_2d(np.asarray(values, dtype=np.float64))
 
 
-def signed_rank(first: ArrayLike, second: ArrayLike, groups: Groups) -> float | None:
-    """Two-sided p of the Wilcoxon signed-rank test on the groups' mean differences; None below MIN_GROUPS groups."""
-    from scipy.stats import wilcoxon
+def _by_seed(values: ArrayLike) -> np.ndarray:
+    """(seeds, conditions, cases) of that, or of (conditions, cases)."""
+    table = np.asarray(values, dtype=np.float64)
+    return table if table.ndim == 3 else table[None]
 
-    means = _mean_differences(first, second, groups)
-    if len(means) < MIN_GROUPS:
+
+def _seed_means(table: np.ndarray) -> np.ndarray:
+    """(seeds, cases) -> (cases,), over the seeds in which a case is defined."""
+    defined = np.isfinite(table)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, table, 0.0).sum(axis=0) / defined.sum(axis=0)
+
+
+def _complete(table: np.ndarray, groups: Groups) -> np.ndarray | None:
+    """The groups' means under every seed that has scores (seeds, groups), over cases that are defined in all of them;
+    None for one seed and below two groups, which say nothing of the variance of training."""
+    table = table[np.isfinite(table).any(axis=1)]
+    kept = np.isfinite(table).all(axis=0)
+    labels = np.asarray(groups)[kept]
+    if len(table) < 2 or len(set(labels.tolist())) < 2:
         return None
-    return float(wilcoxon(means).pvalue) if means.any() else 1.0
+    return _means_of_groups(table[:, kept], labels)
 
 
-def effect_sizes(first: ArrayLike, second: ArrayLike, groups: Groups) -> tuple[float | None, float | None]:
-    """How large the difference first - second is beside its own spread, on the groups' mean differences d.
-
-    The matched-pairs rank-biserial correlation, in [-1, 1]: the sum of the ranks of |d| where d > 0 minus that where
-    d < 0, divided by their total, groups with d = 0 left out (Kerby, Comprehensive Psychology 3:11.IT.3.1, 2014). And
-    Cohen's d_z: the mean of d divided by its SD (Cohen, Statistical Power Analysis, 1988, section 2.3.5). Both are
-    None below MIN_GROUPS groups, 0 where every d is 0; d_z is None where all d are the same but not 0.
-    """
-    from scipy.stats import rankdata
-
-    means = _mean_differences(first, second, groups)
-    if len(means) < MIN_GROUPS:
-        return None, None
-    if not means.any():
-        return 0.0, 0.0
-    changed = means[means != 0]
-    # R_i, the rank of |d_i|; then r = sum_i R_i sign(d_i) / sum_i R_i, and d_z = mean(d) / SD(d).
-    ranked = rankdata(np.abs(changed))
-    spread = means.std(ddof=1)
-    return (
-        float(np.sum(ranked * np.sign(changed)) / ranked.sum()),
-        float(means.mean() / spread) if spread > ROUNDING else None,
-    )
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scand. J. Statist. 6:65-70, 1979), in the order given; None stays None."""
-    known = tuple(p for p in p_values if p is not None)
-    corrected = iter(_holm(known))
-    return [None if p is None else next(corrected) for p in p_values]
-
-
-@lru_cache(maxsize=256)
-def _holm(p_values: tuple[float, ...]) -> tuple[float, ...]:
-    """Of m values the k-th smallest becomes max over j <= k of (m - j + 1) p_(j), at most 1."""
-    # Every call of the library collects all garbage, which takes longer than the rest of a report's numbers together.
-    from statsmodels.stats.multitest import multipletests
-
-    return tuple(map(float, multipletests(p_values, method="holm")[1])) if p_values else ()
-
-
-def _mean_differences(first: ArrayLike, second: ArrayLike, groups: Groups) -> np.ndarray:
-    """(groups,) mean of first - second; a difference that rounding alone explains is 0."""
-    means = group_means(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64), groups)
-    return np.where(np.abs(means) < ROUNDING, 0.0, means)
+def _means_of_groups(values: np.ndarray, groups: Groups) -> np.ndarray:
+    """(..., cases) -> (..., groups) means over the defined cases, by name of the group; NaN where there is none."""
+    labels = np.asarray(groups)
+    if values.shape[-1] != len(labels):
+        raise ValueError(f"there are {values.shape[-1]} cases but {len(labels)} groups, expected one group per case.")
+    names, index = np.unique(labels, return_inverse=True)
+    membership = np.zeros((values.shape[-1], len(names)))
+    membership[np.arange(values.shape[-1]), index] = 1
+    defined = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0.0) @ membership / (defined @ membership)
 
 
 @lru_cache(maxsize=16)
@@ -298,16 +349,16 @@ def _draws(groups: int, resamples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
 
 
-def _group_index(values: np.ndarray, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
-    """Names of the groups (groups,), sorted, and the place of each case's own among them (cases,)."""
-    labels = np.asarray(groups)
-    if values.shape[-1] != len(labels):
-        raise ValueError(f"there are {values.shape[-1]} cases but {len(labels)} groups, expected one group per case.")
-    return np.unique(labels, return_inverse=True)
+def seed_draws(seeds: int, resamples: int, seed: int, stream: int = 0) -> np.ndarray:
+    """Weights of the trainings in each bootstrap sample (resamples, seeds), which sum to 1: of one training 1, of more
+    the shares in one draw less than there are."""
+    if seeds == 1:
+        return np.ones((resamples, 1))
+    random = np.random.default_rng([seed, 1, stream])
+    return random.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples) / (seeds - 1)
 
 
 def _counts(values: np.ndarray, groups: Groups) -> tuple[int, int, int]:
     """Cases with a value, groups that have such a case, cases without."""
-    names, index = _group_index(values, groups)
     defined = np.isfinite(values)
-    return int(defined.sum()), len(np.unique(index[defined])), int((~defined).sum())
+    return int(defined.sum()), len(group_means(values, groups)), int((~defined).sum())

@@ -1,13 +1,13 @@
 """What a report on trials is made from, computed once and used by its tables, figures and words."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
-from reports.numbers import statistics
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.statistics import Estimate, Pair
+from reports.numbers.hypotheses import MARGIN
+from reports.numbers.statistics import Estimate
+from reports.numbers.verdicts import Significance, Tested, tested
 
 CLEAN, NOISY = 0.0, 0.2
 """Where methods are compared in words: no noise, and the end of the range in figure 8 of the LDSeg paper."""
@@ -30,17 +30,18 @@ class Study:
         """Sigmas at which methods are compared: one or two."""
         return [self.clean] if self.noisy is None else [self.clean, self.noisy]
 
+    @property
+    def margin(self) -> float:
+        """As of `margin`."""
+        return margin(self.results)
 
-@dataclass(frozen=True)
-class Significance:
-    """Of a difference on the patients' means: p of Wilcoxon's signed-rank test before and after Holm's correction over
-    the comparisons of one data set at one sigma, and effect sizes (statistics.effect_sizes). Each None where there are
-    too few patients."""
-
-    p: float | None
-    p_holm: float | None
-    rank_biserial: float | None
-    d_z: float | None
+    def unit(self, dataset: str) -> str:
+        """What a group of cases is, "patient" or, where nobody knows the patients, "image"."""
+        known = {getattr(trial.config.dataset, "patients", None) for trial in self.results.trials
+                 if trial.config.dataset.name == dataset}  # fmt: skip
+        if known <= {None}:
+            return "patient" if any(len(set(c.groups)) < len(c.cases) for c in self.curves[dataset]) else "image"
+        return "image" if False in known else "patient"
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Comparison:
     kept_test: Significance | None
 
 
-Tested = tuple[Estimate, Significance]
-"""A difference and its test."""
+def margin(results: Results) -> float:
+    """DSC by which methods may differ and count as equivalent: the suite's `margin`, else MARGIN."""
+    said = results.suite.get("margin")
+    return MARGIN if said is None else float(said)
 
 
 def study(results: Results) -> Study:
@@ -78,11 +81,13 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
     if not it.curves[dataset]:
         return []
     reference, *others = it.curves[dataset]
-    at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others])
+    at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others], it.margin)
           for sigma in it.compared}  # fmt: skip
     kept: list[Tested | None] = [None] * len(others)
     if it.noisy is not None:
-        kept = tested([selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others])
+        kept = tested(
+            [selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others], it.margin
+        )
     found = []
     for place, other in enumerate(others):
         here = {sigma: pair for sigma, pairs in at.items() if (pair := pairs[place]) is not None}
@@ -94,16 +99,3 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
             )
         )  # fmt: skip
     return found
-
-
-def tested(pairs: Sequence[Pair | None]) -> list[Tested | None]:
-    """The difference of every pair with its test, corrected over all of them; None for None."""
-    p_values = [None if pair is None else statistics.signed_rank(*pair) for pair in pairs]
-    # The pairs given are one family: Holm's correction is over all of them.
-    corrected = statistics.holm(p_values)
-    return [
-        None
-        if pair is None
-        else (statistics.paired_difference(*pair), Significance(p, p_holm, *statistics.effect_sizes(*pair)))
-        for pair, p, p_holm in zip(pairs, p_values, corrected)
-    ]

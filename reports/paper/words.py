@@ -39,6 +39,19 @@ def with_interval(estimate: Estimate, digits: int = 3, write: Write = number) ->
     return f"{write(estimate.value, digits)} {bounds(estimate, digits, write)}".strip()
 
 
+def p_value(p: float | None) -> str:
+    """Three decimals; < 0.001; a dash where there is none."""
+    return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def share(part: float | None) -> str:
+    """A share in [0, 1] in per cent; what rounds to never or always, but is not, says so."""
+    if part is None:
+        return NOTHING
+    bound = "< 1 %" if 0 < part < 0.01 else "> 99 %" if 0.99 < part < 1 else None
+    return bound or f"{100 * part:.0f} %"
+
+
 def threshold(estimate: Estimate, largest: float, digits: int = 3) -> str:
     """A threshold with its interval, where infinity means that it lies beyond the largest value tested."""
     if estimate.has_interval and math.isinf(estimate.low):

@@ -3,13 +3,13 @@
 import pandas as pd
 
 from reports.numbers.curves import POOLED, Curve
-from reports.numbers.statistics import Rank
+from reports.numbers.ranks import Rank
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.cost import cost
+from reports.sections.rank_tables import ranking
 from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under, unit
-from reports.sections.significance import ranking
 from reports.sections.trials import absences
 
 

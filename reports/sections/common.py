@@ -5,11 +5,22 @@ from pathlib import Path
 from benchmarks.store.results import Results
 from reports.numbers import statistics
 from reports.numbers.curves import Variant
+from reports.numbers.hypotheses import ALPHA
 from reports.numbers.study import Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
 from reports.paper.style import Look
 from reports.sections import training_figure, trials
+
+INTERVALS = (
+    "Intervals are of 95 %. Where a method was trained with several seeds, an interval is Student's, its standard "
+    "error holds the variance of patients and of training, its degrees of freedom are Satterthwaite's, and it speaks "
+    f"of the method; with one seed it is a bootstrap over patients ({statistics.RESAMPLES} resamples; bootstrap-t "
+    f"below {statistics.LARGE} patients, percentiles from there on) and speaks of that training. None is given below "
+    f"{statistics.MIN_GROUPS} patients. Thresholds, which have no standard error, have percentile intervals, expanded "
+    f"below {statistics.LARGE} patients."
+)
+"""What every report says of its intervals."""
 
 
 def opening(it: Study) -> list[str]:
@@ -58,16 +69,22 @@ def notes(it: Study, first: list[str]) -> list[Block]:
     """How things were measured: what is said of every suite after what the suite itself says `first`."""
     items = [
         *first,
-        "The unit of analysis is the case. Scores of a case are first averaged over training seeds; means over cases "
-        f"come with a 95 % percentile bootstrap interval ({statistics.RESAMPLES} resamples) that draws whole groups "
-        f"(patients), and with none below {statistics.MIN_GROUPS} groups. It covers the choice of test cases, not that "
-        "of training runs: the SD over seeds, where there are several, speaks of those.",
+        "The unit of analysis is the patient: scores are averaged over the cases of a patient, and every patient "
+        f"weighs the same. {INTERVALS}",
     ]
+    unknown = [dataset for dataset in it.datasets if it.curves[dataset] and it.unit(dataset) == "image"]
+    if unknown:
+        items.append(
+            f"Nobody knows the patients of {words.listing(unknown)}: there every image counts as one, and intervals "
+            "are too short if images share patients."
+        )
     if any(comparisons(it, dataset) for dataset in it.datasets):
         items.append(
-            "Differences are taken case by case on the same cases and the same images. A method is called better when "
-            "the interval of the difference does not contain 0 and the Wilcoxon signed-rank test on the patients' mean "
-            "differences, after Holm's correction, agrees at 0.05."
+            "Differences are taken on the same cases. A method is better or worse when the interval of the difference "
+            f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}; equivalent when two "
+            f"one-sided tests say that the difference is smaller than {it.margin:g} DSC (`suite.margin`), a margin "
+            "that was declared before; else undecided, with the smallest true difference that would have been found "
+            "with a probability of 80 %. docs/statistics.md explains every number."
         )
     items += [
         "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "

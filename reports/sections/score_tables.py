@@ -6,32 +6,33 @@ import pandas as pd
 
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
 from reports.numbers.statistics import Estimate
-from reports.numbers.study import Comparison, Significance, Study, comparisons
+from reports.numbers.study import Comparison, Study, comparisons
+from reports.numbers.verdicts import Significance, Verdict, verdict
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.trials import of_dataset
 
 INTERVAL = "95 % interval"
 
+VERDICTS = {Verdict.BARE: words.NOTHING} | {judged: str(judged) for judged in Verdict if judged is not Verdict.BARE}
+"""A verdict in a cell."""
+
 
 def by_class(it: Study, dataset: str) -> Table:
     """All metrics per class at the compared sigmas."""
     rows, data = [], []
     found = it.curves[dataset]
-    patients = any(len(set(curve.groups)) < len(curve.cases) for curve in found)
     for curve in found:
         parts = [*curve.classes, POOLED, CLASS_MEAN] if len(curve.classes) > 1 else [POOLED]
         for name in parts:
             for sigma in it.compared:
                 if curve.at(sigma) is not None:
                     row, values = _class_row(curve, name, sigma)
-                    group = words.with_interval(curve.by_group(sigma, "dsc", name))
-                    rows.append([it.names[curve.variant], *row, *([group] if patients else [])])
+                    rows.append([it.names[curve.variant], *row])
                     data.append(keys(curve) | values)
     suffix = unit(it, dataset)
     columns = [
         "method", "class", "σ", "DSC", "IoU", f"HD95{suffix}", f"ASSD{suffix}", "undefined distances", "both empty",
-        *(["DSC, mean over patients"] if patients else []),
     ]  # fmt: skip
     caption = (
         f"{dataset}: scores per class, mean over {counted(found)} [{INTERVAL}]. A distance is undefined where exactly "
@@ -40,8 +41,6 @@ def by_class(it: Study, dataset: str) -> Table:
     )
     if not suffix:
         caption += " Distances are in mm where the spacing is known, else in pixels."
-    if patients:
-        caption += " Mean over patients: every patient counts once, however many images it has."
     return Table(f"classes_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
@@ -65,16 +64,41 @@ def differences(it: Study) -> Table | None:
     if not rows:
         return None
     columns = [
-        "data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "p", "p (Holm)", "rank-biserial", "d_z",
+        "data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "trainings", "p", "p (Holm)",
+        "p not worse", "p equivalent", "found at 80 %", "rank-biserial", "d_z", "verdict",
     ]  # fmt: skip
     caption = (
-        "Differences case by case, first method minus second: positive favours the first. p: two-sided Wilcoxon "
-        "signed-rank test on the patients' mean differences, Holm-corrected over the comparisons of one data set at "
-        "one σ. Effect sizes, on the same differences: the matched-pairs rank-biserial correlation (rank sum of the "
-        "patients that favour the first method minus that of the others, divided by both together; from −1 to 1) and "
-        "Cohen's d_z (mean divided by SD)."
+        "Differences on the same cases, first method minus second: positive favours the first. p: that there is none. "
+        "With several trainings of both, Student's t on a standard error that holds the variance of training; with "
+        "one, Wilcoxon's signed-rank test on the patients' mean differences, which speaks of these trainings alone. p "
+        f"not worse, p equivalent: one-sided tests that the first is not worse by more than {it.margin:g} DSC, and "
+        "that the two differ by less than that either way; after Holm, as p (Holm) is. Holm's families: "
+        f"{'; '.join(_families(it))}. Found at 80 %: the smallest true difference that this design finds with that "
+        "probability. Effect sizes, on the patients' differences: the matched-pairs rank-biserial correlation (rank "
+        "sum of the patients that favour the first method minus that of the others, divided by both together; from −1 "
+        "to 1) and Cohen's d_z (mean divided by SD)."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def _families(it: Study) -> list[str]:
+    """Over what Holm's correction goes: a family for each data set and sigma, and one of changes with sigma."""
+    said = []
+    for dataset in it.datasets:
+        found = comparisons(it, dataset)
+        sizes = {
+            sigma: sum(1 for c in found if sigma in c.tests and c.tests[sigma].p is not None) for sigma in it.compared
+        }
+        for sigma, size in sizes.items():
+            if size:
+                count, name = words.plural(size, "comparison"), it.names[found[0].reference.variant]
+                text = f"the {count} with {name} on {dataset} at σ = {sigma:g}"
+                least = max((c.tests[sigma].attainable or 0.0 for c in found if sigma in c.tests), default=0.0)
+                said.append(text + (f" (smallest p after Holm {words.p_value(least)})" if least else ""))
+        changes = sum(1 for c in found if c.kept_test is not None and c.kept_test.p is not None)
+        if changes:
+            said.append(f"the {words.plural(changes, 'change')} with σ on {dataset}")
+    return said or ["none, for want of patients"]
 
 
 def _difference(it: Study, comparison: Comparison, what: str, estimate: Estimate, test: Significance) -> list[str]:
@@ -82,8 +106,9 @@ def _difference(it: Study, comparison: Comparison, what: str, estimate: Estimate
     pair = f"{it.names[comparison.reference.variant]} \u2212 {it.names[comparison.other.variant]}"
     return [
         comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
-        str(estimate.cases), p_value(test.p), p_value(test.p_holm), words.signed(test.rank_biserial, 2),
-        words.signed(test.d_z, 2),
+        str(estimate.cases), trainings(comparison), words.p_value(test.p), words.p_value(test.p_holm),
+        words.p_value(test.not_worse), words.p_value(test.equivalent), words.number(test.detectable),
+        words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2), VERDICTS[verdict(estimate, test)],
     ]  # fmt: skip
 
 
@@ -93,14 +118,25 @@ def _difference_data(comparison: Comparison, what: str, estimate: Estimate, test
     return {
         "dataset": first.dataset, "first": first.variant.key, "second": second.variant.key, "of": what,
         "difference": estimate.value, "low": estimate.low, "high": estimate.high, "cases": estimate.cases,
-        "groups": estimate.groups, "p": test.p, "p_holm": test.p_holm, "rank_biserial": test.rank_biserial,
-        "d_z": test.d_z,
+        "groups": estimate.groups, "first_seeds": len(first.seeds), "second_seeds": len(second.seeds),
+        "error": estimate.error, "df": estimate.df,
+    } | test_columns(estimate, test)  # fmt: skip
+
+
+def trainings(comparison: Comparison) -> str:
+    """How often each of the two was trained: 3 and 3."""
+    return f"{len(comparison.reference.seeds)} and {len(comparison.other.seeds)}"
+
+
+def test_columns(estimate: Estimate, test: Significance) -> dict:
+    """Everything that was tested of a difference, for CSV files."""
+    return {
+        "p": test.p, "p_holm": test.p_holm, "p_not_worse": test.not_worse, "p_not_better": test.not_better,
+        "p_equivalent": test.equivalent, "margin": test.margin, "family": test.family,
+        "attainable": test.attainable, "detectable": test.detectable, "rank_biserial": test.rank_biserial,
+        "d_z": test.d_z, "about": "methods" if estimate.seeds > 1 else "trainings",
+        "verdict": str(verdict(estimate, test)),
     }  # fmt: skip
-
-
-def p_value(p: float | None) -> str:
-    """Three decimals; < 0.001; a dash where there is none."""
-    return words.NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _class_row(curve: Curve, name: str, sigma: float) -> tuple[list[str], dict]:

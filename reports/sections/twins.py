@@ -6,15 +6,17 @@ import pandas as pd
 
 from reports.numbers.curves import Curve, paired_values
 from reports.numbers.statistics import Estimate
-from reports.numbers.study import Significance, Study, tested
+from reports.numbers.study import Study
+from reports.numbers.verdicts import Significance, Verdict, tested, verdict
 from reports.paper import words
 from reports.paper.document import Block, Heading, Table
-from reports.sections.score_tables import INTERVAL, keys, numbers, p_value
+from reports.sections.score_tables import INTERVAL, VERDICTS, keys, numbers, test_columns
+from reports.sections.verdict_words import cautions, judgement
 
 
 class Contribution(NamedTuple):
-    """A method minus its twin at one noise level: the difference with its interval over patients, and its test, Holm's
-    correction being over the pairs of one data set at one noise level."""
+    """A method minus its twin at one noise level: the difference and its tests, Holm's correction being over the pairs
+    of one data set at one noise level."""
 
     method: Curve
     twin: Curve
@@ -35,7 +37,7 @@ def contributions(it: Study, dataset: str) -> list[Contribution]:
     ]
     found = []
     for sigma in it.compared:
-        results = tested([paired_values(method, twin, sigma) for method, twin in pairs])
+        results = tested([paired_values(method, twin, sigma) for method, twin in pairs], it.margin)
         for (method, twin), result in zip(pairs, results, strict=True):
             if result is not None:
                 found.append(Contribution(method, twin, sigma, *result))
@@ -43,21 +45,22 @@ def contributions(it: Study, dataset: str) -> list[Contribution]:
 
 
 def sentences(it: Study, dataset: str) -> list[str]:
-    """One sentence for each pair at the lowest noise level."""
-    said = []
-    for one in contributions(it, dataset):
-        if one.sigma != it.clean:
-            continue
-        p = ""
-        if one.test.p_holm is not None:
-            text = p_value(one.test.p_holm)
-            p = f" (p {text if text.startswith('<') else f'= {text}'} after Holm)"
-        said.append(
-            f"Diffusion itself contributes {words.with_interval(one.difference, write=words.signed)} DSC to "
-            f"{it.names[one.method.variant]}: with the same networks and no diffusion, {it.names[one.twin.variant]} "
-            f"has {words.number(one.twin.mean(it.clean).value)}{p}."
-        )
-    return said
+    """One sentence for each pair at the lowest noise level, and what they take for granted."""
+    found = [one for one in contributions(it, dataset) if one.sigma == it.clean]
+    said = [_sentence(it, one) for one in found]
+    return [*said, *cautions([(one.difference, one.test) for one in found], it.unit(dataset))]
+
+
+def _sentence(it: Study, one: Contribution) -> str:
+    method, twin = it.names[one.method.variant], it.names[one.twin.variant]
+    difference = words.with_interval(one.difference, write=words.signed)
+    judged = verdict(one.difference, one.test)
+    if one.difference.seeds > 1 or judged is Verdict.BARE:
+        text = f"Diffusion itself contributes {difference} DSC to {method}"
+    else:
+        text = f"With diffusion, {method} scored {difference} DSC more than without, in one training each"
+    text += f": with the same networks and no diffusion, {twin} has {words.number(one.twin.mean(it.clean).value)}"
+    return f"{text}. {judgement(one.difference, one.test)}"
 
 
 def section(it: Study) -> list[Block]:
@@ -67,18 +70,25 @@ def section(it: Study) -> list[Block]:
         for one in contributions(it, dataset):
             names = [it.names[one.method.variant], it.names[one.twin.variant]]
             difference = words.with_interval(one.difference, write=words.signed)
-            rows.append([dataset, *names, f"{one.sigma:g}", difference, p_value(one.test.p_holm)])
+            rows.append(
+                [dataset, *names, f"{one.sigma:g}", difference, words.p_value(one.test.p_holm),
+                 words.p_value(one.test.equivalent), words.number(one.test.detectable),
+                 VERDICTS[verdict(one.difference, one.test)]]
+            )  # fmt: skip
             data.append(
                 {"dataset": dataset} | keys(one.method) | {"twin": one.twin.variant.method, "sigma": one.sigma}
-                | numbers("difference", one.difference) | {"p": one.test.p, "p_holm": one.test.p_holm}
+                | numbers("difference", one.difference) | test_columns(one.difference, one.test)
             )  # fmt: skip
     if not rows:
         return []
-    columns = ["data set", "method", "its twin without diffusion", "σ", f"difference of DSC [{INTERVAL}]", "p (Holm)"]
+    columns = [
+        "data set", "method", "its twin without diffusion", "σ", f"difference of DSC [{INTERVAL}]", "p (Holm)",
+        "p equivalent", "found at 80 %", "verdict",
+    ]  # fmt: skip
     caption = (
         "What diffusion itself contributes: mean DSC of a method minus that of its twin, which has the same networks, "
-        "data and budget and segments in one evaluation. p: Wilcoxon's test over patients, Holm's correction over "
-        "the pairs of a data set at one σ."
+        "data and budget and segments in one evaluation. Tests as in the table of differences; Holm's family: the "
+        "pairs of a method and its twin on one data set at one σ."
     )
     table = Table("twins", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
     return [Heading("What diffusion contributes"), table]

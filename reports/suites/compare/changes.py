@@ -13,10 +13,11 @@ from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import POOLED, Curve, Variant
 from reports.numbers.statistics import Estimate
-from reports.numbers.study import Significance, tested
+from reports.numbers.study import margin
+from reports.numbers.verdicts import Significance, tested
 
 BEFORE, AFTER = "before", "after"
-NOT_SETTINGS = ("request", "method.title", "method.summary")
+NOT_SETTINGS = ("request", "method.title", "method.summary", "method.loss")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def changes(before: Results, after: Results, dataset: str) -> list[Change]:
                 met.append((second, first, sigma))
                 values.append((pair[1], pair[0], pair[2]))
     found = []
-    for (second, first, sigma), pair, (estimate, test) in zip(met, values, tested(values)):
+    for (second, first, sigma), pair, (estimate, test) in zip(met, values, tested(values, margin(after))):
         same = bool(np.array_equal(pair[0], pair[1], equal_nan=True))
         found.append(Change(second, first, sigma, estimate, test, same))
     return found
@@ -95,7 +96,7 @@ def changes(before: Results, after: Results, dataset: str) -> list[Change]:
 def paired(
     before: Curve, after: Curve, sigma: float, metric: str = "dsc", name: str = POOLED
 ) -> statistics.Pair | None:
-    """(before, after, groups) over the cases both have, each (cases,); None where there is none."""
+    """(before, after, groups) over the cases both have, scores (seeds, cases); None where there is none."""
     if before.at(sigma) is None or after.at(sigma) is None:
         return None
     if (metric, name) not in before.scores or (metric, name) not in after.scores:
@@ -103,14 +104,14 @@ def paired(
     _, left, right = np.intersect1d(before.cases, after.cases, return_indices=True)
     if not len(left):
         return None
-    earlier = before.by_case(metric, name)[before.at(sigma), left]
-    return earlier, after.by_case(metric, name)[after.at(sigma), right], after.groups[right]
+    earlier = before.by_seed(metric, name)[:, before.at(sigma)][:, left]
+    return earlier, after.by_seed(metric, name)[:, after.at(sigma)][:, right], after.groups[right]
 
 
 def means(values: statistics.Pair) -> tuple[Estimate, Estimate, Estimate]:
     """Before, after, and after minus before, over the cases defined in both. values: (before, after, groups)."""
     before, after, groups = values
-    defined = np.isfinite(before) & np.isfinite(after)
+    defined = np.isfinite(statistics.differences(after, before))
     before, after = np.where(defined, before, np.nan), np.where(defined, after, np.nan)
     return (
         statistics.mean(before, groups),

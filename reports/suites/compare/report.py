@@ -9,12 +9,15 @@ from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import Variant
+from reports.numbers.verdicts import Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph
-from reports.sections import significance
+from reports.sections import common, verdict_words
 from reports.sections.score_tables import keys
 from reports.suites.compare import change_figure, changes, tables
 from reports.suites.compare.changes import AFTER, BEFORE, Change, Pair
+
+SCORED = {Verdict.BETTER: "higher", Verdict.WORSE: "lower"}
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -87,14 +90,21 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
     name = names[change.after.variant]
     where = _where(change, changed)
     estimate, test = change.estimate, change.test
-    judged = significance.verdict(estimate, test)
-    if judged in ("better", "worse"):
-        size = estimate if judged == "better" else significance.negated(estimate)
-        return f"**{name}** became {judged}{where} by {significance.amount(size)}, {significance.p_words(test)}."
-    signed = significance.amount(estimate, words.signed)
-    if judged == "bare":
+    judged = verdict(estimate, test)
+    if judged in (Verdict.BETTER, Verdict.WORSE):
+        size = estimate if judged is Verdict.BETTER else verdict_words.negated(estimate)
+        became = f"became {judged}" if estimate.seeds > 1 else f"scored {SCORED[judged]} in one training each"
+        return f"**{name}** {became}{where} by {verdict_words.amount(size)}, {verdict_words.p_words(test)}."
+    signed = verdict_words.amount(estimate, words.signed)
+    if judged is Verdict.BARE:
         return f"{name}{where}: {signed} in {words.plural(estimate.cases, 'case')}, too few for an interval or a test."
-    return f"No change shown for {name}{where}: {signed}, {significance.p_words(test)}."
+    if judged is Verdict.EQUIVALENT:
+        return (
+            f"{name} is the same{where} within {test.margin:g} DSC: {signed}, {verdict_words.p_of(test.equivalent)} "
+            "after Holm."
+        )
+    p = verdict_words.p_words(test)
+    return f"No change shown for {name}{where}: {signed}, {p}; {verdict_words.power_words(test)}."
 
 
 def _where(change: Change, changed: list[Change]) -> str:
@@ -126,13 +136,12 @@ def _notes() -> list[Block]:
             (
                 "A trial of one store is set beside that of the other with the same data set, method and seed: the "
                 "newest that the command above asks for or, where settings changed, the newest of the same profile.",
-                "Scores of a case are averaged over the seeds both stores have, and compared case by case. The 95 % "
-                f"interval is a percentile bootstrap ({statistics.RESAMPLES} resamples) that draws whole groups "
-                f"(patients); there is none below {statistics.MIN_GROUPS} groups.",
-                "A method is said to have become better when the interval of the difference does not contain 0 and the "
-                "Wilcoxon signed-rank test, after Holm's correction, agrees at 0.05. Two trainings that differ by "
-                "their seed alone may differ by as much: one seed before and after cannot tell a change of code from "
-                "chance of training.",
+                "Scores are compared case by case over the seeds both stores have, and averaged within patients. "
+                + common.INTERVALS,
+                "A method is said to have become better when it was trained with several seeds before and after, the "
+                "interval of the difference does not contain 0 and the test, after Holm's correction, agrees at 0.05. "
+                "Two trainings that differ by their seed alone may differ by as much: one seed before and after "
+                "cannot tell a change of code from chance of training, and the sentence is about the two trainings.",
             )
         ),
     ]

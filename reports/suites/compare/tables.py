@@ -4,10 +4,11 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from reports.numbers.curves import POOLED, Variant
+from reports.numbers.verdicts import verdict
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.cost import cost
-from reports.sections.score_tables import INTERVAL, keys, p_value
+from reports.sections.score_tables import INTERVAL, VERDICTS, keys, test_columns
 from reports.suites.compare.changes import Change, Pair, means, paired, settings
 
 QUANTITIES = (
@@ -26,24 +27,28 @@ def scores(changed: list[Change], names: dict[Variant, str]) -> Table:
         rows.append(
             [change.after.dataset, names[change.after.variant], f"{change.sigma:g}", str(estimate.cases),
              words.number(before.value), words.number(after.value), words.with_interval(estimate, write=words.signed),
-             p_value(test.p), p_value(test.p_holm), words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2)]
+             words.p_value(test.p), words.p_value(test.p_holm), words.p_value(test.equivalent),
+             words.number(test.detectable), words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2),
+             VERDICTS[verdict(estimate, test)]]
         )  # fmt: skip
         data.append(
             keys(change.after) | {"ensemble": change.after.variant.ensemble, "sigma": change.sigma,
                                   "cases": estimate.cases, "groups": estimate.groups, "before": before.value,
                                   "after": after.value, "difference": estimate.value, "low": estimate.low,
-                                  "high": estimate.high, "p": test.p, "p_holm": test.p_holm,
-                                  "rank_biserial": test.rank_biserial, "d_z": test.d_z}
+                                  "high": estimate.high} | test_columns(estimate, test)
         )  # fmt: skip
     columns = [
         "data set", "method", "σ", "cases", "before", "after", f"after − before [{INTERVAL}]", "p", "p (Holm)",
-        "rank-biserial", "d_z",
+        "p equivalent", "found at 80 %", "rank-biserial", "d_z", "verdict",
     ]  # fmt: skip
     caption = (
         "Mean DSC, classes pooled, over the cases that both stores have, and the difference case by case: positive is "
-        "an improvement. p: two-sided Wilcoxon signed-rank test on the patients' mean differences, Holm-corrected over "
-        "the rows of one data set. Effect sizes, on the same differences: the matched-pairs rank-biserial correlation "
-        "and Cohen's d_z (mean divided by SD)."
+        "an improvement. p: with several seeds Student's t on a standard error that holds the variance of training, "
+        "with one Wilcoxon's signed-rank test on the patients' mean differences, which speaks of these trainings "
+        "alone; Holm's family: the rows of one data set. p equivalent: two one-sided tests that the change is smaller "
+        "than the margin. Found at 80 %: the smallest true change that would have been found with that probability. "
+        "Effect sizes, on the patients' differences: the matched-pairs rank-biserial correlation and Cohen's d_z "
+        "(mean divided by SD)."
     )
     return Table("changes", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

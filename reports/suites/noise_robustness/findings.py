@@ -4,7 +4,6 @@ import math
 
 from reports.numbers import statistics
 from reports.numbers.curves import Curve
-from reports.numbers.statistics import Estimate
 from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
 from reports.paper import words
@@ -12,6 +11,7 @@ from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import significance, twins
 from reports.sections.cost import cost
 from reports.sections.trials import absences, of_dataset
+from reports.sections.verdict_words import negated
 
 LOW = 0.5
 """Below this DSC without noise, a flat curve is not called robust."""
@@ -52,13 +52,12 @@ def _loss(it: Study, curve: Curve) -> str:
     clean, noisy = curve.at(it.clean), curve.at(it.noisy)
     if clean is None or noisy is None:
         return f"{it.names[curve.variant]} was not measured"
-    scores = curve.by_case("dsc")
-    lost = statistics.paired_difference(scores[clean], scores[noisy], curve.groups)
+    # One training is tested at both levels: its loss is one number, not the difference of two trainings'.
+    scores = curve.by_seed("dsc")
+    lost = statistics.mean(scores[:, clean] - scores[:, noisy], curve.groups)
     verb = "gained" if lost.value < 0 else "lost"
     if lost.value < 0:
-        lost = Estimate(
-            -lost.value, *((-lost.high, -lost.low) if lost.has_interval else (None, None)), lost.cases, lost.groups
-        )
+        lost = negated(lost)
     return f"{it.names[curve.variant]} {verb} {words.with_interval(lost)} DSC"
 
 

@@ -1,0 +1,129 @@
+"""Comparisons of two methods in sentences, for every report: who is better, equivalent or undecided, with what follows
+from how many trainings and patients there were."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reports.numbers.curves import Curve, Variant
+from reports.numbers.hypotheses import ALPHA
+from reports.numbers.statistics import Estimate
+from reports.numbers.verdicts import Significance, Tested, Verdict, verdict
+from reports.paper import words
+from reports.paper.words import Write
+
+
+def subjects(names: dict[Variant, str], first: Curve, second: Curve, estimate: Estimate) -> tuple[str, str]:
+    """What a sentence speaks of: methods where the estimate holds the variance of training, else trainings."""
+    return _subject(names, first, estimate), _subject(names, second, estimate)
+
+
+def _subject(names: dict[Variant, str], curve: Curve, estimate: Estimate) -> str:
+    name = f"**{names[curve.variant]}**"
+    if estimate.seeds > 1 or not estimate.has_interval:
+        return name
+    count = len(curve.seeds)
+    return f"this training of {name}" if count == 1 else f"the mean of {count} trainings of {name}"
+
+
+def sentence(first: str, second: str, estimate: Estimate, test: Significance, where: str = "") -> str:
+    """One comparison of mean DSC, first minus second, which are `subjects`."""
+    judged, signed = verdict(estimate, test), amount(estimate, words.signed)
+    methods, within = estimate.seeds > 1, f"{test.margin:g} DSC"
+    if judged is Verdict.BARE:
+        count = words.plural(estimate.cases, "case")
+        return f"{first} minus {second}{where}: {signed} ({count}), too few for an interval or a test."
+    if judged in (Verdict.BETTER, Verdict.WORSE):
+        size = estimate if judged is Verdict.BETTER else negated(estimate)
+        verb = f"is {judged}" if methods else f"scored {'higher' if judged is Verdict.BETTER else 'lower'}"
+        text = f"{first} {verb} than {second}{where} by {amount(size)}, {p_words(test)}"
+        if test.equivalent is not None and test.equivalent < ALPHA:
+            text += f"; the difference is smaller than the margin of {within}, {p_of(test.equivalent)}"
+        return f"{_capital(text)}."
+    if judged is Verdict.EQUIVALENT:
+        verb = "are equivalent" if methods else "scored alike"
+        text = f"{first} and {second} {verb}{where} within {within}: {signed}, {p_of(test.equivalent)} after Holm"
+    elif judged in (Verdict.NOT_WORSE, Verdict.NOT_BETTER):
+        verb = f"is {judged}" if methods else f"did not score {'lower' if judged is Verdict.NOT_WORSE else 'higher'}"
+        p = test.not_worse if judged is Verdict.NOT_WORSE else test.not_better
+        text = f"{first} {verb} than {second}{where} by more than {within}: {signed}, {p_of(p)} after Holm"
+        text += f"; whether there is a difference is open, {p_words(test)}"
+    else:
+        text = f"Undecided between {first} and {second}{where}: {signed}, {p_words(test)}"
+    if judged is not Verdict.EQUIVALENT:
+        text += _doubt(estimate, test) + f"; {power_words(test)}"
+    return f"{_capital(text)}."
+
+
+def judgement(estimate: Estimate, test: Significance) -> str:
+    """What the tests say, after a sentence that has told the amount."""
+    judged, within = verdict(estimate, test), f"{test.margin:g} DSC"
+    if judged is Verdict.BARE:
+        return "Too few patients for an interval or a test."
+    kind = "methods" if estimate.seeds > 1 else "trainings"
+    said = {
+        Verdict.BETTER: f"A gain is shown, {p_words(test)}",
+        Verdict.WORSE: f"A loss is shown, {p_words(test)}",
+        Verdict.EQUIVALENT: f"The two {kind} are equivalent within {within}, {p_of(test.equivalent)} after Holm",
+    }
+    return said.get(judged, f"Neither gain nor loss is shown, {p_words(test)}; {power_words(test)}") + "."
+
+
+def _doubt(estimate: Estimate, test: Significance) -> str:
+    """Where interval and test disagree."""
+    if (estimate.low > 0 or estimate.high < 0) and test.p_holm >= ALPHA:
+        return " (the interval alone would exclude 0)"
+    if test.p_holm < ALPHA:
+        return " (test and interval do not point the same way)"
+    return ""
+
+
+def power_words(test: Significance) -> str:
+    """What this design could have shown."""
+    return f"with a probability of 80 % this design finds a difference of {words.number(test.detectable)} DSC or more"
+
+
+def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
+    """What all sentences on some comparisons take for granted: one training each, and tests that could not succeed.
+    unit: what a group of cases is, as of `Study.unit`."""
+    told = [(estimate, test) for estimate, test in tests if verdict(estimate, test) is not Verdict.BARE]
+    said = []
+    if any(estimate.seeds == 1 for estimate, _ in told):
+        said.append(
+            "Where a method was trained once, sentences speak of that training and claim nothing about the method: "
+            "another seed may turn them round. `seeds=[0,1,2]` tests the methods."
+        )
+    hopeless = [(estimate, test) for estimate, test in told if test.attainable is not None and test.attainable >= ALPHA]
+    if hopeless:
+        estimate, test = hopeless[0]
+        said.append(
+            f"No test could reach {ALPHA:g} here: with {words.plural(estimate.groups, unit)} and "
+            f"{words.plural(test.family, 'comparison')} the smallest p after Holm is {words.p_value(test.attainable)}."
+        )
+    return said
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def amount(estimate: Estimate, write: Write = words.number) -> str:
+    """0.021 DSC [0.008, 0.034]."""
+    return f"{write(estimate.value)} DSC {words.bounds(estimate, write=write)}".strip()
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """The difference taken the other way round."""
+    if not estimate.has_interval:
+        return replace(estimate, value=-estimate.value)
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def p_words(test: Significance) -> str:
+    """p = 0.004 after Holm."""
+    return f"{p_of(test.p_holm)} after Holm"
+
+
+def p_of(p: float) -> str:
+    """p = 0.004, or p < 0.001."""
+    text = words.p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
