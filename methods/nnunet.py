@@ -1,6 +1,6 @@
 """nnU-Net-style: a plain U-Net configured by nnU-Net's rules and trained by its recipe, inside this harness."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ BASE_WIDTHS = {"tiny": 8, "small": 16, "paper": 32}
 MOST_WIDTH = {2: 16, 3: 10}
 SHORTEST_EDGE = 4
 """No feature map is made shorter than this."""
-WEIGHT_DECAY, GRADIENT_NORM = 3e-5, 12.0
 DICE_SMOOTH = 1e-5
 
 
@@ -56,8 +55,8 @@ class NNUNet(Deterministic):
     """nnU-Net's own method (Isensee et al., Nature Methods 18, 2021), as far as it applies to images of one size.
 
     Taken over: the topology follows from the image size, instance normalisation, deep supervision, cross entropy +
-    Dice, SGD with Nesterov momentum, z-scored channels, mirroring in training and at test time, gradients of a norm of
-    at most 12. Polynomial decay is in the method's configuration. The patch is the whole image, which is what
+    Dice, z-scored channels, mirroring in training and at test time. SGD with Nesterov momentum, polynomial decay and
+    gradients of a norm of at most 12 are in the method's configuration. The patch is the whole image, which is what
     nnU-Net plans for 8 GB at sizes up to 512x768 and beyond. What differs from the package: docs/nnunetv2.md.
 
     spatial_dims: 2 or 3; in_channels: channels of the image; classes: background included; image_size: one entry per
@@ -65,10 +64,7 @@ class NNUNet(Deterministic):
     size: channels at full resolution, 8 ("tiny"), 16 ("small") or nnU-Net's 32 ("paper"); the depth is nnU-Net's.
     mirroring: show mirrored images in training, and average the logits over all mirror images at test time, which
     takes four evaluations of the network in 2D and eight in 3D.
-    momentum: of SGD, from 0 to below 1; published 0.99, which averages gradients over some hundred steps. A lasting
-    gradient moves the weights by learning rate / (1 - momentum), so a change of one asks for a change of the other.
-    Raises ValueError for an unknown size, for a momentum out of range and for an image size the topology does not
-    divide.
+    Raises ValueError for an unknown size and for an image size the topology does not divide.
     """
 
     def __init__(
@@ -79,13 +75,10 @@ class NNUNet(Deterministic):
         image_size: Sequence[int],
         size: str = "small",
         mirroring: bool = True,
-        momentum: float = 0.99,
     ) -> None:
         super().__init__()
         base = layout_of(size, BASE_WIDTHS)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"method.momentum is {momentum}, expected a number from 0 to below 1, such as 0.9.")
-        self.mirroring, self.momentum = mirroring, momentum
+        self.mirroring = mirroring
         self.topology = topology(image_size)
         _check(tuple(image_size), spatial_dims, self.topology)
         stages = len(self.topology.strides)
@@ -121,29 +114,9 @@ class NNUNet(Deterministic):
             dice = dice + weight / sum(weights) * dice_loss(at_level.softmax(1), target)
         return {"total": ce + dice, "ce": ce, "dice": dice}
 
-    def optimizer(self, stage: str, learning_rate: float) -> torch.optim.Optimizer:
-        """`ClippedSGD` with Nesterov momentum and nnU-Net's weight decay, 3e-5. See `Segmenter`."""
-        return ClippedSGD(
-            [{"params": group["params"], "lr": learning_rate} for group in self.parameter_groups(stage)],
-            lr=learning_rate, momentum=self.momentum, nesterov=self.momentum > 0, weight_decay=WEIGHT_DECAY,
-        )  # fmt: skip
-
     def network_evaluations(self, sampling: Sampling) -> int:
         """One for each mirror image, the image itself included. See `Segmenter`."""
         return 2 ** len(self.topology.poolings) if self.mirroring else 1
-
-
-class ClippedSGD(torch.optim.SGD):
-    """SGD that first scales the gradient down to a norm of `GRADIENT_NORM` over all parameters where it is longer."""
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Clip the gradient, then take one step; returns what `torch.optim.SGD` does.
-
-        closure: to be left None, since the gradient that a closure computes would not be clipped.
-        """
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-        return super().step(closure)
 
 
 def z_score(image: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ from benchmarks.errors import BadInput
 from benchmarks.machine import measure
 from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for
-from benchmarks.store.config import DatasetConfig, TrialConfig
+from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_json, write_json
+from benchmarks.training.optimizers import optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
 from methods.base import Segmenter
 
@@ -86,10 +87,10 @@ def training_bytes(config: TrialConfig, device: torch.device) -> float:
             model = building.build(config.method, replace(config.dataset, image_size=tuple(small))).to(device)
             if settings.checkpointing:
                 checkpoint_gradients(model)
-            one, gradients, states = _step(model, config.dataset, small, 1, device)
+            one, gradients, states = _step(model, config, small, 1, device)
             if larger and one < TELLS * gradients and _safe(2 * one * prod(larger) / prod(small), device):
                 continue
-            two = _step(model, config.dataset, small, 2, device)[0]
+            two = _step(model, config, small, 2, device)[0]
         except (BadInput, ValueError):  # too small to be halved so often, or to be normalised over
             if larger is None:
                 raise
@@ -117,16 +118,16 @@ def _smaller(size: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _step(
-    model: Segmenter, dataset: DatasetConfig, size: Sequence[int], images: int, device: torch.device
+    model: Segmenter, config: TrialConfig, size: Sequence[int], images: int, device: torch.device
 ) -> tuple[float, float, float]:
     """Of one training step: bytes of activations at the peak and of gradients, and the optimiser's numbers for each
     parameter; the stage that takes most counts."""
-    random = generator_for("memory")
+    random, dataset = generator_for("memory"), config.dataset
     image = torch.rand((images, dataset.channels, *size), generator=random).to(device)
     label = torch.randint(dataset.classes, (images, *size), generator=random).to(device)
     most = largest = states = 0.0
     for stage in model.train().stages:
-        optimizer = model.optimizer(stage, 0.0)
+        optimizer = optimizer_of(model, stage, replace(config.training, learning_rate=0.0))
         trained = [p for group in optimizer.param_groups for p in group["params"]]
 
         def forward(stage: str = stage) -> Tensor:

@@ -1,13 +1,13 @@
 """What a command asks for, in words that need no data: settings of trials and conditions."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
-from benchmarks.plan.configuration import plain
+from benchmarks.plan import recipes
+from benchmarks.plan.configuration import names, plain
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from datasets.base import SIMPLE
 from methods.base import Sampling
@@ -16,7 +16,6 @@ DATASET_NOTES = ("_target_", "image_size", "title", "training")
 """Keys of conf/dataset/NAME.yaml that are no settings of its source."""
 PATH_KEYS = ("root", "images", "masks", "split", "download")
 """Keys of a source that say where files lie, not what is in them."""
-LR_SCHEDULES = ("exp", "poly", "constant")
 
 
 def chosen(config: DictConfig, key: str) -> list:
@@ -36,27 +35,8 @@ def image_size(config: DictConfig, dataset: str) -> list[int]:
 
 
 def training_config(config: DictConfig, method: str, dataset: str) -> TrainingConfig:
-    """Settings of one training: the profile's, then the data set's for this profile, then the method's, then those of
-    the command. Raises BadInput for a key that means nothing."""
-    profile = config.profile
-    given: dict[str, Any] = {key: profile[key] for key in ("steps", "batch_size", "validations", "val_cases")}
-    given["deterministic"] = config.deterministic
-    known = {entry.name for entry in fields(TrainingConfig)}
-    budgets = config.dataset[dataset].get("training") or {}
-    layers = {
-        f"dataset.{dataset}.training.{profile.name}": budgets.get(profile.name) or {},
-        f"method.{method}.training": config.method[method].get("training") or {},
-        "training": config.training,
-    }
-    for key, layer in layers.items():
-        if unknown := sorted(set(layer) - known):
-            raise BadInput(f"{key}: {unknown} mean nothing; known: {sorted(known)}.")
-        given |= {name: value for name, value in layer.items() if value is not None}
-    if given.get("seconds") is not None:
-        given["steps"] = None
-    if given.get("lr_schedule", "constant") not in LR_SCHEDULES:
-        raise BadInput(f"training.lr_schedule={given['lr_schedule']}: expected exp, poly or constant.")
-    return TrainingConfig(**given)
+    """Settings of one training; see `recipes.recipe`. Raises BadInput for what cannot be."""
+    return recipes.recipe(config, method, dataset, names("profile"))
 
 
 def samplings(config: DictConfig, method: str) -> list[Sampling]:

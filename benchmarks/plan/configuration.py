@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from benchmarks.errors import BadInput, unknown
+from benchmarks.plan import recipes
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 RESCALINGS = ("image", "array", "none")
@@ -119,7 +120,7 @@ def _check(config: DictConfig) -> None:
         raise unknown("track", config.track, names("suite"))
     if config.noise.rescale not in RESCALINGS:
         raise unknown("noise.rescale", config.noise.rescale, RESCALINGS)
-    _check_training(config.training)
+    recipes.check("training", plain(config.training))
     _check_executor(config.executor)
 
 
@@ -133,19 +134,3 @@ def _check_executor(executor: DictConfig) -> None:
         ) from error
     if not issubclass(found, Executor):
         raise BadInput(f"executor._target_={target}: expected a subclass of concurrent.futures.Executor.")
-
-
-def _check_training(training: DictConfig) -> None:
-    for key in ("seconds", "learning_rate"):
-        value = training[key]
-        if value is not None and (not isinstance(value, (int, float)) or value <= 0):
-            raise BadInput(f"training.{key}={value}: expected a number above 0.")
-    for key in ("steps", "batch_size"):
-        value = training[key]
-        if value is not None and (not isinstance(value, int) or value <= 0):
-            raise BadInput(f"training.{key}={value}: expected a whole number above 0.")
-    parts = training.accumulate
-    if parts is not None and (not isinstance(parts, int) or parts < 1):
-        raise BadInput(f"training.accumulate={parts}: expected a whole number from 1, the parts of a batch.")
-    if training.checkpointing not in (None, True, False):
-        raise BadInput(f"training.checkpointing={training.checkpointing}: expected true or false.")

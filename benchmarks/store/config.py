@@ -5,6 +5,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 Known = TypeVar("Known")
+SAID = ("title", "summary", "twin_of", "loss")
+"""What is only said of a method."""
+ADDED = (
+    "accumulate", "checkpointing", "noise", "first_stage", "warmup",
+    "optimizer", "momentum", "weight_decay", "clip", "clip_by", "lr_drops",
+)  # fmt: skip
+"""Settings of a training that there were none of at first: config.json has them where they are not at their default."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +19,8 @@ class MethodConfig:
     """A method as conf/method/NAME.yaml describes it, but for how it is trained and sampled.
 
     target: its class, as package.module.Class; title, summary: what is said of it; arguments: what its constructor is
-    given besides what the data set decides; twin_of: the method it is the twin of without diffusion, if it is one.
+    given besides what the data set decides; twin_of: the method it is the twin of without diffusion, if it is one;
+    loss: what its training minimises, in words.
     """
 
     name: str
@@ -21,6 +29,7 @@ class MethodConfig:
     summary: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     twin_of: str = ""
+    loss: str = ""
 
     @property
     def label(self) -> str:
@@ -30,13 +39,13 @@ class MethodConfig:
     def to_json(self) -> dict[str, Any]:
         """As config.json has it: the constructor's arguments stand beside the rest."""
         said = {"name": self.name, "_target_": self.target, "title": self.title, "summary": self.summary,
-                "twin_of": self.twin_of}  # fmt: skip
+                "twin_of": self.twin_of, "loss": self.loss}  # fmt: skip
         return {name: value for name, value in said.items() if value} | dict(self.arguments)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "MethodConfig":
         """From what `to_json` gave."""
-        own = {"name", "_target_", "title", "summary", "twin_of"}
+        own = {"name", "_target_", *SAID}
         return cls(
             content["name"],
             content.get("_target_", ""),
@@ -44,11 +53,12 @@ class MethodConfig:
             content.get("summary") or "",
             {name: value for name, value in content.items() if name not in own},
             content.get("twin_of") or "",
+            content.get("loss") or "",
         )
 
     def identity(self) -> dict[str, Any]:
         """What decides the network: all but what is only said of it."""
-        return {name: value for name, value in self.to_json().items() if name not in ("title", "summary", "twin_of")}
+        return {name: value for name, value in self.to_json().items() if name not in SAID}
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,9 @@ class DatasetConfig:
 
     settings: those of its source, but for where its files lie; channels: of an image; class_names: of the foreground;
     fingerprint: hash of the content; augmentation: settings of datasets.base.Augmentation; fit: how cases of other
-    sizes are brought to `image_size`; distance_unit: of surface distances; cases: number in each split.
+    sizes are brought to `image_size`; distance_unit: of surface distances; cases: number in each split; patients:
+    whether the groups of cases are patients, None in stores that do not say; shared: test cases whose patient is in
+    training or validation, too.
     """
 
     name: str
@@ -72,6 +84,8 @@ class DatasetConfig:
     fit: str | None = None
     distance_unit: str | None = None
     cases: Mapping[str, int] = field(default_factory=dict)
+    patients: bool | None = None
+    shared: int | None = None
 
     @property
     def size(self) -> str:
@@ -99,6 +113,8 @@ class DatasetConfig:
             "augmentation": self.augmentation,
             "fit": self.fit,
             "cases": dict(self.cases) or None,
+            "patients": self.patients,
+            "shared": self.shared,
         }
         return {name: value for name, value in known.items() if value is not None} | self.asked()
 
@@ -143,12 +159,19 @@ class TrainingConfig:
     noise: float = 0.0
     first_stage: float | None = None
     warmup: float = 0.0
+    optimizer: str | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clip: float | None = None
+    clip_by: str = "norm"
+    lr_drops: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it. What is off is as if never mentioned: trainings from before these settings existed
         keep their names."""
-        off = (("accumulate", 1), ("checkpointing", False), ("noise", 0.0), ("first_stage", None), ("warmup", 0.0))
-        return {name: value for name, value in asdict(self).items() if (name, value) not in off}
+        off = {name: getattr(TrainingConfig, name) for name in ADDED}
+        known = asdict(self) | {"lr_drops": list(self.lr_drops)}
+        return {name: value for name, value in known.items() if name not in off or getattr(self, name) != off[name]}
 
     def shares(self, stages: int) -> tuple[float, ...]:
         """Share of the budget of each of the stages: equal ones, or `first_stage` for the first and equal ones for the
@@ -166,7 +189,7 @@ class TrainingConfig:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainingConfig":
         """From what `to_json` gave."""
-        return cls(**_known(cls, content))
+        return cls(**_known(cls, content) | {"lr_drops": tuple(content.get("lr_drops", ()))})
 
 
 @dataclass(frozen=True)

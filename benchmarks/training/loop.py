@@ -4,8 +4,9 @@ Whatever is random at a step is seeded by the step, not by what ran before it, s
 generator states and gives the same weights as an undisturbed one.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from benchmarks.store.config import TrainingConfig
 from benchmarks.training.averaging import MovingAverage
 from benchmarks.training.batches import batch_indices, load_batch, training_images
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from benchmarks.training.optimizers import clip_gradients, optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
 from benchmarks.training.validation import validate
 from datasets.prepare import Prepared
@@ -75,7 +77,7 @@ def train(subject: Subject, trial: str) -> Progress:
     for number in range(progress.stage, len(model.stages)):
         name = model.stages[number]
         resumed = saved if saved and number == saved["progress"]["stage"] else None
-        optimizer = model.optimizer(name, settings.learning_rate)
+        optimizer = optimizer_of(model, name, settings)
         if not resumed:
             model.prepare_stage(name, training_images(subject.data, settings.batch_size, subject.fabric))
         average = MovingAverage(model, name, settings.ema_warmup)
@@ -90,15 +92,23 @@ def train(subject: Subject, trial: str) -> Progress:
     return progress
 
 
-def lr_factor(progress: float, schedule: str, final: float, warmup: float = 0.0) -> float:
+def lr_factor(progress: float, schedule: str, final: float, warmup: float = 0.0, drops: Sequence[float] = ()) -> float:
     """Factor of the learning rate when `progress` in [0, 1] of the stage is done; it rises linearly over the share
-    `warmup` first."""
+    `warmup` first.
+
+    exp: final ** progress; poly: (1 - progress) ** 0.9; cosine: half a period, from 1 to 0; step: a tenth after each of
+    the shares `drops`; constant: 1.
+    """
     if progress < warmup:
-        return progress / warmup * lr_factor(warmup, schedule, final)
+        return progress / warmup * lr_factor(warmup, schedule, final, drops=drops)
     if schedule == "exp":
         return final**progress
     if schedule == "poly":
         return (1 - progress) ** 0.9
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "step":
+        return 0.1 ** sum(progress >= share for share in drops)
     return 1.0
 
 
@@ -132,7 +142,7 @@ class Stage:
         # Validations fall on steps that are logged.
         self.validate_every = max(self.log_every, each // self.log_every * self.log_every)
         # The optimiser's own rates may be those of a checkpoint: the schedule starts from the configured ones.
-        fresh = subject.model.optimizer(self.name, settings.learning_rate)
+        fresh = optimizer_of(subject.model, self.name, settings)
         self.rates = [group["lr"] for group in fresh.param_groups]
         # The order of the first stage has no name in it, so that one-stage trainings keep theirs.
         self.order = ("" if number == 0 else self.name, subject.data.name, subject.seed)
@@ -154,9 +164,10 @@ class Stage:
             cases = subject.data.split["train"]
             indices, epoch = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
             image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise)
-            # 3. Gradients of the loss; 4. the optimiser's step; 5. the moving average of the weights.
+            # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
             _add(sums, self._gradients(image, label))
             count += 1
+            clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
             self.optimizer.step()
             self.average.update(progress.step)
             progress.step += 1
@@ -190,7 +201,7 @@ class Stage:
     def _set_rates(self, done: float) -> float:
         """Set the learning rates for the share `done` of the stage; returns the schedule's factor."""
         settings = self.subject.settings
-        factor = lr_factor(done, settings.lr_schedule, settings.lr_final_factor, settings.warmup)
+        factor = lr_factor(done, settings.lr_schedule, settings.lr_final_factor, settings.warmup, settings.lr_drops)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         return factor

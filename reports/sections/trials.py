@@ -14,7 +14,7 @@ from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Table
 
-NOT_SETTINGS = ("name", "title", "summary", "training")
+NOT_SETTINGS = ("name", "title", "summary", "loss", "training")
 
 
 @dataclass(frozen=True)

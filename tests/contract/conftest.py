@@ -1,6 +1,7 @@
 """What the contract tests run on: every method and data set of conf/, or the one named on the command line."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +10,16 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from benchmarks.plan.configuration import names
+from benchmarks.plan.recipes import layers
+from benchmarks.store.config import TrainingConfig
 from benchmarks.training.loop import lr_factor
+from benchmarks.training.optimizers import optimizer_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
-NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "training", "sampling", "search", "image_size")
+NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "loss", "training", "sampling", "search", "image_size")
 PATHS = ("root", "images", "masks")
 
 
@@ -44,7 +49,10 @@ def settings(group, name):
     )
     found = OmegaConf.to_container(whole.it, resolve=True)
     arguments = {key: value for key, value in found.items() if key not in NO_ARGUMENTS}
-    return get_class(found["_target_"]), arguments, found.get("training") or {}
+    training = {}
+    for layer in layers("training", OmegaConf.create(found.get("training") or {}), "tiny", names("profile")).values():
+        training |= {key: value for key, value in layer.items() if value is not None}
+    return get_class(found["_target_"]), arguments, training
 
 
 def own_class(group, name):
@@ -59,23 +67,22 @@ def own_class(group, name):
 
 
 def method_subject(name):
-    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=), further arguments, and of its training the
-    learning_rate and decay(progress), the factor on it.
+    """name, cls, build(spatial_dims=, in_channels=, classes=, image_size=), further arguments, and of its training
+    optimizer(model, stage), optimizer(model, stage, learning_rate=) and decay(progress), the factor on the rate.
     """
     if not (CONF / "method" / f"{name}.yaml").exists():
         cls = own_class("method", name)
         arguments, training = {}, {}
     else:
         cls, arguments, training = settings("method", name)
+    recipe = TrainingConfig(**training)
     return SimpleNamespace(
         name=name,
         cls=cls,
         build=partial(cls, **arguments),
         arguments=arguments,
-        learning_rate=training.get("learning_rate", 1e-3),
-        decay=partial(
-            lr_factor, schedule=training.get("lr_schedule", "constant"), final=training.get("lr_final_factor", 1.0)
-        ),
+        optimizer=lambda model, stage, **changed: optimizer_of(model, stage, replace(recipe, **changed)),
+        decay=partial(lr_factor, schedule=recipe.lr_schedule, final=recipe.lr_final_factor),
     )
 
 

@@ -74,11 +74,12 @@ def any_model(method):
     pytest.skip(f"declined: {method.cls.supports(2, 2)}")
 
 
-def train(model, stage, image, label, steps, rate, seed=None):
-    """Steps on one batch, the same draws at every step if `seed` is given; the total losses."""
+def train(method, model, stage, image, label, steps, seed=None):
+    """Steps of a method's own optimiser on one batch, with the same draws at every step if `seed` is given; the total
+    losses."""
     model.prepare_stage(stage, [(image, label)])
     model.train()
-    optimizer = model.optimizer(stage, rate)
+    optimizer = method.optimizer(model, stage)
     totals = []
     for step in range(steps):
         key = step if seed is None else seed
@@ -116,7 +117,7 @@ def trained(method, data):
         subject = build(method, *data)
         subject.image, subject.label = examples(subject)
         for stage in subject.model.stages:
-            train(subject.model, stage, subject.image, subject.label, TRAINED_STEPS[data[0]], method.learning_rate)
+            train(method, subject.model, stage, subject.image, subject.label, TRAINED_STEPS[data[0]])
         TRAINED[key] = subject
     return TRAINED[key]
 
@@ -168,7 +169,7 @@ def test_training_lowers_the_loss_of_a_repeated_batch(method, data):
     subject = build(method, *data)
     image, label = examples(subject)
     for stage in subject.model.stages:
-        totals = train(subject.model, stage, image, label, REPEATED_STEPS[data[0]], method.learning_rate, seed=3)
+        totals = train(method, subject.model, stage, image, label, REPEATED_STEPS[data[0]], seed=3)
         assert min(totals[1:]) < totals[0]
 
 
@@ -183,7 +184,7 @@ def test_gradients_reach_every_parameter_of_the_stage_and_leave_the_others_alone
         assert all(p.requires_grad for p in mine.values())
         reached = set()
         for step in range(4):  # behind a layer that starts at zero a gradient arrives after that layer's first step
-            train(model, stage, image, label, 1, method.learning_rate, seed=step)
+            train(method, model, stage, image, label, 1, seed=step)
             missing = [name for name, p in mine.items() if p.grad is None or not torch.isfinite(p.grad).all()]
             assert not missing
             reached |= {name for name, p in mine.items() if p.grad.any()}
@@ -202,7 +203,7 @@ def test_learning_rate_groups_hold_every_parameter_once(method):
         ids = [id(p) for group in groups for p in group["params"]]
         assert ids and len(ids) == len(set(ids))
         held |= set(ids)
-        rates = [group["lr"] for group in model.optimizer(stage, 0.5).param_groups]
+        rates = [group["lr"] for group in method.optimizer(model, stage, learning_rate=0.5).param_groups]
         assert rates == pytest.approx([0.5 * group.get("lr_factor", 1.0) for group in groups])
         assert set(model.averaged(stage)) <= {name for name, _ in model.named_children()}
     assert held == trainable
@@ -211,7 +212,7 @@ def test_learning_rate_groups_hold_every_parameter_once(method):
 def test_the_same_seed_gives_the_same_weights_and_segmentation(method, data, trained):
     again = build(method, *data)
     for stage in again.model.stages:
-        train(again.model, stage, trained.image, trained.label, TRAINED_STEPS[data[0]], method.learning_rate)
+        train(method, again.model, stage, trained.image, trained.label, TRAINED_STEPS[data[0]])
     for name, value in trained.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name]), name
     assert torch.equal(segment(trained.model, trained.image), segment(again.model, trained.image))
@@ -346,7 +347,7 @@ def test_four_cases_are_learnt_by_heart(method, data):
     best = 0.0
     for stage in model.stages:
         model.prepare_stage(stage, [(image, label)])
-        optimizer = model.optimizer(stage, method.learning_rate)
+        optimizer = method.optimizer(model, stage)
         rates = [group["lr"] for group in optimizer.param_groups]
         steps = OVERFIT_STEPS // len(model.stages)
         for step in range(steps):

@@ -356,7 +356,7 @@ def test_settings_that_cannot_work_are_refused(settings, words):
 def test_configuration_builds_the_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
     sampling, training = config.pop("sampling"), config.pop("training")
-    for key in ("_target_", "title", "summary"):
+    for key in ("_target_", "title", "summary", "loss"):
         config.pop(key)
     model = FlowSDF(2, 1, 2, (32, 32), **config | {"size": "tiny"})
     assert (model.state, model.truncation, model.classes) == ("ode", 8.0, 2)

@@ -295,7 +295,7 @@ def test_other_than_two_or_three_dimensions_are_declined_with_a_reason():
 
 def test_configuration_names_every_switch_and_builds_the_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
-    for key in ("_target_", "title", "summary", "search", "training"):
+    for key in ("_target_", "title", "summary", "loss", "search", "training"):
         config.pop(key)
     assert set(SWITCHES) <= set(config)
     model = LDSeg(2, 1, 2, (32, 32), **config | {"size": "tiny"})

@@ -134,7 +134,7 @@ def test_other_than_two_or_three_dimensions_are_declined_with_a_reason():
 
 def test_the_configured_method_is_the_published_one():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
-    notes = {"_target_", "title", "summary", "training", "sampling", "search"}
+    notes = {"_target_", "title", "summary", "loss", "training", "sampling", "search"}
     arguments = {key: config[key] for key in config.keys() - notes}
     assert arguments == {"size": "${profile.size}", "objective": "x0", "postprocess": "morph"}
     sampling = Sampling(**config["sampling"])

@@ -375,7 +375,7 @@ def test_unknown_options_are_refused_by_name(key):
 
 def test_configuration_names_every_option_with_its_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
-    for key in ("_target_", "title", "summary", "training", "sampling"):
+    for key in ("_target_", "title", "summary", "loss", "training", "sampling"):
         config.pop(key)
     assert set(config) == set(OPTIONS)
     defaults = {name: p.default for name, p in signature(MedSegDiff).parameters.items() if name in OPTIONS}

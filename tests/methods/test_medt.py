@@ -129,7 +129,7 @@ def test_an_unknown_size_and_three_dimensions_are_refused():
 
 def test_configuration_builds_the_method():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
-    for key in ("title", "summary", "training"):
+    for key in ("title", "summary", "loss", "training"):
         assert config.pop(key)
     standard = dict(spatial_dims=2, in_channels=1, classes=2, image_size=(32, 32))
     model = instantiate(config | {"size": "tiny"}, **standard)

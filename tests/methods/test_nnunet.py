@@ -6,7 +6,7 @@ from monai.networks.nets import DynUNet
 from torch.nn import functional as F
 
 from methods.base import Sampling
-from methods.nnunet import BASE_WIDTHS, ClippedSGD, NNUNet, dice_loss, mirrored, topology, z_score
+from methods.nnunet import BASE_WIDTHS, NNUNet, dice_loss, mirrored, topology, z_score
 
 
 def build(size="tiny", in_channels=3, classes=2, image_size=(32, 32), **more):
@@ -246,34 +246,6 @@ def test_dice_sums_over_the_batch_in_2d_and_over_each_sample_in_3d():
 def test_a_class_that_is_neither_there_nor_predicted_counts_as_found():
     p, y = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
     assert dice_loss(p, y) == pytest.approx(0)
-
-
-# ---- optimiser -----------------------------------------------------------------------------------------------------
-
-
-def test_the_optimiser_is_sgd_with_nesterov_momentum():
-    group = build().optimizer("train", 1e-2).param_groups[0]
-    assert (group["momentum"], group["nesterov"], group["weight_decay"], group["lr"]) == (0.99, True, 3e-5, 1e-2)
-    assert build(momentum=0.9).optimizer("train", 1e-1).param_groups[0]["momentum"] == 0.9
-
-
-@pytest.mark.parametrize("momentum", [-0.1, 1.0])
-def test_a_momentum_out_of_range_is_refused(momentum):
-    with pytest.raises(ValueError, match=f"method.momentum is {momentum}, expected a number from 0 to below 1"):
-        build(momentum=momentum)
-
-
-@pytest.mark.parametrize(("length", "used"), [(120.0, 12.0), (6.0, 6.0)])
-def test_a_gradient_longer_than_12_is_shortened(length, used):
-    parameters = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(5))]
-    optimizer = ClippedSGD([{"params": [p]} for p in parameters], lr=1.0)
-    for p in parameters:
-        p.grad = torch.randn_like(p)
-    norm = torch.cat([p.grad for p in parameters]).norm()
-    for p in parameters:
-        p.grad *= length / norm
-    optimizer.step()
-    assert torch.cat([p.detach() for p in parameters]).norm() == pytest.approx(used, rel=1e-5)
 
 
 # ---- images --------------------------------------------------------------------------------------------------------

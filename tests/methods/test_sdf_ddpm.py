@@ -374,7 +374,7 @@ def test_settings_that_cannot_work_are_refused(settings, words):
 def test_configuration_builds_the_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
     sampling, training = config.pop("sampling"), config.pop("training")
-    for key in ("_target_", "title", "summary"):
+    for key in ("_target_", "title", "summary", "loss"):
         config.pop(key)
     model = SDFDDPM(2, 1, 2, (32, 32), **config | {"size": "tiny"})
     assert (model.sde, model.prediction, model.truncation, model.classes) == ("vp", "x0", 8.0, 2)

@@ -375,7 +375,8 @@ def test_other_than_two_or_three_dimensions_are_declined_with_a_reason():
 def test_configuration_builds_the_published_single_step():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
     assert "own autoencoder" in config["title"] and "own autoencoder" in config["summary"]
-    arguments = {key: config[key] for key in config.keys() - {"_target_", "title", "summary", "training", "sampling"}}
+    notes = {"_target_", "title", "summary", "loss", "training", "sampling"}
+    arguments = {key: config[key] for key in config.keys() - notes}
     assert arguments == {"size": "${profile.size}", "prediction": None}
     assert build().network_evaluations(Sampling(**config["sampling"])) == 1
     with torch.device("meta"):

@@ -99,7 +99,7 @@ def test_an_unknown_size_and_two_dimensions_are_refused():
 
 def test_configuration_builds_the_method():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
-    for key in ("title", "summary", "training"):
+    for key in ("title", "summary", "loss", "training"):
         assert config.pop(key)
     standard = dict(spatial_dims=3, in_channels=1, classes=3, image_size=(48, 64, 48))
     model = instantiate(config | {"size": "tiny"}, **standard)

@@ -30,11 +30,11 @@ def trained(name: str):
     model = get_class(settings["_target_"])(spatial_dims=2, in_channels=3, classes=2, image_size=(32, 32), size="tiny")
     for stage, steps in zip(model.stages, STEPS[name], strict=True):
         model.prepare_stage(stage, (discs(8, seed=step) for step in range(8)))
-        optimizer = model.optimizer(stage, settings.training.learning_rate)
+        optimizer = model.optimizer(stage, settings.training.tiny.learning_rate)
         rates = [group["lr"] for group in optimizer.param_groups]
         model.train()
         for step in range(steps):
-            factor = lr_factor(step / steps, settings.training.lr_schedule, 1.0)
+            factor = lr_factor(step / steps, settings.training.tiny.lr_schedule, 1.0)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             optimizer.zero_grad()
