@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan.choices import chosen
+from benchmarks.plan.choices import VALIDATED, chosen
 from benchmarks.plan.configuration import names, plain
 from benchmarks.runner import Work
 from benchmarks.store.results import Results, Store
@@ -34,16 +34,23 @@ class Left:
 
 class Kind(ABC):
     """A kind of suite. `name` is what `kind:` in conf/suite/NAME.yaml says, `keys` what such a file has to hold beyond
-    what every suite holds, `report` the module under reports/suites/ that shows it where the suite names none."""
+    what every suite holds, `report` the module under reports/suites/ that shows it where the suite names none,
+    `chooses_steps` whether suite.steps=validated means something in it."""
 
     name: ClassVar[str]
     keys: ClassVar[tuple[str, ...]] = ()
     report: ClassVar[str]
     compares_methods: ClassVar[bool] = True
+    chooses_steps: ClassVar[bool] = False
 
     def check(self, config: DictConfig) -> None:
         """Raises BadInput for settings of the suite that cannot be used. Called before any work."""
         check_keys(config.suite, self.keys)
+        if config.suite.steps == VALIDATED and not self.chooses_steps:
+            raise BadInput(
+                f"suite.steps={VALIDATED}: suites of kind {self.name} choose nothing on validation cases; expected a "
+                "list such as suite.steps=[2,10], or null."
+            )
         check_names(config, self.compares_methods)
         check_numbers(config)
 
@@ -125,7 +132,10 @@ TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "datasets": (_is_list, "a list of names, e.g. [glas]"),
     "seeds": (_is_list, "a list of whole numbers from 0, e.g. [0]"),
     "sigmas": (_is_list, "a list of numbers from 0, e.g. [0, 0.1]"),
-    "steps": (lambda value: value is None or _is_list(value) and len(value) > 0, "a list such as [2, 10], or null"),
+    "steps": (
+        lambda value: value in (None, VALIDATED) or _is_list(value) and len(value) > 0,
+        f"a list such as [2, 10], null, or {VALIDATED} (chosen on validation cases)",
+    ),
     "sampler": (lambda value: value is None or _is_text(value), "the name of a sampler, or null"),
     "eta": (lambda value: value is None or number(value), "a number from 0 to 1, or null"),
     "ensemble": (lambda value: value is None or whole(value, 1), "a whole number from 1, or null"),
@@ -175,7 +185,7 @@ def check_numbers(config: DictConfig) -> None:
             raise BadInput(
                 f"suite.sigmas: {sigma!r} is not a noise standard deviation; expected numbers from 0, e.g. 0.1."
             )
-    for steps in config.suite.steps or []:
+    for steps in [] if config.suite.steps == VALIDATED else config.suite.steps or []:
         if not whole(steps, 2):
             raise BadInput(
                 f"suite.steps: {steps!r} cannot be sampled; expected whole numbers from 2 "

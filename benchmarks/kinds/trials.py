@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
 from benchmarks.errors import Failure
+from benchmarks.kinds import choosing
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
 from benchmarks.machine import measure
 from benchmarks.machine.costs import measure_costs
@@ -19,8 +19,10 @@ from benchmarks.machine.device import fabric_for
 from benchmarks.machine.environment import environment
 from benchmarks.machine.outlook import admit, outlook
 from benchmarks.plan import building
+from benchmarks.plan.choices import VALIDATED
 from benchmarks.plan.identity import digest
 from benchmarks.plan.planning import Refusal, make_plan
+from benchmarks.plan.selecting import Chosen
 from benchmarks.plan.sources import prepared
 from benchmarks.plan.standing import find_stored, state
 from benchmarks.plan.trials import Trial
@@ -28,7 +30,7 @@ from benchmarks.runner import Work
 from benchmarks.seeding import seed_for
 from benchmarks.store.files import write_frame, write_json
 from benchmarks.store.results import Results, Store
-from benchmarks.store.trial import TrialView
+from benchmarks.store.trial import TrialView, mark
 from benchmarks.testing.evaluate import Candidate, evaluate
 from benchmarks.training.checkpoints import load_checkpoint
 from benchmarks.training.loop import Subject, train
@@ -111,44 +113,70 @@ class TrainAndTest(Work[Trial]):
         checkpoint.unlink(missing_ok=True)
 
 
-def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:
-    """Write a trial's marker, done.json: status is ok, failed or declined."""
-    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})
-
-
 class Trials(Kind):
     """Train what is missing, test it under every condition of the suite, and time the methods side by side."""
 
     name = "trials"
     keys = SAMPLED
     report = "accuracy"
+    chooses_steps = True
 
     def default_report(self, suite: DictConfig) -> str:
         """By what the suite varies: the noise, the number of sampling steps, or the methods alone."""
         if len(suite.sigmas) > 1:
             return "noise_robustness"
-        if suite.steps is not None and len(suite.steps) > 1:
+        if OmegaConf.is_list(suite.steps) and len(suite.steps) > 1:
             return "sampling_steps"
         return self.report
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
-        """All trials, after what is stored of them has been looked at."""
-        yield training(config, store)
+        """All trials, after what is stored of them has been looked at. Where validation chooses the number of steps,
+        generative methods are trained first, then sampled on validation cases, then tested."""
+        work, trials = training(config, store)
+        if config.suite.steps != VALIDATED:
+            yield work, trials
+            return
+        yield work, choosing.resolved(config, trials, {})
+        sampled = [trial for trial in trained(store, trials) if choosing.generative(trial)]
+        yield choosing.SampleValidation(config, store), sampled
+        yield work, trained(store, choosing.resolved(config, sampled, _chosen(config, store, sampled)))
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """Time the methods, then gather the records of exactly the trials of this run."""
         (_, trials), *_ = batches
+        found = _chosen(config, store, trials) if config.suite.steps == VALIDATED else {}
+        if config.suite.steps == VALIDATED:
+            trials = choosing.resolved(config, trials, found)
         measure_costs(config, store, trials)
-        return store.results(suite, [(t.key, [condition.key for condition in t.conditions]) for t in trials])
+        stored = [(t.key, [condition.key for condition in t.conditions]) for t in trials]
+        return self._told(config, store.results(suite, stored), found)
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The newest trials that answer the command."""
-        return store.results(suite, find_stored(config, store))
+        if config.suite.steps != VALIDATED:
+            return store.results(suite, find_stored(config, store))
+        found = choosing.chosen(config, store, [key for key, _ in find_stored(config, store, tested=False)])
+        stored = find_stored(config, store, narrow=lambda trial, all_: choosing.narrowed(trial, all_, found))
+        return self._told(config, store.results(suite, stored), found)
 
     def left(self, config: DictConfig, store: Store) -> Left:
         """A row for each trial."""
-        return left(store, admit(config, store, make_plan(config), fabric_for(config).device))
+        trials = admit(config, store, make_plan(config), fabric_for(config).device)
+        if config.suite.steps != VALIDATED:
+            return left(store, trials)
+        open_ = {trial.key: choosing.outstanding(config, store, trial) for trial in trials}
+        uses = {key: Use(*found) for key, found in open_.items() if found is not None}
+        return left(store, choosing.resolved(config, trials, _chosen(config, store, trials)), uses)
+
+    def _told(self, config: DictConfig, results: Results, found: Chosen) -> Results:
+        """Results that know how many steps were chosen, and for whom that is open."""
+        results.selection = found
+        choosing.tell_open(config, results.trials, found)
+        return results
+
+
+def _chosen(config: DictConfig, store: Store, trials: Sequence[Trial]) -> Chosen:
+    return choosing.chosen(config, store, [trial.key for trial in trials])
 
 
 def training(config: DictConfig, store: Store, refusal: Refusal = lambda kind: None, tested: bool = True) -> Batch:

@@ -14,6 +14,8 @@ from methods.base import Sampling
 
 DATASET_NOTES = ("_target_", "image_size", "title", "training")
 """Keys of conf/dataset/NAME.yaml that are no settings of its source."""
+VALIDATED = "validated"
+"""What suite.steps says where the number of steps of each method is chosen on validation cases (plan.selecting)."""
 PATH_KEYS = ("root", "images", "masks", "split", "download")
 """Keys of a source that say where files lie, not what is in them."""
 
@@ -41,7 +43,8 @@ def training_config(config: DictConfig, method: str, dataset: str) -> TrainingCo
 
 def samplings(config: DictConfig, method: str) -> list[Sampling]:
     """How the suite samples a generative method; what the suite leaves open (null) is the method's own `sampling`, no
-    more steps and samples than the profile admits. Raises BadInput for a sampling that cannot be."""
+    more steps and samples than the profile admits. Where the steps are to be chosen on validation cases, with every
+    number there is to choose from. Raises BadInput for a sampling that cannot be."""
     suite, most = config.suite, config.profile.sampling
     asked = config.method[method].get("sampling")
     own = plain(asked) if asked else {}
@@ -53,7 +56,10 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
             own[key] = min(own[key], limit)
     own |= {key: suite[key] for key in ("sampler", "eta", "ensemble") if suite[key] is not None}
     try:
-        return [Sampling(**own | {"steps": steps}) for steps in suite.steps or [own.get("steps", Sampling.steps)]]
+        own_steps = own.get("steps", Sampling.steps)
+        # The method's own number is always among those to choose from.
+        asked_steps = sorted({own_steps, *most.candidates}) if suite.steps == VALIDATED else suite.steps or [own_steps]
+        return [Sampling(**own | {"steps": steps}) for steps in asked_steps]
     except ValueError as error:
         raise BadInput(f"suite and method.{method}.sampling: {error}") from error
 

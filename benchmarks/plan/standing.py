@@ -1,5 +1,6 @@
 """How much of a plan the store holds already."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig
@@ -7,7 +8,8 @@ from omegaconf import DictConfig
 from benchmarks.errors import BadInput
 from benchmarks.plan import building, choices, elsewhere, identity
 from benchmarks.plan.planning import conditions
-from benchmarks.plan.trials import Trial
+from benchmarks.plan.trials import Condition, Trial
+from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Store
 
 
@@ -36,7 +38,13 @@ def state(store: Store, trial: Trial) -> State:
     return State(trained, sum(view.has(condition.key) for condition in trial.conditions), view.status == "ok", failed)
 
 
-def find_stored(config: DictConfig, store: Store, tested: bool = True) -> list[tuple[str, list[str]]]:
+Narrow = Callable[[TrialConfig, tuple[Condition, ...]], tuple[Condition, ...]]
+"""From what a trial may be tested under to what it was."""
+
+
+def find_stored(
+    config: DictConfig, store: Store, tested: bool = True, narrow: Narrow = lambda trial, planned: planned
+) -> list[tuple[str, list[str]]]:
     """Keys of the newest trials and their conditions (none unless `tested`) that answer this command, without its data.
 
     Raises BadInput where the store holds none of them."""
@@ -47,7 +55,8 @@ def find_stored(config: DictConfig, store: Store, tested: bool = True) -> list[t
             # The stored configuration says what the command does not: channels, and the content of other data sets.
             trial = replace(asked, dataset=view.config.dataset)
             there = view.elsewhere(elsewhere.asked(config, asked.dataset))
-            wanted = conditions(config, trial, building.method_class(asked.method), there) if tested else ()
+            planned = conditions(config, trial, building.method_class(asked.method), there) if tested else ()
+            wanted = narrow(view.config, planned)
             found.append((view.key, [condition.key for condition in wanted]))
     if not found:
         raise BadInput(

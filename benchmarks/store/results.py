@@ -9,6 +9,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     cost.json            parameters, training time, inference time and memory
     elsewhere/*.json     other data sets that it was tested on
     records/*.parquet    one file per condition: a row per test case and class
+    validation/*.parquet the same of validation cases, a file per number of sampling steps to choose from
     samples/*.npz        one file per condition: a few test cases with their predictions, for pictures
     trajectories/*       a few test cases while they are noised and sampled, see benchmarks/kinds/trajectories.py
     done.json            written last: ok, failed or declined, with the reason
@@ -24,6 +25,7 @@ import pandas as pd
 from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, UNDISTURBED, tested
+from benchmarks.store.selection import Selection
 from benchmarks.store.trial import TrialView
 
 
@@ -38,6 +40,8 @@ class Results:
     overviews: list[Overview] = field(default_factory=list)
     conditions: dict[tuple, str] = field(default_factory=dict)
     """Key of the condition that a trial was tested under, by `tested` of one of its records."""
+    selection: dict[tuple[str, str], Selection] = field(default_factory=dict)
+    """How many sampling steps validation cases chose, by data set and method; empty where a suite gives the numbers."""
     uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
     """Maps of the cases that were sampled many times, by `tested` of one of their records."""
     trajectories: list[Watched] = field(default_factory=list)
@@ -96,5 +100,9 @@ class Store:
                     found[tested(frame.iloc[0])] = condition
                     frames.append(frame)
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
-        records = records.reindex(columns=RECORD_COLUMNS).fillna(UNDISTURBED).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+        records = (
+            records.reindex(columns=RECORD_COLUMNS)
+            .fillna(UNDISTURBED)
+            .sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
+        )
         return Results(suite, views, records, conditions=found)

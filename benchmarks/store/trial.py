@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from benchmarks.errors import BadInput
 from benchmarks.store.config import DatasetConfig, TrialConfig
-from benchmarks.store.files import read_json
+from benchmarks.store.files import read_json, write_json
 from benchmarks.store.kept import Parts, unstacked
 
 
@@ -91,6 +92,14 @@ class TrialView:
         path = self.path / "records" / f"{condition}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
+    def has_validation(self, condition: str) -> bool:
+        """Whether the validation records of a condition (its key) are stored."""
+        return (self.path / "validation" / f"{condition}.parquet").exists()
+
+    def validation(self, condition: str) -> pd.DataFrame:
+        """A row per validation case and class, as of test cases, for a condition (its key) that is stored."""
+        return pd.read_parquet(self.path / "validation" / f"{condition}.parquet")
+
     def samples(self, condition: str) -> dict[str, Parts] | None:
         """Example cases at a condition (its key): ids (n,), and n arrays of each part: image uint8 (C, h, w) as the
         method saw it, label and prediction uint8 (h, w), of a volume one slice; None where none are stored."""
@@ -99,3 +108,9 @@ class TrialView:
             return None
         with np.load(path) as content:
             return unstacked(content)
+
+
+def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:
+    """Write a trial's marker, done.json: status is ok, failed or declined."""
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})

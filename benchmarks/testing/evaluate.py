@@ -75,7 +75,7 @@ def evaluate(it: Candidate, folder: Path, report: Report) -> None:
     for level in levels:
         group = [c for c in missing if c.level == level]
         report(done, len(conditions), level.words)
-        for condition, found in _test(it, group).items():
+        for condition, found in outcomes(it, group).items():
             write_arrays(folder / "samples" / f"{condition.key}.npz", stacked(found.pictures))
             write_frame(folder / "records" / f"{condition.key}.parquet", pd.DataFrame(found.rows)[RECORD_COLUMNS])
         done += len(group)
@@ -83,9 +83,9 @@ def evaluate(it: Candidate, folder: Path, report: Report) -> None:
 
 
 @torch.inference_mode()
-def _test(it: Candidate, group: Sequence[Condition]) -> dict[Condition, Outcome]:
+def outcomes(it: Candidate, group: Sequence[Condition], split: str = "test") -> dict[Condition, Outcome]:
     """What is found under conditions that share one noise level."""
-    data, cases = it.data, it.data.split["test"]
+    data, cases = it.data, it.data.split[split]
     kept = set(cases[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE_CASES, len(cases))).astype(int))].tolist())
     noisy = noisy_images(data, cases, group[0])
     outcomes = {condition: Outcome() for condition in group}

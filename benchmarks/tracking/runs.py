@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.store.results import Results
+from benchmarks.store.trial import TrialView
 from benchmarks.tracking.series import (
     Point,
     cost_points,
@@ -65,16 +66,23 @@ def suite_run(results: Results) -> Run:
     )
 
 
+def _preferred(results: Results, trial: TrialView) -> list[int]:
+    """Numbers of steps whose scores are shown first: that chosen on validation, else the suite's, in its order."""
+    choice = results.selection.get((trial.config.dataset.name, trial.config.method.name))
+    asked = results.suite.get("steps")
+    return [choice.steps] if choice else asked if isinstance(asked, list) else []
+
+
 def trial_runs(results: Results) -> list[Run]:
     """One run per trial, with the records that this suite made of it."""
     suite = results.suite
     tested = _ends(results.records)
-    samplings = settings(tested, suite.get("steps") or [])
     by_trial = dict(tuple(tested.groupby("trial")))
     seeds = {trial.config.seed for trial in results.trials}
     runs = []
     for trial in results.trials:
         config, environment = trial.config, trial.environment
+        samplings = settings(tested, _preferred(results, trial))
         records = by_trial.get(trial.key, tested.iloc[:0])
         seed = f" s{config.seed}" if len(seeds) > 1 else ""
         tags = {
