@@ -152,6 +152,13 @@ def best_steps() -> dict[str, dict[str, int]]:
     return load()["statements"]["sampling_steps"]["best"]
 
 
+def recipe(method: str) -> dict[str, str] | None:
+    """How a method was trained where it was published: optimiser, rate, schedule, batch, steps, augmentation, loss,
+    source; None where nothing is known of it."""
+    found = load()["recipes"].get(method)
+    return recipe(found["like"]) if found and "like" in found else found
+
+
 def citation(source: str) -> str:
     """Authors, title and number of a publication. Raises KeyError for one that published.yaml does not know."""
     return load()["sources"][source]["citation"]

@@ -10,7 +10,17 @@ from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
-from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials, twins
+from reports.sections import (
+    accuracy_table,
+    common,
+    examples,
+    published,
+    recipes,
+    score_tables,
+    significance,
+    trials,
+    twins,
+)  # fmt: skip
 from reports.sections.cost import cost, cost_table
 from reports.sections.score_tables import numbers
 from reports.suites.accuracy import findings, ranking, video
@@ -38,7 +48,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(*common.training(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
-    document.add(*trials.training_tables(results), trials.trial_table(results, it.datasets))
+    document.add(*recipes.table(results), *trials.training_tables(results), trials.trial_table(results, it.datasets))
     document.add(Heading("Environment"), trials.environment_table(results))
     document.add(*common.commands(results), *common.notes(it, _sampling(it)))
     return document
