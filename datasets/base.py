@@ -20,10 +20,12 @@ class DataError(ValueError):
 class Case:
     """One image with its label, at its own size.
 
-    image: float32 (C, *spatial) in [0, 1]; label: int64 (*spatial), 0 = background; spacing: mm per voxel along each
-    spatial axis, or None where unknown; group: what must not be split between training and test (the patient). A volume
-    is (C, X, Y, Z) in the order in which its file stores the voxels. A frame of a video has the video's name and, as
-    time, its number in the video; both are None for an image on its own.
+    image: float32 (C, *spatial) in [0, 1]; label: int64 (*spatial), 0 = background; spacing: length of a voxel along
+    each spatial axis in the source's `length_unit`, or None where unknown; group: what must not be split between
+    training and test (the patient). A volume is (C, X, Y, Z) in the order in which its file stores the voxels. A frame
+    of a video has the video's name and, as time, its number in the video; both are None for an image on its own.
+    instances: int (*spatial), for sources that tell the objects of the foreground apart: from 1 where the label is
+    foreground, else 0.
     """
 
     id: str
@@ -33,11 +35,13 @@ class Case:
     spacing: tuple[float, ...] | None = None
     video: str | None = None
     time: float | None = None
+    instances: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A case before it is read: where it belongs and which files hold it (none for generated data)."""
+    """A case before it is read: where it belongs and which files hold it (none for generated data). subset: the part of
+    the test set that its owners report on apart, where there are several."""
 
     id: str
     group: str
@@ -45,6 +49,7 @@ class Entry:
     files: tuple[Path, ...] = ()
     video: str | None = None
     time: float | None = None
+    subset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,12 @@ class Source:
     fit:         how cases meet the image size of the methods. "resize": resampled to it, whatever their size. "pad"
                  (volumes only): each keeps its own grid and is padded or cropped to the image size for training.
     version:     raised when `read` returns something else for the same files and settings; part of the fingerprint.
+    length_unit: of the spacing, and so of distances between surfaces; without a spacing these are in pixels.
+    instances:   whether `read` tells the objects of the foreground apart.
+    patients:    whether groups are patients. False where nobody knows whose the images are and each is its own group:
+                 reports then speak of images.
+    official_split: whether the split is the one the owners released, which is kept even where patients are in training
+                 and test. Any other split that shares patients is refused.
     """
 
     name: str
@@ -192,6 +203,10 @@ class Source:
     limit: Mapping[str, int | None] | None = None
     fit: str = "resize"
     version: int = 1
+    length_unit: str = "mm"
+    instances: bool = False
+    patients: bool = True
+    official_split: bool = False
 
     def __init__(
         self,

@@ -24,13 +24,15 @@ TIMEOUT = 30.0
 class Decathlon(Source):
     """One task folder as released: dataset.json names classes, modalities and the training pairs.
 
-    The release's test images have no labels and are left out: its training cases are split by seed. A case is a
-    patient, its modalities are channels, and label values are numbered in their own order.
+    The release's test images have no labels and are left out: its training cases are split by seed. Nothing tells
+    which cases are of one patient, so each is its own group. Modalities are channels, and label values are numbered in
+    their own order.
     """
 
     name = "decathlon"
     title = "Medical Segmentation Decathlon, any task, 3D (files needed, or dataset.decathlon.download=true)"
     spatial_dims = 3
+    patients = False
 
     def __init__(
         self,

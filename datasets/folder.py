@@ -70,6 +70,7 @@ class Folder(Source):
             self.group = re.compile(group) if group else None
         except re.error as error:
             raise DataError(f"{key('group')} is {group!r}, not a regular expression: {error}.") from error
+        self.patients = self.group is not None
         self.split = Path(split) if split else None
         self.fractions = dict(fractions or {"train": 0.7, "val": 0.1, "test": 0.2})
         self.seed = seed

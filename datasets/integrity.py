@@ -13,6 +13,8 @@ from datasets.fingerprint import fingerprint
 
 MOST = 10
 """Problems named in one error."""
+INSTANCES = np.iinfo(np.uint16).max
+"""Largest number of an object."""
 AXES = {2: "rows x columns", 3: "X x Y x Z"}
 
 Progress = Callable[[int, int], None]
@@ -53,7 +55,8 @@ def check_entries(source: Source) -> list[Entry]:
     for split in SPLITS:
         if not any(entry.split == split for entry in everything):
             problems.append(f"the split {split!r} is empty, expected a case or more. Move cases or patients into it.")
-    problems += _shared_groups(everything)
+    if not source.official_split:
+        problems += _shared_groups(everything)
     _refuse(source, problems)
     return sorted(source.selected(), key=lambda entry: entry.id)
 
@@ -72,6 +75,12 @@ def _shared_groups(entries: Sequence[Entry]) -> list[str]:
                 "Move all cases of this patient to one split."
             )
     return problems
+
+
+def shared_cases(entries: Sequence[Entry]) -> int:
+    """Number of test cases whose patient (group) is in training or validation as well: 0 but for official splits."""
+    learnt = {entry.group for entry in entries if entry.split != "test"}
+    return sum(entry.split == "test" and entry.group in learnt for entry in entries)
 
 
 def checked(
@@ -152,7 +161,19 @@ def _read(source: Source, entry: Entry) -> tuple[Case | None, list[str]]:
             f"{name}: the label holds the value(s) {values[:8]}, expected 0 (background) to {len(source.class_names)} "
             f"({', '.join(source.class_names)}). Map or correct them."
         )
+    elif source.instances:
+        problems += _instances(name, case)
     return case, problems
+
+
+def _instances(name: str, case: Case) -> list[str]:
+    """What is wrong with the objects of a case."""
+    found = case.instances
+    if found is None or found.shape != case.label.shape or not np.array_equal(found > 0, case.label > 0):
+        return [f"{name}: the instances are not the label's foreground. Expected from 1 in each object, else 0."]
+    if found.max(initial=0) > INSTANCES:
+        return [f"{name}: an instance has the number {found.max()}, expected 1 to {INSTANCES}. Number them anew."]
+    return []
 
 
 def _name(entry: Entry) -> str:

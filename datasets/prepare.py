@@ -21,9 +21,9 @@ from datasets.fingerprint import fingerprint
 from datasets.integrity import Progress, check_entries, checked, remember
 from datasets.prepared import Prepared, Ragged
 
-FORMAT = {2: 1, 3: 2}
+FORMAT = {2: 2, 3: 2}
 """By spatial axes: raised when resizing or the layout below changes, so that older prepared folders are left alone."""
-DTYPES = {"images": np.float32, "labels": np.uint8, "own_labels": np.uint8}
+DTYPES = {"images": np.float32, "labels": np.uint8, "own_labels": np.uint8, "own_instances": np.uint16}
 STALE = 24 * 3600.0
 """Seconds after which a half-written folder is taken for the remains of a process that was killed."""
 
@@ -82,9 +82,12 @@ def _open(source: Source, entries: list[Entry], size: tuple[int, ...], key: str,
         spacing=_tuples(stored["spacing"]),
         augmentation=source.augmentation,
         fit=source.fit,
-        own=(ragged["own_labels"], _tuples(stored["own_spacing"])) if "own_labels" in ragged else None,
+        own=(ragged["own_labels"], _tuples(stored["own_spacing"])),
         videos=[entry.video for entry in entries],
         times=[entry.time for entry in entries],
+        subsets=[entry.subset for entry in entries],
+        instances=ragged.get("own_instances"),
+        length_unit=source.length_unit,
     )
 
 
@@ -118,15 +121,17 @@ def _write_arrays(
 ) -> None:
     """Arrays of one size as .npy files with all cases, others flat as .bin; cases.json has shapes and spacings."""
     uniform = {"images": (len(entries), source.channels, *size), "labels": (len(entries), *size)}
-    ragged = {2: [], 3: ["own_labels"]}[source.spatial_dims]
+    ragged = ["own_labels", *(["own_instances"] if source.instances else [])]
     if source.fit == "pad":
-        uniform, ragged = {}, ["images", "labels"]
-    notes: dict[str, list] = {"ids": [entry.id for entry in entries], "spacing": []}
-    notes |= {f"{name}_shapes": [] for name in ragged} | ({"own_spacing": []} if "own_labels" in ragged else {})
+        uniform, ragged = {}, ["images", "labels", *ragged]
+    notes: dict[str, list] = {"ids": [entry.id for entry in entries], "spacing": [], "own_spacing": []}
+    notes |= {f"{name}_shapes": [] for name in ragged}
 
     def keep(case: Case) -> dict:
         shown = case if source.fit == "pad" else resized(case, size)
         own = {"own_labels": case.label.astype(np.uint8), "own_spacing": case.spacing}
+        if case.instances is not None:
+            own["own_instances"] = case.instances.astype(np.uint16)
         return own | {"images": shown.image, "labels": shown.label.astype(np.uint8), "spacing": shown.spacing}
 
     with ExitStack() as stack:
@@ -140,7 +145,7 @@ def _write_arrays(
                 file.write(np.ascontiguousarray(kept[name], DTYPES[name]).data)
             for name in ragged:
                 notes[f"{name}_shapes"].append(kept[name].shape)
-            for name in {"spacing", "own_spacing"} & set(notes):
+            for name in ("spacing", "own_spacing"):
                 notes[name].append(kept[name])
     (folder / "cases.json").write_text(json.dumps(notes))
 

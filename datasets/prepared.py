@@ -33,9 +33,11 @@ class Prepared:
     """All cases of a data set as methods see them; every array is a read-only map of a file.
 
     images: float32 (N, C, *image_size) in [0, 1] and labels: uint8 (N, *image_size), or, with fit "pad", a `Ragged` of
-    each, every case on its own grid; ids, groups, spacing: N each, spacing in mm on the grid of `images` or None;
-    split: {train, val, test} -> indices into N. own: labels uint8 and spacing on the cases' own grids, for volumes that
-    were resized. videos, times: which frame of which video a case is, N each, None for a case that is no frame.
+    each, every case on its own grid; ids, groups, spacing: N each, spacing on the grid of `images` or None;
+    split: {train, val, test} -> indices into N. own: labels uint8 and spacing on the cases' own grids; instances:
+    uint16 on the same grids, for data that tell objects apart; length_unit: of every spacing.
+    videos, times: which frame of which video a case is, N each, None for a case that is no frame; subsets: the part of
+    the test set it belongs to, N, None where there are no parts.
     """
 
     name: str
@@ -53,18 +55,23 @@ class Prepared:
     own: tuple[Ragged, list[tuple[float, ...] | None]] | None = None
     videos: Sequence[str | None] = ()
     times: Sequence[float | None] = ()
+    subsets: Sequence[str | None] = ()
+    instances: Ragged | None = None
+    length_unit: str = "mm"
 
     def __post_init__(self) -> None:
-        for name in ("videos", "times"):
+        for name in ("videos", "times", "subsets"):
             object.__setattr__(self, name, list(getattr(self, name)) or [None] * len(self.ids))
 
     def truth(self, index: int) -> tuple[np.ndarray, tuple[float, ...] | None]:
-        """The label uint8 (*spatial) that predictions are scored against, and its spacing in mm or None.
-
-        Its grid is the case's own one for volumes, and image_size for 2D images.
-        """
+        """The label uint8 (*spatial) that predictions are scored against, on the case's own grid, and its spacing in
+        `length_unit` or None. A view of a mapped file: nothing is held once a case has been scored."""
         labels, spacing = self.own or (self.labels, self.spacing)
         return labels[index], spacing[index]
+
+    def unit(self, index: int) -> str:
+        """Of distances on the case's own grid: `length_unit`, or px, the pixels of that grid."""
+        return "px" if self.truth(index)[1] is None else self.length_unit
 
     def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Images float32 (B, C, *image_size) and labels uint8 (B, *image_size), writable copies.

@@ -3,10 +3,14 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from datasets.base import SPLITS, DataError
+
+BY_PATIENT = "patients"
+"""Name of the split in which no two parts share a patient, for data sets that offer it beside their official one."""
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
@@ -50,6 +54,23 @@ def by_fraction(groups: Iterable[str], fractions: Mapping[str, float], seed: int
     return {
         group: "test" if place < test else "val" if place < test + val else "train" for place, group in enumerate(order)
     }
+
+
+def balanced(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Group -> split, with about fractions[split] of the cases in each; `groups` has the group of every case.
+
+    For few groups of different size: in an order set by seed, each goes to the split that still lacks most cases, and
+    the last ones to splits that have none. Raises DataError as `by_fraction` does.
+    """
+    counts = Counter(groups)
+    by_fraction(counts, fractions, seed)  # the same settings are refused
+    lacking = {split: fractions[split] * counts.total() for split in SPLITS}
+    found: dict[str, str] = {}
+    for left, group in zip(range(len(counts), 0, -1), shuffled(counts, seed)):
+        empty = [split for split in SPLITS if split not in found.values()]
+        found[group] = max(empty if left <= len(empty) else SPLITS, key=lambda split: lacking[split])
+        lacking[found[group]] -= counts[group]
+    return found
 
 
 def read_split(path: Path, key: str) -> dict[str, str]:

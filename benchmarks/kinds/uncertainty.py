@@ -101,7 +101,7 @@ class SampleManyTimes(Work[Sampling]):
                     array = noisy(index)
                     found, seconds = many_samples.sampled(it, how, array, index)
                     common = evaluate.common_columns(it, job.condition, index, seconds)
-                    rows += [common | row for row in many_samples.scores(found, data, index)]
+                    rows += [common | row for row in many_samples.scores(found, data, index, job.condition.tolerance)]
                     if int(index) in kept:
                         maps.append(many_samples.maps(found, data, index, array))
                 if maps:
@@ -162,7 +162,7 @@ class Uncertainty(Kind):
                 view.done = view.done | {"status": "declined", "reason": reason}
                 continue
             for condition in _conditions(config, view.config):
-                place = folder(config, view.key, condition)
+                place = _stored(config, view.key, condition)
                 if not _complete(place):
                     failed = read_json(place / "failed.json")
                     reason = failed["reason"] if failed else "not all test cases have been sampled yet"
@@ -202,6 +202,13 @@ def folder(config: DictConfig, trial: str, condition: Condition) -> Path:
     test cases included."""
     own = identity.digest([runs_of(config), config.profile.uncertainty.most_cases, config.suite.pictures, VERSION])[:8]
     return Path(config.paths.runs) / "uncertainty" / f"{trial}-{condition.key}-{own}"
+
+
+def _stored(config: DictConfig, trial: str, condition: Condition) -> Path:
+    """Of the samples that a report shows: those of an earlier version where there are no others."""
+    now = folder(config, trial, condition)
+    former = now.with_name(now.name.replace(condition.key, condition.former_key))
+    return former if _complete(former) and not _complete(now) else now
 
 
 def runs_of(config: DictConfig) -> int:

@@ -1,6 +1,7 @@
 """What a command asks for, in words that need no data: settings of trials and conditions."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,9 +11,10 @@ from benchmarks.plan import recipes
 from benchmarks.plan.configuration import names, plain
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from datasets.base import SIMPLE
+from datasets.splits import BY_PATIENT
 from methods.base import Sampling
 
-DATASET_NOTES = ("_target_", "image_size", "title", "training")
+DATASET_NOTES = ("_target_", "image_size", "title", "training", "nsd_tolerance")
 """Keys of conf/dataset/NAME.yaml that are no settings of its source."""
 VALIDATED = "validated"
 """What suite.steps says where the number of steps of each method is chosen on validation cases (plan.selecting)."""
@@ -34,6 +36,17 @@ def image_size(config: DictConfig, dataset: str) -> list[int]:
             f"give one: +dataset.{dataset}.image_size.{config.profile.name}=[128,128]."
         )
     return [int(side) for side in sizes[config.profile.name]]
+
+
+def tolerance(config: DictConfig, dataset: str) -> float | None:
+    """That of a data set's NSD; None where it is not to be measured. Raises BadInput for what is no distance."""
+    found = config.dataset[dataset].get("nsd_tolerance")
+    if found is not None and (isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 < found < inf):
+        raise BadInput(
+            f"dataset.{dataset}.nsd_tolerance={found!r}: expected a distance above 0 in the unit of the data set's "
+            f"distances, e.g. dataset.{dataset}.nsd_tolerance=2, or null, which leaves NSD out."
+        )
+    return None if found is None else float(found)
 
 
 def training_config(config: DictConfig, method: str, dataset: str) -> TrainingConfig:
@@ -87,6 +100,8 @@ def source_settings(config: DictConfig, dataset: str) -> dict[str, Any]:
     trials from before it existed are found."""
     settings = plain(config.dataset[dataset])
     found = {key: value for key, value in settings.items() if key not in (*DATASET_NOTES, *PATH_KEYS)}
+    if settings.get("split") == BY_PATIENT:  # elsewhere `split` is a file, or the official split, as it always was
+        found["split"] = BY_PATIENT
     if isinstance(found.get("augmentation"), dict) and not found["augmentation"].get("probability"):
         found["augmentation"] = {key: value for key, value in found["augmentation"].items() if key in SIMPLE}
     return found

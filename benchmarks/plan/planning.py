@@ -13,6 +13,7 @@ from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import DatasetConfig, TrialConfig
 from datasets.base import DataError
 from datasets.fingerprint import fingerprint
+from datasets.integrity import shared_cases
 from datasets.prepare import check_size
 from methods.base import Segmenter
 
@@ -52,7 +53,7 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
         raise BadInput(f"dataset.{asked.name}: {error}") from error
     return replace(
         asked,
-        distance_unit="px" if origin.read(entries[0]).spacing is None else "mm",
+        distance_unit="px" if origin.read(entries[0]).spacing is None else origin.length_unit,
         title=origin.title,
         spatial_dims=origin.spatial_dims,
         channels=origin.channels,
@@ -61,6 +62,8 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
         augmentation=origin.augmentation.settings(),
         fit=origin.fit,
         cases={split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
+        patients=origin.patients,
+        shared=shared_cases(entries),
     )
 
 
@@ -88,10 +91,15 @@ def conditions(
     (`there`, with their content). The channels of the trial's data are known where corruptions are asked for. Raises
     BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, kind.generative)
-    found = [Condition(s, how, tuple(trial.dataset.image_size), config.noise.rescale) for s, how in asked]
+    size, tolerance = tuple(trial.dataset.image_size), choices.tolerance(config, trial.dataset.name)
+    found = [Condition(s, how, size, config.noise.rescale, tolerance=tolerance) for s, how in asked]
     levels = corruptions.asked(
         config.suite.get("corruptions") or (), config.suite.get("severities") or (), trial.dataset
     )
     corrupted = [replace(clean, corruption=level) for level in levels for clean in found if clean.sigma == 0]
-    abroad = [replace(one, tested_on=data.name, fingerprint=data.fingerprint) for data in there for one in found]
+    abroad = [
+        replace(one, tested_on=data.name, fingerprint=data.fingerprint, tolerance=choices.tolerance(config, data.name))
+        for data in there
+        for one in found
+    ]
     return tuple(dict.fromkeys([*found, *corrupted, *abroad]))

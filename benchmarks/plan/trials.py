@@ -1,6 +1,6 @@
 """What a suite asks for: trials to train and conditions to test them under, each named by its content."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from methods.base import Sampling
 
 TRAINING_VERSION = 1
 """Raised when benchmarks/training/ changes what a given configuration is trained to."""
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
 """Raised when benchmarks/testing/ changes what is recorded for given weights."""
 
 
@@ -34,7 +34,8 @@ class Condition:
     """How a trial is tested. `sampling` is None for deterministic methods, which are tested once per level.
 
     corruption: what is done to the images before noise; None: nothing. tested_on, fingerprint: another data set than
-    the one trained on, and the hash of its content; empty: the one trained on.
+    the one trained on, and the hash of its content; empty: the one trained on. tolerance: of NSD, in the unit of the
+    data set's distances; None where it is not measured.
     """
 
     sigma: float
@@ -45,6 +46,7 @@ class Condition:
     corruption: Corruption | None = None
     tested_on: str = ""
     fingerprint: str = ""
+    tolerance: float | None = None
 
     @property
     def level(self) -> Level:
@@ -54,13 +56,22 @@ class Condition:
     @cached_property
     def key(self) -> str:
         """Name of its files in the store."""
+        return self._key(EVALUATION_VERSION)
+
+    @cached_property
+    def former_key(self) -> str:
+        """Its name when 2D cases were scored on the grid that methods work on, without NSD. Reports still read such
+        records; a test never takes them for its own."""
+        return replace(self, tolerance=None)._key(1)
+
+    def _key(self, version: int) -> str:
         # What is as it always was is left out: tests from before it could be otherwise keep their names.
-        later = ("corruption", "tested_on", "fingerprint")
+        later = ("corruption", "tested_on", "fingerprint", "tolerance")
         parts = {name: value for name, value in asdict(self).items() if value or name not in later}
         what = f"{self.corruption.kind}{self.corruption.severity}" if self.corruption else f"sigma{self.sigma:g}"
         where = f"on-{self.tested_on}-" if self.tested_on else ""
         how = f"{self.sampling.sampler}{self.sampling.steps}" if self.sampling else "direct"
-        return f"{where}{what}-{how}-{digest([parts, EVALUATION_VERSION])[:8]}"
+        return f"{where}{what}-{how}-{digest([parts, version])[:8]}"
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from benchmarks.store.kept import Picture, stacked
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.trial import TrialView
 from benchmarks.testing.corruptions import corrupt
-from benchmarks.testing.metrics import score
 from benchmarks.testing.noise import add_noise
 from benchmarks.testing.pictures import picture
+from benchmarks.testing.scoring import case_scores
 from benchmarks.testing.temporal import Before
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
@@ -100,14 +100,21 @@ def outcomes(it: Candidate, group: Sequence[Condition], split: str = "test") -> 
                 # 3. Scores on the grid of the case's own label, and against the frame before.
                 label, spacing = data.truth(index)
                 prediction = on_grid(probability, label.shape).argmax(0).cpu().numpy()
-                scores = score(prediction, label, list(data.class_names), spacing)
+                scores = case_scores(data, index, prediction, condition.tolerance)
                 temporal = found.before.rows(data, index, prediction, label)
                 common = common_columns(it, condition, index, seconds)
                 found.rows += [common | row | time for row, time in zip(scores, temporal, strict=True)]
                 # 4. A picture, of the cases that are kept.
                 if int(index) in kept:
-                    found.pictures.append(picture(data.ids[index], array, label, prediction))
+                    shown = (label, prediction) if label.ndim == 3 else _as_seen(data, index, probability)
+                    found.pictures.append(picture(data.ids[index], array, *shown))
     return outcomes
+
+
+def _as_seen(data: Prepared, index: int, probability: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Label and prediction of a 2D case on the grid the method works on: its picture is for the eye, and would take
+    many times the space on the case's own grid, on which it is scored."""
+    return np.asarray(data.labels[index]), probability.argmax(0).cpu().numpy()
 
 
 def _batches(data: Prepared, cases: np.ndarray) -> Iterator[np.ndarray]:
@@ -229,4 +236,7 @@ def common_columns(it: Candidate, condition: Condition, index: int, seconds: flo
         "image_size": "x".join(map(str, condition.image_size)),
         "seconds": seconds,
         "nfe": it.model.network_evaluations(sampling or ANY),
+        "tolerance": condition.tolerance,
+        "unit": data.unit(index),
+        "subset": data.subsets[index],
     }

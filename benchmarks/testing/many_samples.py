@@ -10,8 +10,9 @@ import torch
 from benchmarks.plan.trials import Condition
 from benchmarks.testing import evaluate, spread
 from benchmarks.testing.evaluate import Candidate
-from benchmarks.testing.metrics import POOLED, class_dsc, score
+from benchmarks.testing.metrics import POOLED, class_dsc
 from benchmarks.testing.pictures import cut, picture, plane
+from benchmarks.testing.scoring import case_scores
 from datasets.prepare import Prepared
 
 
@@ -56,15 +57,15 @@ def sampled(it: Candidate, how: Repeated, array: np.ndarray, index: int) -> tupl
     return found, (time.perf_counter() - started) / how.runs
 
 
-def scores(found: spread.Runs, data: Prepared, index: int) -> list[dict[str, Any]]:
+def scores(found: spread.Runs, data: Prepared, index: int, tolerance: float | None = None) -> list[dict[str, Any]]:
     """A row per foreground class and one pooled: scores of the mean segmentation and of single runs; the pooled row
-    also has what is said of the image as a whole."""
-    label, spacing = data.truth(index)
+    also has what is said of the image as a whole. tolerance: of NSD."""
+    label, _ = data.truth(index)
     mean, sd, classes = found.mean, found.sd, len(data.class_names)
     prediction = mean.argmax(0)
     error, confidence = prediction != label, mean.max(0)
     single = np.array([class_dsc(run, label, classes) for run in found.labels])
-    rows = score(prediction, label, list(data.class_names), spacing)
+    rows = case_scores(data, index, prediction, tolerance)
     for row, values in zip(rows, single.T, strict=True):
         row |= {"runs": len(found.labels), "run_dsc": values.mean(), "run_dsc_sd": values.std()}
         if row["class"] != POOLED:

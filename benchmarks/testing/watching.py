@@ -19,7 +19,10 @@ from benchmarks.testing.pictures import cut, plane
 from methods.base import Sampling
 from methods.diffusion.process import Process
 
-NOT_MEASURED = ("hd95", "assd", "temporal_dsc", "temporal_dsc_label")
+NOT_MEASURED = (
+    "hd95", "assd", "hd95_penalised", "assd_penalised", "nsd", "object_f1", "object_dice", "object_hausdorff",
+    "temporal_dsc", "temporal_dsc_label",
+)  # fmt: skip
 COLUMNS = [*RECORD_COLUMNS, "direction", "index", "t", "alpha_bar"]
 """direction: forward or reverse; index: place in the process, from 0; t: time in the method's own units."""
 

@@ -74,6 +74,17 @@ def glas_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def graded(glas_root: Path) -> Path:
+    """The same with Grade.csv as released: seven patients, of whom 1 and 2 are in training and test."""
+    patients = {f"train_{n}": str(1 + (n - 1) // 2) for n in range(1, 11)}
+    patients |= {"testA_1": "1", "testA_2": "2", "testB_1": "6", "testB_2": "7"}
+    lines = [f"{name},{patient}, benign, healthy" for name, patient in sorted(patients.items())]
+    header = "name,patient ID, grade (GlaS), grade (Sirinukunwattana et al. 2015)"
+    (glas_root / "Grade.csv").write_text("\n".join([header, *lines]) + "\n")
+    return glas_root
+
+
+@pytest.fixture
 def folders(tmp_path: Path):
     """folders(names, values=...) writes grey images and masks into two folders and returns these."""
 

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from datasets.base import Source
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "dataset").glob("*.yaml"))
+NOTES = ("image_size", "training", "nsd_tolerance")
 LIMIT = {"train": 3, "val": 1, "test": 2}
 
 
@@ -23,7 +24,7 @@ def test_file_names_a_source_with_all_its_settings(path):
     given = settings(path)
     kind = get_class(given["_target_"])
     assert issubclass(kind, Source) and kind.name == path.stem and kind.title
-    assert set(given) - {"_target_", "image_size", "training"} == set(inspect.signature(kind).parameters) - {"name"}
+    assert set(given) - {"_target_", *NOTES} == set(inspect.signature(kind).parameters) - {"name"}
     assert set(given["image_size"]) == {"tiny", "quick", "paper"}
     axes = 2 if path.stem == "folder" else kind.spatial_dims  # a folder's first image decides
     assert all(len(size) == axes for size in given["image_size"].values())
@@ -33,7 +34,7 @@ def test_file_names_a_source_with_all_its_settings(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_source_is_built_without_touching_data(path):
-    given = {key: value for key, value in settings(path).items() if key not in ("image_size", "training")}
+    given = {key: value for key, value in settings(path).items() if key not in NOTES}
     if path.stem == "folder":
         given |= {"images": "images", "masks": "masks"}
     source = instantiate(given, _convert_="all")

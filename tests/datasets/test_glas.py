@@ -3,7 +3,7 @@ import pytest
 
 from datasets.base import DataError
 from datasets.glas import Glas
-from datasets.integrity import check
+from datasets.integrity import check, check_entries, shared_cases
 from datasets.prepare import prepare
 
 
@@ -23,6 +23,72 @@ def test_instances_become_one_class(glas_root):
     assert case.image.shape == (3, 24, 30) and case.image.dtype == np.float32
     assert 0 <= case.image.min() < case.image.max() <= 1
     assert set(np.unique(case.label)) == {0, 1} and case.label.sum() == 6 * 6 + 8 * 13
+    assert case.spacing == (0.62, 0.62) and source.length_unit == "um"
+
+
+def test_instances_are_kept_on_their_own_grid_beside_the_label(glas_root, tmp_path):
+    data = prepare(Glas(glas_root), (12, 12), tmp_path)
+    for index in range(len(data.ids)):
+        label, spacing = data.truth(index)
+        assert label.shape == data.instances[index].shape == (24, 30) and data.labels[index].shape == (12, 12)
+        assert np.array_equal(label > 0, data.instances[index] > 0)
+        assert set(np.unique(data.instances[index])) == {0, 1, 2}
+        assert spacing == (0.62, 0.62) and data.unit(index) == "um"
+    assert data.subsets == [{"A": "test A", "B": "test B"}.get(name.split("_")[0][-1]) for name in data.ids]
+
+
+def test_cases_are_grouped_by_the_patients_of_the_release(graded):
+    source = Glas(graded)
+    entries = check(source)
+    assert source.patients and source.official_split
+    assert {entry.id: entry.group for entry in entries}["testB_2"] == "7"
+    assert len({entry.group for entry in entries}) == 7 and shared_cases(entries) == 2
+
+
+def test_without_a_table_of_patients_each_image_is_its_own_group(glas_root):
+    source = Glas(glas_root)
+    entries = check(source)
+    assert not source.patients and shared_cases(entries) == 0
+    assert all(entry.group == entry.id for entry in entries)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_by_patient_uses_all_images_and_shares_nobody(graded, seed):
+    source = Glas(graded, split="patients", seed=seed)
+    entries = check(source)
+    assert not source.official_split and len(entries) == 14 and shared_cases(entries) == 0
+    assert min(split_sizes(entries).values()) >= 1
+    assert all(entry.subset is None for entry in entries)
+    assert entries == check(Glas(graded, split="patients", seed=seed))
+
+
+def test_seeds_split_patients_differently(graded):
+    assert len({str(check(Glas(graded, split="patients", seed=seed))) for seed in range(5)}) > 1
+
+
+def test_a_split_by_patient_needs_the_table_of_patients(glas_root):
+    with pytest.raises(DataError, match=r"Grade\.csv does not exist, and dataset\.glas\.split=patients needs it"):
+        Glas(glas_root, split="patients").entries()
+
+
+def test_another_split_is_refused(glas_root):
+    with pytest.raises(DataError, match=r"dataset\.glas\.split is 'random', expected one of official, patients"):
+        Glas(glas_root, split="random")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file, which is empty, lacks a name or a patient"),
+        ("name,patient ID\ntrain_1,3\ntrain_2,\n", "line 3 lacks a name or a patient"),
+        ("image,patient\ntrain_1,3\n", "line 2 lacks a name or a patient"),
+        ("name,patient ID\ntrain_1,3\n", r"names no patient for testA_1, .* \(13 of 14 images\)"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(graded, text, message):
+    (graded / "Grade.csv").write_text(text)
+    with pytest.raises(DataError, match=rf"Grade\.csv.*{message}"):
+        Glas(graded).entries()
 
 
 def test_any_picture_format_is_accepted(glas_root, save):
@@ -76,3 +142,16 @@ def test_real_glas(shared_data, tmp_path):
     data = prepare(source, (64, 64), tmp_path)
     assert data.images.shape == (10, 3, 64, 64)
     assert 0.3 < data.labels.mean() < 0.7
+    if source.patients:
+        assert len({entry.group for entry in everything}) == 16 and shared_cases(everything) == 79
+
+
+@pytest.mark.shared
+def test_patients_of_real_glas_are_dealt_out(shared_data):
+    source = Glas(shared_data("glas"), split="patients")
+    if not source.patients:
+        pytest.skip("the real glas data come without Grade.csv")
+    entries = check_entries(source)
+    sizes = split_sizes(entries)
+    assert len(entries) == 165 and shared_cases(entries) == 0
+    assert 40 <= sizes["test"] <= 70 and sizes["val"] >= 5

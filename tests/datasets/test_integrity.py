@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from datasets.base import DataError, Entry
 from datasets.glas import Glas
-from datasets.integrity import check, checked
+from datasets.integrity import check, checked, shared_cases
 
 IMAGE = np.full((1, 6, 5), 0.5, np.float32)
 LABEL = np.ones((6, 5), np.int64)
@@ -31,6 +33,29 @@ def test_sound_data_pass_and_entries_come_back_sorted(memory):
 def test_patient_in_train_and_test_is_refused(memory):
     text = problems(memory(cases(a={"group": "p7"}, c={"group": "p7"})))
     assert "'p7'" in text and "test (case c) and train (case a)" in text and "Move all cases" in text
+
+
+def test_an_official_split_may_share_patients_and_says_how_many_test_cases_that_concerns(memory):
+    source = memory(cases(a={"group": "p7"}, c={"group": "p7"}))
+    source.official_split = True
+    assert shared_cases(check(source)) == 1
+    assert shared_cases(check(memory(cases()))) == 0
+
+
+@pytest.mark.parametrize(
+    ("instances", "message"),
+    [
+        (None, "case a: the instances are not the label's foreground"),
+        (np.zeros((6, 5), int), "case a: the instances are not the label's foreground"),
+        (np.ones((6, 4), int), "case a: the instances are not the label's foreground"),
+        (np.full((6, 5), 70000), "case a: an instance has the number 70000, expected 1 to 65535"),
+    ],
+)
+def test_instances_that_do_not_fit_the_label_are_refused(memory, instances, message):
+    source = memory(cases())
+    source.instances, read = True, source.read
+    source.read = lambda entry: replace(read(entry), instances=instances if entry.id == "a" else LABEL)
+    assert message in problems(source)
 
 
 def test_mask_of_another_size_is_refused(memory):

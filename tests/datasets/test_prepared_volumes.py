@@ -103,13 +103,16 @@ def test_own_grids_are_stored_once_for_all_image_sizes(tmp_path):
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("volumes-own-")]) == 1
 
 
-def test_images_keep_the_truth_on_their_image_size(memory, tmp_path):
-    data = prepare(memory(spacing=(2.0, 1.0)), (5, 4), tmp_path)
+def test_images_keep_the_truth_on_their_own_grid_too(memory, tmp_path):
+    source = memory(spacing=(2.0, 1.0))
+    data = prepare(source, (5, 4), tmp_path)
     label, spacing = data.truth(2)
-    np.testing.assert_array_equal(label, data.labels[2])
-    assert spacing == data.spacing[2] == (4.0, 2.0)
+    np.testing.assert_array_equal(label, source.cases["c2"][2])
+    assert data.labels[2].shape == (5, 4) and label.dtype == np.uint8 and isinstance(label.base, np.memmap)
+    assert data.unit(2) == "mm" and prepare(memory(), (5, 4), tmp_path / "none").unit(2) == "px"
+    assert spacing == (2.0, 1.0) and data.spacing[2] == (4.0, 2.0)
     assert data.videos == data.times == [None] * 6
-    assert any("-5x4-v1-" in path.name for path in tmp_path.iterdir()), "prepared images of before stay valid"
+    assert any("-5x4-v2-" in path.name for path in tmp_path.iterdir()), "images of before lack the own grids"
     images, labels = data.batch([4, 0])
     np.testing.assert_array_equal(images, data.images[[4, 0]])
     np.testing.assert_array_equal(labels, data.labels[[4, 0]])

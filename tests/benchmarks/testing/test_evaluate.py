@@ -1,4 +1,4 @@
-"""Testing on volumes: their own grids, windows, and frames in the order of time."""
+"""Testing: the cases' own grids, windows, and frames in the order of time."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from benchmarks.plan.trials import Condition
 from benchmarks.store.trial import TrialView
 from benchmarks.testing.evaluate import evaluate, on_grid
 from benchmarks.testing.metrics import score
+from benchmarks.testing.objects import object_scores
 from datasets.prepared import Ragged
 from methods.base import Sampling, Segmenter
 from tests.benchmarks.blobs import SIZE, candidate, prepared, ragged
@@ -31,8 +32,8 @@ class Bright(Segmenter):
         return torch.stack([1 - foreground, foreground], dim=1)
 
 
-def outcome(model, data, folder: Path, sigma=0.0):
-    condition = Condition(sigma, Sampling(2), data.image_size, "none")
+def outcome(model, data, folder: Path, sigma=0.0, tolerance=None):
+    condition = Condition(sigma, Sampling(2), data.image_size, "none", tolerance=tolerance)
     it = candidate(model, data, [condition])
     evaluate(it, folder, lambda *_: None)
     view = TrialView(folder, it.trial.config)
@@ -62,8 +63,42 @@ def test_a_resized_volume_is_scored_against_its_own_label_and_in_its_own_millime
     probability = torch.from_numpy(np.stack([1.0 - labels[0], labels[0]]).astype(np.float32))
     expected = score(on_grid(probability, own.shape).argmax(0).numpy(), own, ["blob"], (0.5, 2.0, 1.0))
     for row, wanted in zip(records.to_dict("records"), expected, strict=True):
-        assert {key: row[key] for key in wanted} == pytest.approx(wanted)
+        assert {key: row[key] for key in wanted} == pytest.approx(wanted, nan_ok=True)
+        assert row["unit"] == "mm"
     assert samples["label"][0].shape in [(8, 16), (4, 8), (4, 16)]
+
+
+@pytest.mark.parametrize(("spacing", "unit"), [((0.5, 0.25), "um"), (None, "px")])
+def test_a_picture_is_scored_on_its_own_grid_and_shown_on_the_methods(spacing, unit, tmp_path):
+    coarse = np.zeros((8, 8), np.uint8)
+    coarse[2:6, 3:7] = 1
+    image = 0.2 + 0.6 * coarse[None].astype(np.float32)
+    own, objects = np.zeros((24, 40), np.uint8), np.zeros((24, 40), np.uint16)
+    own[5:18, 14:36] = 1
+    objects[5:18, 14:20], objects[5:18, 20:36] = 7, 9
+    data = prepared(
+        [image], [coarse], image_size=(8, 8), spacing=[None], length_unit="um", subsets=["test A"],
+        own=(Ragged(own.ravel(), [own.shape]), [spacing]), instances=Ragged(objects.ravel(), [objects.shape]),
+    )  # fmt: skip
+    records, samples = outcome(Bright(), data, tmp_path, tolerance=1.0)
+    probability = torch.from_numpy(np.stack([1.0 - coarse, coarse]).astype(np.float32))
+    prediction = on_grid(probability, own.shape).argmax(0).numpy()
+    pooled = records.set_index("class").loc["all"]
+    wanted = score(prediction, own, ["blob"], spacing, 1.0)[-1] | object_scores(prediction > 0, objects, spacing)
+    assert {key: pooled[key] for key in wanted if key != "class"} == pytest.approx(
+        {key: value for key, value in wanted.items() if key != "class"}
+    )
+    assert 0.8 < pooled["dsc"] < 1 and pooled["object_f1"] == 2 / 3
+    assert (pooled["unit"], pooled["tolerance"], pooled["subset"]) == (unit, 1.0, "test A")
+    assert records.set_index("class").loc["blob", ["object_f1", "object_dice", "object_hausdorff"]].isna().all()
+    assert samples["label"][0].shape == samples["prediction"][0].shape == (8, 8)
+
+
+def test_probabilities_are_interpolated_before_a_class_is_chosen():
+    """Halfway between two pixels the more certain one decides, which a resized label map could not know."""
+    foreground = torch.tensor([[[0.0, 1.0], [0.0, 0.6]]])
+    found = on_grid(torch.cat([1 - foreground, foreground]), (2, 6)).argmax(0)
+    assert found.tolist() == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1]]
 
 
 def test_windows_of_one_case_draw_from_its_own_generator(tmp_path):

@@ -124,7 +124,7 @@ def test_overlap_agrees_with_monai():
 
 
 def test_binary_data_have_equal_overlap_in_both_rows():
-    gland, pooled = score(*random_labels(3, classes=1), ["gland"], None)
+    gland, pooled = score(*random_labels(3, classes=1), ["gland"], None, 1.0)
     assert pooled == gland | {"class": "all"}
 
 
@@ -196,8 +196,8 @@ def test_what_does_not_fit_is_refused(prediction, label, spacing, message):
 
 def test_unsigned_labels_score_like_signed_ones():
     prediction, label = random_labels(1)
-    assert score(prediction.astype(np.uint8), label.astype(np.uint8), ["a", "b"], None) == score(
-        prediction, label, ["a", "b"], None
+    assert score(prediction.astype(np.uint8), label.astype(np.uint8), ["a", "b"], None, 1.0) == score(
+        prediction, label, ["a", "b"], None, 1.0
     )
 
 
