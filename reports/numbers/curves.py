@@ -113,10 +113,15 @@ class Curve:
 
 
 def variants(results: Results) -> list[Variant]:
-    """Every variant in the records: methods in the suite's order, then by sampling."""
+    """Every variant in the records: methods in the suite's order, then by sampling. Of a method whose number of steps
+    validation chose, only with numbers that were chosen on a data set."""
     records = results.records
     if records.empty:
         return []
+    chosen = {key: choice.steps for key, choice in results.selection.items()}
+    own = [chosen.get((dataset, method), steps) == steps
+           for dataset, method, steps in zip(records["dataset"], records["method"], records["steps"])]  # fmt: skip
+    records = records[own]
     titles = {trial.config.method.name: trial.label for trial in results.trials}
     order = method_order(results)
     columns = ["method", "steps", "sampler", "eta", "ensemble"]
@@ -162,9 +167,13 @@ def dataset_order(results: Results) -> list[str]:
     return list(dict.fromkeys([*map(str, results.suite.get("datasets") or []), *held]))
 
 
-def curve(results: Results, dataset: str, variant: Variant) -> Curve | None:
-    """The curve of a variant on a data set, None where there are no records of it. Of tests on corrupted images and on
-    other data sets it holds nothing: those reports choose their records themselves."""
+def curve(results: Results, dataset: str, variant: Variant, any_steps: bool = False) -> Curve | None:
+    """The curve of a variant on a data set, None where there are no records of it or, unless `any_steps`, where
+    validation chose another number of steps. Of tests on corrupted images and on other data sets it holds nothing:
+    those reports choose their records themselves."""
+    choice = results.selection.get((dataset, variant.method))
+    if choice is not None and choice.steps != variant.steps and not any_steps:
+        return None
     records = results.records[undisturbed(results.records)]
     eta = records["eta"].isna() if variant.eta is None else records["eta"] == variant.eta
     part = records[

@@ -12,6 +12,7 @@ from reports.paper.document import Block, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
 from reports.sections import (
     accuracy_table,
+    chosen_steps,
     common,
     examples,
     published,
@@ -36,6 +37,7 @@ def build(results: Results, folder: Path) -> Document:
     document = Document(results.suite.get("title") or results.suite["name"])
     document.add(*(Paragraph(text) for text in common.opening(it)), *findings.summary(it))
     document.add(Heading("Accuracy"), *(accuracy_table.table(it, dataset) for dataset in it.datasets))
+    document.add(*chosen_steps.section(it))
     if measured:
         document.add(*_overview(it, measured, looks, folder))
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
@@ -109,6 +111,12 @@ def _sampling(it: Study) -> list[str]:
             parts.append(text + (f", mean of {variant.ensemble} samples" if variant.ensemble > 1 else ""))
     if not parts:
         return []
+    if it.results.selection:
+        return [
+            f"Generative methods were sampled with the steps that validation cases chose: {'; '.join(parts)}. Sampler "
+            "and samples are each method's own, as far as the profile admits; it also lists the numbers there were to "
+            "choose from (`profile.sampling`)."
+        ]
     return [
         f"Generative methods were sampled each in its own way, as far as the profile admits: {'; '.join(parts)}. "
         "The profile's limits on steps and samples are `profile.sampling`."

@@ -94,16 +94,26 @@ def test_an_unknown_sampler_is_refused():
         asked("ldseg", "suite.sampler=dddim")
 
 
-ACCURACY = ["suite=accuracy", "profile=tiny"]
+OPEN = ["suite=accuracy", "suite.steps=null"]
+ACCURACY = [*OPEN, "profile=tiny"]
 
 
 def test_a_suite_that_leaves_sampling_open_takes_the_methods_own_within_the_limits_of_the_profile():
-    (own,) = choices.samplings(configure(["suite=accuracy", "profile=paper"]), "lsegdiff")
+    (own,) = choices.samplings(configure([*OPEN, "profile=paper"]), "lsegdiff")
     assert (own.steps, own.sampler, own.ensemble) == (10, "ddim", 1)
     (limited,) = choices.samplings(configure(ACCURACY), "lsegdiff")
     assert limited.steps == configure(ACCURACY).profile.sampling.most_steps == 3
     (asked,) = choices.samplings(configure([*ACCURACY, "suite.steps=[7]", "suite.sampler=dpm_solver++"]), "lsegdiff")
     assert (asked.steps, asked.sampler) == (7, "dpm_solver++")
+
+
+def test_validation_chooses_from_the_numbers_of_the_profile_and_the_methods_own():
+    ways = choices.samplings(configure(["suite=accuracy", "profile=quick"]), "ldseg")
+    assert [way.steps for way in ways] == [2, 3, 5, 10, 20] and len({way.ensemble for way in ways}) == 1
+    ways = choices.samplings(
+        configure(["suite=accuracy", "profile=quick", "method.flowsdf.sampling.steps=4"]), "flowsdf"
+    )
+    assert [way.steps for way in ways] == [2, 3, 4, 5, 10, 20]
 
 
 def test_a_method_that_says_nothing_of_sampling_takes_two_steps():
