@@ -45,7 +45,7 @@ SIZES = {
     },
     3: {
         "tiny": Size((8, 16, 32), 1, (2,), 4, (8, 4, 1), 4.0, 0.5),
-        "small": Size((8, 16, 32, 64), 1, (2, 3), 4, (8, 4, 1), 4.0, 0.5),
+        "small": Size((8, 16, 32, 64), 1, (2, 3), 4, (8, 2, 1), 4.0, 0.5),
         "paper": PAPER,
     },
 }
@@ -61,7 +61,7 @@ class FlowSDF(Segmenter):
     spatial_dims: 2, or 3, for which nothing is published and the same networks have 3D layers; in_channels: of the
     image; classes: background included; image_size: one entry per axis, each a multiple of 4 (size "tiny"), 32 ("paper"
     and, in 2D, "small") or 8 ("small" in 3D).
-    size: "paper" (160.6 M parameters in 2D), "small" (1.8 M, 1.9 M in 3D), "tiny" (0.7 M, 0.5 M).
+    size: "paper" (160.6 M parameters in 2D), "small" (1.8 M, also in 3D), "tiny" (0.7 M, 0.5 M).
     truncation: voxels at which distances are clipped; None: 15 ("paper"), 8 in 2D or 4 in 3D.
     threshold: voxels; the boundary is at 0 and its neighbours outside at 1. None: 0.45 as published ("paper"), or 0.5.
     state: what the network sees while sampling: the state of the path ("ode"), as in training, or the state with the

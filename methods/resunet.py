@@ -8,10 +8,11 @@ from torch import Tensor
 from methods.blocks.intensity import min_max
 from methods.deterministic import Deterministic, check_image_size, layout_of
 
-# Widths from full resolution down; every level halves the grid on entry. "paper" has the widths of Zhang et al. 2018.
+# Widths from full resolution down; every level halves the grid on entry. "paper" has the widths of Zhang et al. 2018,
+# "small" half of them (docs/methods.md says why).
 WIDTHS = {
     "tiny": (8, 16, 32, 64),
-    "small": (16, 32, 64, 128, 256),
+    "small": (32, 64, 128, 256),
     "paper": (64, 128, 256, 512),
 }
 
@@ -28,8 +29,7 @@ class ResUNet(Deterministic):
     Batch normalisation as in Zhang et al.; in evaluation mode a result is independent of its batch.
 
     spatial_dims: 2 or 3; in_channels: channels of the image; classes: background included; image_size: one entry per
-    spatial axis, each a multiple of 8 (tiny, paper) or 16 (small). size: "tiny" (0.1 M parameters in 2D), "small"
-    (1.6 M) or "paper" (6.4 M).
+    spatial axis, each a multiple of 8. size: "tiny" (0.1 M parameters in 2D), "small" (1.6 M) or "paper" (6.4 M).
     Raises ValueError for an unknown size or an image size that the network cannot halve often enough.
     """
 
