@@ -21,8 +21,8 @@ def section(it: Study) -> list[Block]:
     cases = sorted({choice.cases for choice in it.results.selection.values()})
     said = (
         "How many sampling steps each generative method takes was chosen on "
-        f"{words.listing([f'{n:,}' for n in cases])} validation cases, never on test cases: the fewest steps whose mean "
-        f"DSC there lies within {TOLERANCE:g} of the best, all trainings of a method on a data set together. The tables "
+        f"{words.listing([f'{n:,}' for n in cases])} validation cases, never on test cases: the fewest whose mean DSC "
+        f"there lies within {TOLERANCE:g} of the best, all trainings of a method on a data set together. The tables "
         "above show every method at its own choice."
     )
     blocks: list[Block] = [Heading("Sampling steps"), Paragraph(said), _choices(it)]

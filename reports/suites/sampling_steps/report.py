@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.store.results import Results
+from benchmarks.store.selection import TOLERANCE
+from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
@@ -14,7 +16,7 @@ from reports.sections.cost import cost_table
 from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
 from reports.suites.sampling_steps import steps_figure
-from reports.suites.sampling_steps.curves_by_steps import TOLERANCE, StepCurve, step_curves
+from reports.suites.sampling_steps.curves_by_steps import StepCurve, step_curves
 
 PAPER = (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Numbers of steps in the figures of the LDSeg paper, roughly."""
@@ -61,15 +63,22 @@ def sentence(curve: StepCurve) -> str:
     means, best, enough = curve.means(), curve.best, curve.enough()
     if len(curve.steps) == 1:
         return f"{curve.name}: {words.with_interval(means[0])} DSC at {curve.steps[0]} steps, the only number tested."
-    bounds = f" [{enough.low:g}, {enough.high:g}]" if enough.has_interval else ""
     text = (
-        f"**{curve.name}** is within {TOLERANCE:g} DSC of its best from {enough.value:g} steps on{bounds}; its best is "
-        f"{words.with_interval(means[best])} at {curve.steps[best]} steps"
+        f"**{curve.name}** is within {TOLERANCE:g} DSC of its best from {enough.value:g} steps on{_range(enough)}; its "
+        f"best is {words.with_interval(means[best])} at {curve.steps[best]} steps{_range(curve.best_steps())}"
     )
     if best == 0:
         return text + ", the fewest tested."
-    lost = words.with_interval(curve.given_up(), write=words.signed)
-    return text + f". The best is {lost} DSC above {curve.steps[0]} steps, which have {words.number(means[0].value)}."
+    gained = words.with_interval(curve.given_up(), write=words.signed)
+    return text + (
+        f". Over {curve.steps[0]} steps, which have {words.number(means[0].value)}, the best number gains {gained} DSC "
+        "on cases that it was not chosen on."
+    )
+
+
+def _range(estimate: Estimate) -> str:
+    """The interval of a number of steps, nothing where there is none."""
+    return f" [{estimate.low:g}, {estimate.high:g}]" if estimate.has_interval else ""
 
 
 def _table(it: Study, dataset: str, curves: list[StepCurve]) -> Table:
@@ -94,24 +103,29 @@ def _enough(found: dict[str, list[StepCurve]]) -> Table:
         for curve in curves:
             enough, lost, best = curve.enough(), curve.given_up(), curve.best
             place = int(np.flatnonzero(curve.steps == enough.value)[0])
-            bounds = f" [{enough.low:g}, {enough.high:g}]" if enough.has_interval else ""
+            highest = curve.best_steps()
             rows.append(
-                [dataset, curve.name, f"{enough.value:g}{bounds}", str(curve.nfe[place]),
-                 words.duration(curve.seconds[place]), str(curve.steps[best]), words.with_interval(curve.means()[best]),
+                [dataset, curve.name, f"{enough.value:g}{_range(enough)}", str(curve.nfe[place]),
+                 words.duration(curve.seconds[place]), f"{curve.steps[best]}{_range(highest)}",
+                 words.with_interval(curve.means()[best]),
                  words.with_interval(lost, write=words.signed)]
             )  # fmt: skip
             data.append(
                 {"dataset": dataset, "method": curve.method, "enough": int(enough.value), "enough_low": enough.low,
                  "enough_high": enough.high, "nfe": curve.nfe[place], "seconds_median": curve.seconds[place],
-                 "best_steps": int(curve.steps[best]), "best_dsc": curve.means()[best].value,
-                 "best_minus_fewest": lost.value, "low": lost.low, "high": lost.high}
+                 "best_steps": int(curve.steps[best]), "best_low": highest.low, "best_high": highest.high,
+                 "best_dsc": curve.means()[best].value, "best_minus_fewest": lost.value, "low": lost.low,
+                 "high": lost.high}
             )  # fmt: skip
     columns = ["data set", "method", "steps needed", "NFE", "time per image", "best at", "DSC there",
                "best minus fewest steps"]  # fmt: skip
     caption = (
         f"Steps needed: the smallest number whose mean DSC lies within {TOLERANCE:g} of the method's best among those "
-        f"tested [{INTERVAL}]; NFE and time of that number. Last column: mean DSC at the best number minus that at the "
-        f"smallest, case by case [{INTERVAL}]; where it contains 0, no gain from more steps was shown."
+        f"tested [{INTERVAL}]; NFE and time of that number. This number and the best one are chosen anew in every "
+        "bootstrap sample. Last column: DSC at the best number minus that at the smallest, case by case, the best "
+        f"chosen on the patients of a bootstrap sample and judged on those left out of it [{INTERVAL}]; where it "
+        "contains 0, no gain from more steps was shown. The DSC at the best number is of the cases it was chosen on, "
+        "which flatters it."
     )
     return Table("steps_needed", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.curves import Curve, Variant
+from reports.suites.sampling_steps.curves_by_steps import StepCurve
+from tests.reports.resampling import ends
 
 STEPS = (2, 3, 10, 50)
 GAIN = {2: 0.0, 3: 0.028, 10: 0.03, 50: 0.031}
@@ -54,7 +57,9 @@ def test_steps_needed_are_the_fewest_within_the_tolerance_of_the_best(drawn):
         found = means(records, dataset, method)
         assert row.enough == found.index[found >= found.max() - 0.005][0]
         assert row.best_dsc == pytest.approx(found.max())
+        # Every sample chooses the same number here, and every case gains the same.
         assert row.best_minus_fewest == pytest.approx(found.max() - found[2], abs=1e-9)
+        assert row.best_low <= row.best_steps <= row.best_high
     assert rows.loc[("glas", "ldseg"), "enough"] == 3 and rows.loc[("glas", "lsegdiff"), "enough"] == 2
 
 
@@ -84,6 +89,61 @@ def test_equal_scores_need_the_fewest_steps(fabricate, tmp_path):
     row = pd.read_csv(tmp_path / "report" / "tables" / "steps_needed.csv").iloc[0]
     assert (row.enough, row.enough_low, row.enough_high, row.best_steps) == (2, 2, 2, 2)
     assert row.best_minus_fewest == 0
+
+
+def step_curve(dsc, groups=None) -> StepCurve:
+    """dsc: (seeds, steps, cases)."""
+    seeds, count, cases = dsc.shape
+    groups = np.arange(cases) if groups is None else groups
+    parts = tuple(
+        Curve("d", Variant("m", "M", int(k)), tuple(range(seeds)), np.zeros(1), np.arange(cases), groups, ("x",),
+              {("dsc", "all"): dsc[:, n][:, None]})
+        for n, k in enumerate((2, 3, 5, 10, 20, 50, 100)[:count])
+    )  # fmt: skip
+    return StepCurve("d", "m", "M", parts, 0.0, (None,) * count, tuple(range(1, count + 1)))
+
+
+def test_where_steps_change_nothing_a_gain_is_seldom_found_and_where_they_do_it_is():
+    """Seven numbers of steps; case by case all differ by chance alone, then all but the first gain 0.015."""
+    random, trials = np.random.default_rng(2), 120
+    wrong = found = covered = 0
+    values = []
+    for _ in range(trials):
+        hardness = random.normal(0.8, 0.05, 24)
+        dsc = hardness + random.normal(0, 0.01, (1, 7, 24))
+        nothing = step_curve(dsc).given_up()
+        wrong += nothing.low > 0 or nothing.high < 0
+        values.append(nothing.value)
+        dsc[:, 1:] += 0.015
+        gain = step_curve(dsc).given_up()
+        found += gain.low > 0
+        covered += gain.low <= 0.015 <= gain.high
+    assert wrong / trials <= 0.03  # judged on the cases it was chosen on: 0.12; the highest of every sample: 0.34
+    assert abs(np.mean(values)) < 0.0006  # else 0.0027, what the highest of seven means is by chance above the first
+    assert found / trials >= 0.9 and covered / trials >= 0.95
+
+
+def test_the_gain_is_judged_on_cases_that_the_number_was_not_chosen_on():
+    """Once more in plain loops."""
+    dsc = np.random.default_rng(4).normal(0.8, 0.02, (1, 4, 12))
+    draws = np.random.default_rng(0).multinomial(12, [1 / 12] * 12, size=2000)
+    judged = []
+    for weights in draws:
+        means = [(dsc[0, k] * weights).sum() for k in range(4)]
+        rest = weights == 0
+        judged.append((dsc[0, int(np.argmax(means)), rest] - dsc[0, 0, rest]).mean() if rest.any() else np.nan)
+    estimate = step_curve(dsc).given_up()
+    assert estimate.value == pytest.approx(np.nanmean(judged))
+    assert (estimate.low, estimate.high) == pytest.approx(ends(np.array(judged)[~np.isnan(judged)]))
+
+
+def test_several_trainings_count_each_and_patients_are_drawn_whole():
+    dsc = np.random.default_rng(5).normal(0.8, 0.02, (3, 4, 24))
+    curve = step_curve(dsc, groups=np.arange(24) // 3)
+    gain = curve.given_up()
+    assert (gain.seeds, gain.groups, gain.cases) == (3, 8, 24)
+    assert [mean.value for mean in curve.means()] == pytest.approx(dsc.mean(axis=(0, 2)).tolist())
+    assert curve.best_steps().value == (2, 3, 5, 10)[int(np.argmax(dsc.mean(axis=(0, 2))))]
 
 
 def test_declined_and_failed_trials_are_rows(fabricate, tmp_path):
