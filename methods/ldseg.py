@@ -15,6 +15,7 @@ from methods.blocks.denoiser import Denoiser
 from methods.blocks.downsampling import NearestDownsampling
 from methods.blocks.intensity import min_max
 from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.residual import DROPOUT, set_dropout
 from methods.diffusion import sampler
 from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
@@ -35,16 +36,17 @@ class Switch(NamedTuple):
 SWITCHES = {
     "decoder_input": Switch(("difference", "x0"), "difference", "difference"),
     "latent_norm": Switch(("affine", "plain"), "affine", "affine"),
-    "decode": Switch(("state", "difference", "standard", "standard_difference"), "state", "state"),
+    "decode": Switch(("standard", "standard_difference", "state", "difference"), "standard", "state"),
     "sampler_norm": Switch(("sample", "estimate", "batch", "none"), "sample", "batch"),
-    "noise_estimate": Switch(("plain", "residual"), "plain", "plain"),
+    "noise_estimate": Switch(("residual", "plain"), "residual", "plain"),
     "noise_sharing": Switch(("sample", "batch"), "sample", "batch"),
-    "t_sampling": Switch(("sample", "batch", "sqrt", "mixed"), "sample", "sample"),
+    "t_sampling": Switch(("both", "sample", "batch", "sqrt", "mixed"), "both", "sample"),
     "time_grid": Switch(("real0", "round1"), "real0", "real0"),
-    "dice_mode": Switch(("pooled", "per_class", "foreground"), "pooled", "pooled"),
+    "dice_mode": Switch(("foreground", "pooled", "per_class"), "foreground", "pooled"),
     "l2_reduction": Switch(("mean", "sum"), "mean", "mean"),
+    "dropout": Switch((0.0, DROPOUT), 0.0, DROPOUT),
     "image_attention": Switch(("code", "two"), "code", "code"),
-    "embedding_norm": Switch(("keras", "fast"), "keras", "keras"),
+    "embedding_norm": Switch(("fast", "keras"), "fast", "keras"),
     "ema_scope": Switch(("denoiser", "all"), "denoiser", "denoiser"),
     "decoder_bias": Switch(("frequency", "zero"), "frequency", "zero"),
     "label_input": Switch(("index", "onehot"), "index", "index"),
@@ -74,33 +76,36 @@ class LDSeg(Segmenter):
 
     Switches (None or absent: the preset's value, else the first one named here):
     decoder_input:   the decoder sees z_t - eps_hat ("difference") or the estimate of z0 ("x0") in training.
-    decode:          what the decoder reads. "state": the plain difference in training, the sampler's last state, of
-                     standard deviation 1, in use. "difference": the same in training, z_t - eps_hat of the last
-                     evaluation in use.
-                     "standard": the difference standardised per sample in training, the last state in use.
-                     "standard_difference": the difference standardised in training and in use.
+    decode:          what the decoder reads. "standard": z_t - eps_hat standardised per sample in training, in use the
+                     sampler's last state, standardised as well. "standard_difference": the standardised difference in
+                     both. "state": the plain difference in training, the last state in use. "difference": the plain
+                     difference in both.
     latent_norm:     z0 is layer-normalised with ("affine") or without ("plain") a scale and shift per voxel.
     sampler_norm:    latents are standardised per sample ("sample"), over the whole batch ("batch") or not ("none"),
                      at the start of sampling and after each step. "batch" makes results depend on their batch.
                      "estimate" standardises the start and, at every step, the estimate of z0 per sample, from which
                      the noise is then computed anew: z_t keeps the variance that its time says.
-    noise_estimate:  eps_hat is what the denoiser returns ("plain"), or that plus sqrt(1 - alpha_bar) z_t, the best
-                     linear guess of the noise for latents of variance 1 ("residual"): what the decoder reads near T is
-                     then the denoiser's answer alone, without the noise that a copy of z_t through a network leaves.
+    noise_estimate:  eps_hat is what the denoiser returns plus sqrt(1 - alpha_bar) z_t, the best linear guess of the
+                     noise for latents of variance 1 ("residual"), or what it returns alone ("plain"). Near T, where
+                     the noise is z_t itself, the decoder then reads the denoiser's answer and nothing else, instead of
+                     the little that a copy of z_t through the network leaves of it.
     noise_sharing:   training noise is drawn per sample ("sample") or once for the batch ("batch").
     t_sampling:      training times are drawn from 0..T-1 per sample ("sample") or from 1..T per batch ("batch"), all
                      alike; "sqrt" draws T sqrt(u), u uniform, per sample: more often times at which only the image
                      tells what the segmentation is; "mixed" draws T-1, where it is all that tells, for half of the
-                     samples.
+                     samples; "both" shows every sample at a time from 0..T-1 and at T-1, one embedding and one latent
+                     for the two.
     time_grid:       sampling times are real from T-1 to 0 ("real0") or rounded from T to 1 ("round1").
-    dice_mode:       sums over all classes together ("pooled"), the mean over classes ("per_class") or over foreground
-                     classes ("foreground"); the last two skip classes absent from the batch.
+    dice_mode:       the mean over foreground classes ("foreground") or all ("per_class") that are in the batch, or sums
+                     over all classes together ("pooled").
     l2_reduction:    squared noise error averaged ("mean") or summed ("sum") over a sample's latent.
+    dropout:         rate in the blocks of label encoder, label decoder and image encoder: 0.0, or 0.2, which the
+                     authors' code has, for trainings long enough to overfit.
     image_attention: image encoder with the code's three attention blocks ("code") or the paper's two ("two"); without
                      effect in 3D, where the code has none.
-    embedding_norm:  the last batch norm of the image encoder has Keras' epsilon 1e-3 and momentum 0.01 ("keras"), or
-                     1e-5 and 0.1 ("fast"). Before it the embedding has a variance of 1e-5 at first, which an epsilon of
-                     1e-3 keeps from being normalised.
+    embedding_norm:  the last batch norm of the image encoder has an epsilon of 1e-5 and a momentum of 0.1 ("fast"), or
+                     Keras' 1e-3 and 0.01 ("keras"). Before it the embedding has a variance of 1e-5 at first, which an
+                     epsilon of 1e-3 keeps from being normalised.
     ema_scope:       the moving average covers the denoiser ("denoiser") or all components ("all").
     decoder_bias:    before the first step the shift of the decoder's last batch norm is measured (`prepare_stage`): the
                      logarithms of the class frequencies ("frequency"), or stays "zero".
@@ -165,6 +170,7 @@ class LDSeg(Segmenter):
             )
         )
         self.denoiser = Denoiser(spatial_dims, layout, attn_residual=chosen["attn_residual"], tf_padding=padding)
+        set_dropout(self, chosen["dropout"])
         self.apply(channels_last)
 
     @classmethod
@@ -186,6 +192,8 @@ class LDSeg(Segmenter):
         embedding_variance. See `Segmenter`."""
         z0 = self.encode(label)
         z_i, spread = self._embedded(image)
+        if self.switches["t_sampling"] == "both":
+            z0, z_i, label = (torch.cat([x, x]) for x in (z0, z_i, label))
         t, noise = (draw.to(z0.device) for draw in self._draw(z0.shape, generator))
         alpha_bar = cosine_alpha_bar(t)
         z_t = q_sample(z0, alpha_bar, noise)
@@ -238,6 +246,8 @@ class LDSeg(Segmenter):
             t = (TIMESTEPS * torch.rand(shape[0], generator=generator).sqrt()).long().clamp(max=TIMESTEPS - 1)
         if self.switches["t_sampling"] == "mixed":
             t = torch.where(torch.rand(shape[0], generator=generator) < 0.5, TIMESTEPS - 1, t)
+        if self.switches["t_sampling"] == "both":  # the samples come twice
+            t[len(t) // 2 :] = TIMESTEPS - 1
         rows = 1 if self.switches["noise_sharing"] == "batch" else shape[0]
         return t, torch.randn((rows, *shape[1:]), generator=generator).expand(shape)
 

@@ -12,8 +12,9 @@ from methods.blocks import morphology
 from methods.blocks.convolution import channels_last
 from methods.blocks.denoiser import Denoiser
 from methods.blocks.intensity import min_max
-from methods.blocks.latent import LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
+from methods.blocks.latent import EMBEDDING_NORMS, LAYOUTS, ImageEncoder, LabelDecoder, LabelEncoder
 from methods.blocks.normalisation import measured_statistics
+from methods.blocks.residual import set_dropout
 from methods.diffusion import sampler
 from methods.diffusion.process import variance_preserving
 from methods.diffusion.schedule import TIMESTEPS, cosine_alpha_bar, per_sample, q_sample
@@ -21,15 +22,15 @@ from methods.ldseg import DICE_WEIGHT, dice_loss
 
 PARTS = {"autoencoder": ("label_encoder", "label_decoder"), "denoiser": ("image_encoder", "denoiser")}
 """Components trained in each stage."""
-KL_WEIGHT = 1e-6
-OBJECTIVES = ("x0", "eps")
+OBJECTIVES = ("v", "x0", "eps")
+TIMES = ("both", "sample")
 POSTPROCESSING = ("morph", "none")
 
 
 class LSegDiff(Segmenter):
     """Latent diffusion segmenter after "LSegDiff" (SOICT 2023), with the networks of LDSeg.
 
-    Stage "autoencoder" trains a variational autoencoder of label maps (cross entropy + 2 Dice + 1e-6 KL). Stage
+    Stage "autoencoder" trains a variational autoencoder of label maps (cross entropy + 2 Dice + KL). Stage
     "denoiser" leaves it alone and trains an image encoder and a denoiser on its latents (mean squared error
     of the estimate). A segmentation is sampled from noise, decoded and cleaned by morphological operations. The
     paper's abstract gives these steps; everything else about them is ours. Label encoder and decoder, image encoder
@@ -40,10 +41,17 @@ class LSegDiff(Segmenter):
     a multiple of 64 (size "paper"), 16 ("tiny" and, in 2D, "small") or 8 ("small" in 3D); in 3D not all of them the
     smallest.
     size: "paper" (1.76 M parameters in 2D, 3.92 M in 3D), "small" (0.69 M, 0.80 M), "tiny" (0.37 M, 0.79 M).
-    objective: the denoiser estimates the clean latent ("x0") or the noise ("eps"); the squared errors differ by the
-    signal-to-noise ratio alone. Near t = T, where only the image tells what the segmentation is, an error of eps_hat
-    is one of x0_hat 640 times as large: "eps" did not learn four cases by heart in the 400 steps that "x0" needs.
+    objective: the denoiser returns v = alpha_t noise - sigma_t z0 ("v", Salimans & Ho 2022, arXiv:2202.00512) or the
+    clean latent ("x0"), both trained by the squared error of the clean latent that follows, or the noise ("eps"), whose
+    squared error differs by the signal-to-noise ratio alone. Near t = T, where only the image tells what the
+    segmentation is, an error of eps_hat is one of x0_hat 640 times as large: "eps" did not learn four cases by heart in
+    the 400 steps that "x0" needs. With "v" the denoiser need not learn to return its input at small t.
     postprocess: "morph" (`morphology.clean`, part of the published method) or "none"; weights do not depend on it.
+
+    t_sampling: times are drawn from 0..T-1 ("sample"); every sample is shown at T-1 as well ("both").
+    embedding_norm: as in `LDSeg`. kl_weight: of the KL divergence, mean over the latent's voxels, >= 0: the noise that
+    it leaves on the latents makes them smooth enough to be estimated from an image. dropout: rate in the blocks of
+    label encoder, label decoder and image encoder, in [0, 1); None: 0.
 
     `prepare_stage` measures over the training set, before the first stage, the frequencies of the classes; before the
     second, the running statistics of the autoencoder, the mean and standard deviation by which latents are scaled, and
@@ -64,8 +72,12 @@ class LSegDiff(Segmenter):
         classes: int,
         image_size: Sequence[int],
         size: str = "paper",
-        objective: str = "x0",
+        objective: str = "v",
         postprocess: str = "morph",
+        t_sampling: str = "both",
+        embedding_norm: str = "fast",
+        kl_weight: float = 1e-2,
+        dropout: float | None = None,
     ) -> None:
         super().__init__()
         reason = self.supports(spatial_dims, classes)
@@ -76,19 +88,27 @@ class LSegDiff(Segmenter):
             ("size", size, layouts),
             ("objective", objective, OBJECTIVES),
             ("postprocess", postprocess, POSTPROCESSING),
+            ("t_sampling", t_sampling, TIMES),
+            ("embedding_norm", embedding_norm, EMBEDDING_NORMS),
         ):
             if value not in options:
                 raise ValueError(f"method.{key} is {value!r}, expected one of {', '.join(options)}.")
+        dropout = dropout or 0.0
+        for key, value, bound in (("kl_weight", kl_weight, float("inf")), ("dropout", dropout, 1.0)):
+            if not 0 <= value < bound:
+                raise ValueError(f"method.{key} is {value!r}, expected a number from 0 to below {bound:g}.")
         layout = layouts[size]
         self.objective, self.postprocess = objective, postprocess
+        self.t_sampling, self.kl_weight = t_sampling, kl_weight
         self.latent_size = layout.latent_size(image_size, spatial_dims, f"LSegDiff of size {size!r}")
         self.label_encoder = LabelEncoder(spatial_dims, 1, layout, self.latent_size, latent_channels=2, norm=None)
         self.label_decoder = LabelDecoder(spatial_dims, classes, layout)
-        self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout)
+        self.image_encoder = ImageEncoder(spatial_dims, in_channels, layout, embedding_norm=embedding_norm)
         self.denoiser = Denoiser(spatial_dims, layout)
         self.register_buffer("latent_mean", torch.zeros(()))
         self.register_buffer("latent_std", torch.ones(()))
         self.register_buffer("latent_bound", torch.tensor(torch.inf))
+        set_dropout(self, dropout)
         self.apply(channels_last)
 
     @classmethod
@@ -146,18 +166,33 @@ class LSegDiff(Segmenter):
         ce = F.nll_loss(log_probability, label)
         dice = dice_loss(log_probability.exp(), label)
         kl = kl_divergence(mu, log_var)
-        return {"total": ce + DICE_WEIGHT * dice + KL_WEIGHT * kl, "ce": ce, "dice": dice, "kl": kl}
+        return {"total": ce + DICE_WEIGHT * dice + self.kl_weight * kl, "ce": ce, "dice": dice, "kl": kl}
 
     def _l2(self, image: Tensor, label: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Squared error of what the denoiser estimates, at random times, with the autoencoder as it is."""
         self.label_encoder.eval()  # neither running statistics nor dropout
         with torch.no_grad():
             z0 = self.scale(self.encode(label)[0])
-        t = torch.randint(0, TIMESTEPS, (len(z0),), generator=generator).to(z0.device)
+        z_i = self.image_encoder(min_max(image))
+        t = torch.randint(0, TIMESTEPS, (len(z0),), generator=generator)
+        if self.t_sampling == "both":  # every sample once more, at T-1
+            z0, z_i = torch.cat([z0, z0]), torch.cat([z_i, z_i])
+            t = torch.cat([t, torch.full_like(t, TIMESTEPS - 1)])
         noise = torch.randn(z0.shape, generator=generator).to(z0.device)
-        z_t = q_sample(z0, cosine_alpha_bar(t), noise)
-        estimate = self.denoiser(z_t, self.image_encoder(min_max(image)), t)
-        return {"total": F.mse_loss(estimate, noise if self.objective == "eps" else z0)}
+        alpha_bar = cosine_alpha_bar(t.to(z0.device))
+        z_t = q_sample(z0, alpha_bar, noise)
+        estimate = self.denoiser(z_t, z_i, t.to(z0.device))
+        if self.objective == "eps":
+            return {"total": F.mse_loss(estimate, noise)}
+        return {"total": F.mse_loss(self._clean(estimate, z_t, alpha_bar), z0)}
+
+    def _clean(self, estimate: Tensor, z_t: Tensor, alpha_bar: Tensor | float) -> Tensor:
+        """Estimate of z0 from what the denoiser returns for z_t, objectives "v" and "x0"."""
+        if self.objective == "x0":
+            return estimate
+        # Salimans & Ho 2022, appendix D: x0_hat = alpha_t z_t - sigma_t v_hat.
+        signal, spread = (per_sample(c, z_t) for c in (alpha_bar**0.5, (1 - alpha_bar) ** 0.5))
+        return signal * z_t - spread * estimate
 
     def parameter_groups(self, stage: str) -> list[dict]:
         """One group per component of the stage (`PARTS`); the other stage's stay as they are."""
@@ -249,8 +284,9 @@ class LSegDiff(Segmenter):
             if self.objective == "eps":
                 return estimate
             # The noise that leads from this clean latent to z_t: the forward process solved for it.
-            alpha_bar = cosine_alpha_bar(t)
-            return (z - per_sample(alpha_bar.sqrt(), z) * estimate) / per_sample((1 - alpha_bar).sqrt(), z)
+            alpha_bar = cosine_alpha_bar(times)
+            clean = self._clean(estimate, z, alpha_bar)
+            return (z - per_sample(alpha_bar.sqrt(), z) * clean) / per_sample((1 - alpha_bar).sqrt(), z)
 
         return sampler.sample(
             predict,

@@ -19,11 +19,12 @@ from methods.diffusion.process import variance_preserving
 from methods.diffusion.scaled_linear import scaled_linear_alpha_bar, single_step_pairs
 from methods.diffusion.schedule import TIMESTEPS, per_sample, q_sample
 from methods.ldseg import DICE_WEIGHT, dice_loss
-from methods.lsegdiff import KL_WEIGHT, kl_divergence
+from methods.lsegdiff import kl_divergence
 
 PARTS = {"autoencoder": ("autoencoder",), "denoiser": ("vision_encoder", "denoiser")}
 """Components trained in each stage."""
 LATENT_CHANNELS = 4
+KL_WEIGHT = 1e-6
 LATENT_WEIGHT = 1.0
 """Of the error of the clean latent beside that of the noise: the lambda of the paper."""
 DROPOUT = 0.2

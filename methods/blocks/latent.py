@@ -27,6 +27,8 @@ from methods.blocks.convolution import (
 from methods.blocks.recomputation import recomputed
 from methods.blocks.residual import ImageBlock, LabelBlock
 
+EMBEDDING_NORMS = ("fast", "keras")
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -7,6 +7,14 @@ from methods.blocks.convolution import MAX_POOL, StridedConv, batch_norm, conv, 
 from methods.blocks.recomputation import recomputed
 
 DROPOUT = 0.2
+"""Of the LDSeg authors' code."""
+
+
+def set_dropout(module: nn.Module, rate: float) -> None:
+    """Give all dropout layers inside a module another rate, in [0, 1)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = rate
 
 
 class LabelBlock(nn.Module):

@@ -179,7 +179,10 @@ def test_every_switch_trains_and_segments(name, option):
         ("noise_sharing", "batch"),
         ("t_sampling", "batch"),
         ("dice_mode", "per_class"),
-        ("dice_mode", "foreground"),
+        ("dice_mode", "pooled"),
+        ("noise_estimate", "plain"),
+        ("decode", "state"),
+        ("t_sampling", "sample"),
         ("l2_reduction", "sum"),
         ("tf_padding", False),
         ("attn_residual", "raw"),
@@ -190,6 +193,12 @@ def test_switch_changes_the_training_loss(name, option):
     switched.load_state_dict(default.state_dict())
     data = batch()
     assert loss_of(default, *data)["total"] != loss_of(switched, *data)["total"]
+
+
+@pytest.mark.parametrize(("settings", "rate"), [({}, 0.0), ({"dropout": 0.2}, 0.2), ({"preset": "official"}, 0.2)])
+def test_every_dropout_has_the_rate_of_the_switch(settings, rate):
+    layers = [m for m in build(**settings).modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(layers) > 6 and all(layer.p == rate for layer in layers)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +306,8 @@ def test_configuration_names_every_switch_and_builds_the_default():
     config = OmegaConf.to_container(OmegaConf.load(CONF), resolve=False)
     for key in ("_target_", "title", "summary", "loss", "search", "training"):
         config.pop(key)
+    assert config.pop("dropout") == "${profile.dropout}"
+    config["dropout"] = None
     assert set(SWITCHES) <= set(config)
     model = LDSeg(2, 1, 2, (32, 32), **config | {"size": "tiny"})
     assert model.switches == {name: switch.default for name, switch in SWITCHES.items()}
@@ -378,7 +389,7 @@ def test_latents_are_standardised_at_every_time(trained):
 
 @pytest.mark.parametrize("steps", [2, 3, 10])
 def test_perfect_denoiser_recovers_the_label_latent(steps):
-    model = shaken(build(sampler_norm="none"))
+    model = shaken(build(sampler_norm="none", noise_estimate="plain"))
     z0 = torch.randn(3, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 
     class Oracle(torch.nn.Module):

@@ -215,7 +215,7 @@ def test_segmentation_loss_alone_reaches_every_weight():
 
 @pytest.mark.parametrize("steps", [2, 5])
 def test_perfect_denoiser_recovers_the_label_latent(steps):
-    model = shaken(build(sampler_norm="none"))
+    model = shaken(build(sampler_norm="none", noise_estimate="plain"))
     z0 = torch.randn(2, 1, *LATENT, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 
     class Oracle(torch.nn.Module):
