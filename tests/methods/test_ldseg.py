@@ -250,11 +250,8 @@ def test_times_of_training_cover_the_schedule():
     assert all(1 <= time <= 1000 for time in drawn)
 
 
-def test_two_attentions_leave_out_the_third():
+def test_two_attentions_leave_out_the_third_and_onehot_labels_enter_by_class():
     assert _total(build().image_encoder) - _total(build(image_attention="two").image_encoder) == 10
-
-
-def test_onehot_labels_enter_by_class():
     assert build(classes=5, label_input="onehot").label_encoder.blocks[0].conv1.in_channels == 5
 
 
@@ -336,14 +333,6 @@ def test_official_normalisation_depends_on_the_batch():
     together = model.segment(image, Sampling(steps=3), generators())
     alone = model.segment(image[2:], Sampling(steps=3), generators(1, first=2))
     assert (together[2:] - alone).abs().max() > 1e-4
-
-
-def test_stored_embedding_gives_the_identical_result(trained):
-    image, _ = batch()
-    results = [
-        trained.segment(image, Sampling(steps=3), generators(), embedding=e) for e in (None, trained.embed(image))
-    ]
-    assert torch.equal(*results)
 
 
 def test_segmentation_depends_on_image_and_seed(trained):
