@@ -15,6 +15,7 @@ from reports.sections import (
     chosen_steps,
     common,
     examples,
+    object_table,
     published,
     recipes,
     score_tables,
@@ -43,6 +44,8 @@ def build(results: Results, folder: Path) -> Document:
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
+        objects = [table for dataset in measured if (table := object_table.table(it, dataset)) is not None]
+        document.add(*([Heading("Objects"), *objects] if objects else []))
         videos = [table for dataset in measured if (table := video.by_video(it, dataset)) is not None]
         document.add(*([Heading("By video"), *videos] if videos else []))
         document.add(*significance.sections(it, looks, folder), *twins.section(it))
