@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.store.kept import stacked
-from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, UNDISTURBED, tested
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, completed, tested
 from benchmarks.store.results import Results
 from benchmarks.store.trial import TrialView
 from benchmarks.testing import pictures
@@ -134,7 +134,7 @@ class Fabricator:
                          "seconds": 0.01, "nfe": max(1, k - 1), **temporal, **measured(dataset, name, case, dsc)}
                         for name, dsc in scores
                     ]  # fmt: skip
-                self.frames.append(pd.DataFrame(rows).reindex(columns=RECORD_COLUMNS).fillna(UNDISTURBED))
+                self.frames.append(completed(pd.DataFrame(rows)))
                 if samples:
                     condition = f"sigma{sigma:g}-{k}"
                     self.conditions[tested(self.frames[-1].iloc[0])] = condition
