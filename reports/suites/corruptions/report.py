@@ -125,7 +125,11 @@ def _gallery(it: Corrupted, dataset: str, looks: dict[Variant, Look], folder: Pa
         for kind, found in it.by_kind[dataset].items()
     }
     name, title = f"corruptions_{dataset}", it.clean.names[variant]
-    style.save(figures.gallery(rows, ["as it is", *map(str, it.severities)], looks[variant].color), folder, name)
+    style.save(
+        figures.gallery(rows, ["as it is", *(f"severity {n}" for n in it.severities)], looks[variant].color),
+        folder,
+        name,
+    )
     plane = ", the slice with the largest foreground" if len(curves[0].cases) and _volumes(it, dataset) else ""
     caption = (
         f"{dataset}, test case `{case}`{plane}, as methods see it: kinds of corruption by severity. White: the outline "
