@@ -25,7 +25,7 @@ from reports.sections import (
 )  # fmt: skip
 from reports.sections.cost import cost, cost_table
 from reports.sections.score_tables import numbers
-from reports.suites.accuracy import findings, ranking, video
+from reports.suites.accuracy import findings, ranking, training_time, video
 from reports.suites.accuracy.ranking import Point, Score
 
 
@@ -50,7 +50,7 @@ def build(results: Results, folder: Path) -> Document:
         document.add(*([Heading("By video"), *videos] if videos else []))
         document.add(*significance.sections(it, looks, folder), *twins.section(it))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
-    document.add(*common.training(it, looks, folder))
+    document.add(*common.training(it, looks, folder), *training_time.section(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*recipes.table(results), *trials.training_tables(results), trials.trial_table(results, it.datasets))
