@@ -38,7 +38,7 @@ from benchmarks.testing.many_samples import Repeated
 from benchmarks.training.weights import trained_model
 from methods.base import Segmenter
 
-VERSION = 1
+VERSION = 2
 """Raised when what is recorded for given weights changes."""
 CHUNK = 4
 """Test cases whose records are written together."""
