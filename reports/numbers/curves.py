@@ -97,7 +97,7 @@ class Curve:
 
     def means(self) -> list[Estimate]:
         """Mean DSC over patients at every sigma."""
-        return [self.mean(sigma) for sigma in self.sigmas]
+        return [estimate for sigma in self.sigmas if (estimate := self.mean(sigma)) is not None]
 
     def undefined(self, sigma: float, metric: str, name: str = POOLED) -> int:
         """How many scores (cases times seeds) are undefined at a sigma."""

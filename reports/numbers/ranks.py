@@ -33,7 +33,7 @@ def ranks(rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES,
     """
     tables = [np.atleast_2d(np.asarray(row, dtype=np.float64)) for row in rows]
     defined = [np.isfinite(table).all(axis=0) for table in tables]
-    kept = np.all([mask for mask in defined if mask.any()] or [[False]], axis=0)
+    kept = np.all([mask for mask in defined if mask.any()] or [np.zeros(1, dtype=bool)], axis=0)
     if not kept.any():
         return [None] * len(tables)
     labels = np.asarray(groups)[kept]

@@ -49,10 +49,10 @@ class Fabricator:
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
         size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",),
-        records=True, classes=None, frames=None, twin_of=None,
+        records=True, classes=None, frames=None, twin_of=None, shift=0.0,
     ):  # fmt: skip
         """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma; frames: so many
-        consecutive cases are the frames of one video, which is a patient."""
+        consecutive cases are the frames of one video, which is a patient; shift: added to every DSC."""
         classes = classes or CLASSES.get(dataset, ["object"])
         key = f"{dataset}-{method}-s{seed}-0123456789ab"
         path = self.runs / "trials" / key
@@ -115,7 +115,11 @@ class Fabricator:
                         else:
                             fall = FALL.get(method, 1.5) * sigma**1.5
                             dsc = (
-                                LEVEL.get(method, 0.85) - 0.03 * place - fall - hardness[case] + random.normal(0, 0.015)
+                                LEVEL.get(method, 0.85)
+                                - 0.03 * place
+                                - fall
+                                - hardness[case]
+                                + random.normal(shift, 0.015)
                             )
                         scores.append((name, float(np.clip(dsc, 0, 1))))
                     scores.append(("all", float(np.mean([dsc for _, dsc in scores]))))
