@@ -95,8 +95,10 @@ def sentences(seeds: int, seed_sd: float, repeats: int, groups: int = 40, truth:
         pair = first + truth, second, names
         estimate = statistics.paired_difference(*pair)
         # A family of one, which Holm's correction leaves as it is.
-        p, *sides = p_values(pair, estimate, MARGIN)
-        said.append((verdict(estimate, Significance(p, p, *effect_sizes(*pair), *sides)), estimate.seeds > 1))
+        p, not_worse, not_better, both = p_values(pair, estimate, MARGIN)
+        rank_biserial, d_z = effect_sizes(*pair)
+        test = Significance(p, p, rank_biserial, d_z, not_worse, not_better, both)
+        said.append((verdict(estimate, test), estimate.seeds > 1))
     told = {Verdict.BETTER, Verdict.WORSE}
     return {
         "methods told apart": float(np.mean([judged in told and methods for judged, methods in said])),
