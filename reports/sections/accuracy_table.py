@@ -7,8 +7,7 @@ from reports.numbers.ranks import Rank
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
-from reports.sections import distances
-from reports.sections.cost import cost
+from reports.sections import cost, distances
 from reports.sections.rank_tables import ranking
 from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under
 from reports.sections.trials import absences
@@ -30,16 +29,14 @@ def table(it: Study, dataset: str) -> Table:
     over_seeds = ["SD over seeds"] if seeded else []
     columns = [
         f"rank [{INTERVAL}]", "method", *(f"DSC {name}" for name in classes), "DSC pooled" if several else "DSC",
-        "IoU pooled" if several else "IoU", *distances.columns(it, dataset, found), *over_seeds, "parameters",
-        "training", "NFE", "time per image", "peak memory",
+        "IoU pooled" if several else "IoU", *distances.columns(it, dataset, found), *over_seeds, *cost.COLUMNS,
     ]  # fmt: skip
     for absence in absences(it.results, dataset):
         rows.append([words.NOTHING, f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(columns) - 2)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     caption = (
         f"{dataset}: mean over {counted(found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its "
-        f"range over bootstrap samples of the cases. {distances.caption(it, dataset, found)} NFE: evaluations of the "
-        "main network for one image; time and peak memory: for one image."
+        f"range over bootstrap samples of the cases. {distances.caption(it, dataset, found)} {cost.EXPLAINED}"
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -53,20 +50,17 @@ def _row(it: Study, curve: Curve, found: list[Curve], seeded: bool) -> tuple[lis
         values |= numbers(name, estimate)
     undefined = curve.undefined(it.clean, "hd95", POOLED)
     total = curve.by_seed("dsc")[:, curve.at(it.clean)].size
-    spent = cost(it.results, curve)
+    spent = cost.cost(it.results, curve)
     spread = curve.seed_sd(it.clean)
     row = [
         *(words.with_interval(estimate) for estimate in scores.values()),
         *distances.cells(curve, it.clean, POOLED, found),
         *([words.number(spread)] if seeded else []),
-        words.quantity(spent.parameters), words.duration(spent.training_seconds),
-        words.NOTHING if spent.nfe is None else f"{spent.nfe:g}", words.duration(spent.seconds),
-        words.memory(spent.memory),
+        *cost.cells(spent),
     ]  # fmt: skip
     values |= {
         "undefined_distances": undefined, "scores": total, "seeds": len(curve.seeds), "seed_sd": spread,
-        "parameters": spent.parameters, "training_seconds": spent.training_seconds, "nfe": spent.nfe,
-        "seconds_median": spent.seconds, "peak_memory_mib": spent.memory,
+        **cost.values(spent),
     }  # fmt: skip
     return row, values
 

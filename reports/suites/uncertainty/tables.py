@@ -5,6 +5,7 @@ import pandas as pd
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
+from reports.sections import cost
 from reports.sections.score_tables import INTERVAL, counted, keys, numbers
 from reports.sections.trials import absences
 from reports.suites.uncertainty.scores import REGIONS, Spread, records_of
@@ -14,26 +15,29 @@ def runs(it: Study, dataset: str, found: list[Spread]) -> Table:
     """What the runs are: their scores, their spread and what they took."""
     rows, data = [], []
     for spread in found:
-        seconds = spread.mean("seconds").value * spread.runs
+        seconds, spent = spread.mean("seconds").value * spread.runs, cost.cost(it.results, spread.curve)
         shown = {name: spread.mean(name) for name in ("dsc", "run_dsc", "run_dsc_sd", "mean_sd", "energy_distance")}
         rows.append(
             [it.names[spread.curve.variant], f"{spread.runs} × {spread.nfe:g}", words.with_interval(shown["dsc"]),
              f"{words.number(shown['run_dsc'].value)} ± {words.number(shown['run_dsc_sd'].value)}",
              words.with_interval(spread.gain, write=words.signed), words.with_interval(shown["mean_sd"], 4),
-             words.with_interval(shown["energy_distance"]), words.duration(seconds)]
+             words.with_interval(shown["energy_distance"]), words.duration(seconds), words.quantity(spent.parameters),
+             words.duration(spent.training_seconds), words.memory(spent.memory)]
         )  # fmt: skip
-        row = keys(spread.curve) | {"runs": spread.runs, "nfe": spread.nfe, "seconds": seconds}
+        row = keys(spread.curve) | cost.values(spent) | {"runs": spread.runs, "nfe": spread.nfe, "seconds": seconds}
         for name, estimate in (shown | {"gain": spread.gain}).items():
             row |= numbers(name, estimate)
         data.append(row)
     columns = ["method", "runs × NFE", f"DSC of the mean [{INTERVAL}]", "DSC of one run", f"gain [{INTERVAL}]",
-               f"mean SD [{INTERVAL}]", f"GED² [{INTERVAL}]", "time for all runs"]  # fmt: skip
+               f"mean SD [{INTERVAL}]", f"GED² [{INTERVAL}]", "time for all runs", "parameters", "training",
+               "peak memory"]  # fmt: skip
     caption = (
         f"{dataset}: the runs on one image, means over {counted([s.curve for s in found])}. NFE: network evaluations "
         "of one run. DSC of the mean: of the segmentation by the mean probabilities of all runs. DSC of one run: mean "
         "over the runs ± SD over the runs, averaged over the cases. Gain: the former minus the latter, case by case. "
         "Mean SD: of the SD map, over all pixels. GED²: squared generalised energy distance to the one label there is, "
-        "over pairs of different runs, 0 at best. Time: for all runs on one image."
+        "over pairs of different runs, 0 at best. Time: for all runs on one image. Peak memory: of "
+        "one run, beyond the weights."
     )
     return _table(it, dataset, "runs", caption, columns, rows, data)
 
