@@ -22,13 +22,14 @@ class Camus(Source):
     NIfTI, as released: patientNNNN/patientNNNN_2CH_ED.nii.gz with _gt. The split is the release's where its
     subgroup_*.txt files are found (in root, root/database_split or beside root), else by patient from `fractions`
     and `seed`. Pictures: {train,val,test}/patientNNNN_2CH_ED.png with _gt.png, where the folders are the split.
-    A patient is a group. Structures not in `classes` become background.
+    A patient is a group. Structures not in `classes` become background. Frames of views not in `views` are left out.
     """
 
     name = "camus"
     title = "CAMUS: heart chambers in echocardiograms, 2D, 500 patients with four frames each (files needed)"
     spatial_dims = 2
     channels = 1
+    views: Sequence[str] = ("2CH", "4CH")
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Camus(Source):
         entries = []
         for key, path in found.items():
             match = FRAME.fullmatch(key)
-            if match is None:
+            if match is None or match[2] not in self.views:
                 continue  # sequences and masks
             mask = found.get(f"{key}_gt")
             if mask is None:

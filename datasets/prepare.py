@@ -21,7 +21,7 @@ from datasets.fingerprint import fingerprint
 from datasets.integrity import Progress, check_entries, checked, remember
 from datasets.prepared import Prepared, Ragged
 
-FORMAT = {2: 2, 3: 2}
+FORMAT = {2: 2, 3: 3}
 """By spatial axes: raised when resizing or the layout below changes, so that older prepared folders are left alone."""
 DTYPES = {"images": np.float32, "labels": np.uint8, "own_labels": np.uint8, "own_instances": np.uint16}
 STALE = 24 * 3600.0

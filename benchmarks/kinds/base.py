@@ -124,10 +124,14 @@ def _is_list(value: object) -> bool:
     return OmegaConf.is_list(value)
 
 
+OPTIONAL = ("report", "margin")
+"""Keys that a suite may have."""
+
 TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "title": (_is_text, "words in quotes"),
     "question": (_is_text, "words in quotes"),
     "report": (lambda value: value is None or _is_text(value), "the name of a module of reports/suites/"),
+    "margin": (lambda value: number(value) and 0 < value < 1, "a difference of DSC between 0 and 1, e.g. 0.01"),
     "methods": (_is_list, "a list of names, e.g. [ldseg]"),
     "datasets": (_is_list, "a list of names, e.g. [glas]"),
     "seeds": (_is_list, "a list of whole numbers from 0, e.g. [0]"),
@@ -146,7 +150,7 @@ TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def check_keys(suite: DictConfig, keys: Sequence[str]) -> None:
     """Raises BadInput where conf/suite/NAME.yaml lacks a key, or has one that means nothing in its kind."""
-    known = {*EVERY_SUITE, *keys, "report"}
+    known = {*EVERY_SUITE, *keys, *OPTIONAL}
     where = f"conf/suite/{suite.get('name')}.yaml"
     if missing := [key for key in (*EVERY_SUITE, *keys) if key not in suite]:
         raise BadInput(f"{where}: lacks {', '.join(missing)}, which a suite of kind {suite.kind} has to say.")

@@ -4,8 +4,10 @@ from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, unknown
 from benchmarks.kinds.base import Kind
+from benchmarks.kinds.corruptions import Corruptions
 from benchmarks.kinds.everything import Everything
 from benchmarks.kinds.overview import DataOverview
+from benchmarks.kinds.shift import Shift
 from benchmarks.kinds.timing import Timing
 from benchmarks.kinds.trajectories import Trajectories
 from benchmarks.kinds.trials import Trials
@@ -13,7 +15,7 @@ from benchmarks.kinds.uncertainty import Uncertainty
 from benchmarks.plan.configuration import configure
 
 KINDS: dict[str, type[Kind]] = {
-    kind.name: kind for kind in (Trials, DataOverview, Timing, Uncertainty, Trajectories, Everything)
+    kind.name: kind for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Everything)
 }
 
 

@@ -8,6 +8,7 @@ runs/uncertainty/<trial>-<condition>-<hash>/     the hash is taken over the suit
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from benchmarks import console
 from benchmarks.errors import BadInput, Failure
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
 from benchmarks.kinds.trials import Use, left, trained, training
+from benchmarks.machine.costs import measure_costs
 from benchmarks.machine.device import fabric_for
 from benchmarks.machine.outlook import admit, image_seconds
 from benchmarks.plan import building, identity
@@ -38,7 +40,7 @@ from benchmarks.testing.many_samples import Repeated
 from benchmarks.training.weights import trained_model
 from methods.base import Segmenter
 
-VERSION = 1
+VERSION = 2
 """Raised when what is recorded for given weights changes."""
 CHUNK = 4
 """Test cases whose records are written together."""
@@ -138,8 +140,10 @@ class Uncertainty(Kind):
         yield SampleManyTimes(config, store), jobs
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
-        """The samples of exactly the trials of this run."""
+        """Time the methods, then gather the samples of exactly the trials of this run."""
         (_, trials), *_ = batches
+        ways = {trial.key: _conditions(config, trial.config) for trial in trials if not trial.declined}
+        measure_costs(config, store, [replace(t, conditions=ways[t.key]) for t in trials if t.key in ways])
         return self._filled(config, store.results(suite, [(trial.key, []) for trial in trials]))
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:

@@ -35,8 +35,8 @@ def check(config: DictConfig, trained: str, there: str) -> None:
     learnt = {entry.group for entry in entries[trained] if entry.split != "test"}
     if shared := sorted(learnt & {entry.group for entry in entries[there] if entry.split == "test"}):
         raise BadInput(
-            f"{pair}{len(shared)} of its test patients, such as {shared[0]}, are in training or validation of {trained}. "
-            f"Split both by patient alike: the same fractions and seed in dataset.{trained} and dataset.{there}."
+            f"{pair}{len(shared)} of its test patients, such as {shared[0]}, are trained or validated on in {trained}. "
+            f"Split both by patient alike: with the same fractions and seed in dataset.{trained} and dataset.{there}."
         )
 
 

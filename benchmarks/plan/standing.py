@@ -57,7 +57,8 @@ def find_stored(
             there = view.elsewhere(elsewhere.asked(config, asked.dataset))
             planned = conditions(config, trial, building.method_class(asked.method), there) if tested else ()
             wanted = narrow(view.config, planned)
-            found.append((view.key, [condition.key for condition in wanted]))
+            former = {c.key: c.former_key for c in wanted if not view.has(c.key) and view.has(c.former_key)}
+            found.append((view.key, [former.get(condition.key, condition.key) for condition in wanted]))
     if not found:
         raise BadInput(
             f"paths.runs={store.runs}: holds no finished trial of suite={config.suite.name} with these settings; "

@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
-from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, UNDISTURBED, tested
+from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, completed, tested
 from benchmarks.store.selection import Selection
 from benchmarks.store.trial import TrialView
 
@@ -100,9 +100,5 @@ class Store:
                     found[tested(frame.iloc[0])] = condition
                     frames.append(frame)
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
-        records = (
-            records.reindex(columns=RECORD_COLUMNS)
-            .fillna(UNDISTURBED)
-            .sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
-        )
+        records = completed(records).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return Results(suite, views, records, conditions=found)

@@ -67,9 +67,10 @@ def low_resolution(image: np.ndarray, factor: float, random: np.random.Generator
 
 
 def contrast(image: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
-    """Differences from the mean of all channels together shrink to a share of what they were."""
+    """Differences from the mean of all channels together shrink to a share of what they were, kept in 8 bits: without
+    loss a network that normalises its input would see no change at all."""
     mean = image.mean()
-    return mean + np.float32(share) * (image - mean)
+    return np.round(255 * (mean + np.float32(share) * (image - mean))) / 255
 
 
 def gamma(image: np.ndarray, exponent: float, random: np.random.Generator) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from benchmarks.plan.trials import Condition
 from benchmarks.testing import evaluate, spread
@@ -76,21 +77,30 @@ def scores(found: spread.Runs, data: Prepared, index: int, tolerance: float | No
             "errors": np.count_nonzero(error),
             "auroc": spread.auroc(sd, error),
             "auroc_confidence": spread.auroc(1 - confidence, error),
+            "brier": spread.brier(mean, label),
             "energy_distance": spread.energy_distance(found.labels, [label], classes),
             "raters": 1,
         }
-        for name, values in zip(("count", "confidence", "correct"), spread.calibration(mean, label)):
-            row |= {f"bin{place:02d}_{name}": float(value) for place, value in enumerate(values, 1)}
+        regions = {"": None, "foreground_": spread.foreground(mean, label), "boundary_": spread.boundary(label)}
+        for where, region in regions.items():
+            for name, values in zip(("count", "confidence", "correct"), spread.calibration(mean, label, region)):
+                row |= {f"{where}bin{place:02d}_{name}": float(value) for place, value in enumerate(values, 1)}
         risks = spread.risks(sd, error)
         row |= {f"risk{round(100 * c):03d}": float(risk) for c, risk in zip(spread.COVERAGES, risks, strict=True)}
     return rows
 
 
 def maps(found: spread.Runs, data: Prepared, index: int, array: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays kept for pictures (store.kept.Maps), by name, of a volume one slice."""
-    label, mean = data.truth(index)[0], found.mean
+    """Arrays kept for pictures (store.kept.Maps), by name, of a volume one slice; of a 2D case on the grid the method
+    works on, where scores are on the case's own."""
+    label, mean, sd = data.truth(index)[0], found.mean, found.sd
+    if label.ndim == 2:
+        label = np.asarray(data.labels[index])
+        # Averages of the pixels that fall together.
+        mean, sd = (adaptive_avg_pool2d(torch.from_numpy(m)[None], label.shape)[0].numpy() for m in (mean, sd[None]))
+        sd = sd[0]
     shown, where = picture(data.ids[index], array, label, mean.argmax(0)), plane(label)
-    values = {"mean": 1 - mean[0], "sd": found.sd}
+    values = {"mean": 1 - mean[0], "sd": sd}
     return {name: getattr(shown, name) for name in ("image", "label", "prediction")} | {
         name: cut(array, where).astype(np.float32) for name, array in values.items()
     }

@@ -6,12 +6,16 @@ Class probabilities are arrays (K, *S), background first; labels are integers (*
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
 from sklearn.metrics import roc_auc_score
 
 BINS = 15
 """Equal bins of the confidence in [0, 1], as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
 """Shares of an image's pixels, the most certain ones, among which errors are counted."""
+BAND = 0.02
+"""Half the width of the band along the label's boundaries, as a share of the image's diagonal: the distance of boundary
+IoU (Cheng et al., Boundary IoU, CVPR 2021, section 4)."""
 ROUNDING = 1e-6
 """A spread below this comes from single precision, not from sampling."""
 CHUNK = 1 << 20
@@ -61,10 +65,34 @@ def auroc(score: np.ndarray, error: np.ndarray) -> float:
     return float(roc_auc_score(error.ravel(), score.ravel()))
 
 
-def calibration(mean: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(count, sum of confidence, number correct), each (BINS,), over the pixels by confidence: the largest mean
-    probability of a class. The expected calibration error follows from their sums over all images."""
-    confidence, correct = mean.max(0).ravel(), (mean.argmax(0) == label).ravel()
+def foreground(mean: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(*S) boolean: where the label or the segmentation by the mean has a foreground class."""
+    return (label > 0) | (mean.argmax(0) > 0)
+
+
+def boundary(label: np.ndarray) -> np.ndarray:
+    """(*S) boolean: pixels with another class of the label no farther than BAND of the diagonal, at least one pixel,
+    along every axis; none where the label has one class."""
+    reach = max(1, round(BAND * float(np.linalg.norm(label.shape))))
+    size = 2 * reach + 1
+    return maximum_filter(label, size, mode="nearest") != minimum_filter(label, size, mode="nearest")
+
+
+def brier(mean: np.ndarray, label: np.ndarray) -> float:
+    """Mean over the pixels of sum_k (p_k - [label = k])^2, from 0 to 2 (Brier, Monthly Weather Review 78:1-3, 1950)."""
+    # sum_k (p_k - y_k)^2 = sum_k p_k^2 - 2 p_label + 1.
+    own = np.take_along_axis(mean, label[None].astype(int), axis=0)[0]
+    return float(((mean**2).sum(0) - 2 * own + 1).mean())
+
+
+def calibration(
+    mean: np.ndarray, label: np.ndarray, region: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(count, sum of confidence, number correct), each (BINS,), over the pixels (of a boolean region (*S), or all) by
+    confidence: the largest mean probability of a class. The expected calibration error follows from their sums over
+    all images."""
+    confidence, correct = mean.max(0), mean.argmax(0) == label
+    confidence, correct = (part.ravel() if region is None else part[region] for part in (confidence, correct))
     place = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
     return tuple(np.bincount(place, weights, BINS) for weights in (None, confidence, correct.astype(float)))
 
@@ -97,10 +125,20 @@ def distances(first: Sequence[np.ndarray], second: Sequence[np.ndarray], classes
 
 def energy_distance(runs: Sequence[np.ndarray], raters: Sequence[np.ndarray], classes: int) -> float:
     """Generalised energy distance, squared: 2 E d(S, Y) - E d(S, S') - E d(Y, Y') with d = 1 - IoU, for runs S and
-    raters' labels Y (Kohl et al., A Probabilistic U-Net, NeurIPS 2018, section 4). Expectations are over all pairs, a
-    map with itself included, so the value is never negative. With one rater the last term is 0."""
-    return float(
-        2 * distances(runs, raters, classes).mean()
-        - distances(runs, runs, classes).mean()
-        - distances(raters, raters, classes).mean()
-    )
+    raters' labels Y (Kohl et al., A Probabilistic U-Net, NeurIPS 2018, section 4).
+
+    E d(S, S') and E d(Y, Y') are over pairs of different maps, which makes the value unbiased whatever the number of
+    runs: a map paired with itself has distance 0 and stands for no draw. So the value can be slightly negative. Of one
+    rater nothing is known of E d(Y, Y'): it is taken as 0, as if raters agreed. NaN for a single run, which tells
+    nothing of E d(S, S').
+    """
+    if len(runs) < 2:
+        return float("nan")
+    return float(2 * distances(runs, raters, classes).mean() - _apart(runs, classes) - _apart(raters, classes))
+
+
+def _apart(maps: Sequence[np.ndarray], classes: int) -> float:
+    """Mean distance of pairs of different maps; 0 for a single one."""
+    count = len(maps)
+    # The diagonal of the table, a map with itself, is 0: only the number of pairs leaves it out.
+    return float(distances(maps, maps, classes).sum() / (count * (count - 1))) if count > 1 else 0.0

@@ -14,10 +14,17 @@ from reports.numbers.statistics import Estimate, Pair
 POOLED = "all"
 """Class of the records that pool the foreground classes."""
 CLASS_MEAN = "mean over classes"
-"""Not in the records: the plain mean of the classes' scores of one case."""
+"""Not in the records: the plain mean of the classes' scores of one case; where its prediction has no foreground and its
+label has, the pooled score, or classes that are in neither would count in its favour."""
 
-HIGHER_IS_BETTER = {"dsc": True, "iou": True, "nsd": True, "hd95": False, "assd": False}
+HIGHER_IS_BETTER = {
+    "dsc": True, "iou": True, "nsd": True, "hd95": False, "assd": False, "hd95_penalised": False,
+    "assd_penalised": False, "object_f1": True, "object_dice": True, "object_hausdorff": False,
+}  # fmt: skip
 """Metrics by which methods are compared, where the records have them."""
+TEMPORAL = ("temporal_dsc", "temporal_dsc_label")
+ALWAYS = ("dsc", "iou", "hd95", "assd", *TEMPORAL)
+"""Metrics that all records have."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,8 @@ class Curve:
     """Scores of one variant on one data set.
 
     sigmas (S,) ascending; cases and groups (N,); scores[metric, class] (seeds, S, N), NaN where undefined or missing,
-    with the metrics of the records and "both_empty": 1 where neither label nor prediction has any foreground.
+    with the metrics that the records have and, 1 where it is so, "both_empty" and "missed": neither label nor
+    prediction has any foreground, or the label alone.
     videos (N,): the video each case is a frame of; None where no case is one.
     """
 
@@ -59,8 +67,13 @@ class Curve:
     def by_seed(self, metric: str, name: str = POOLED) -> np.ndarray:
         """(seeds, S, N)."""
         if name == CLASS_MEAN:
-            return np.mean([self.scores[metric, part] for part in self.classes], axis=0)
+            mean = np.mean([self.scores[metric, part] for part in self.classes], axis=0)
+            return np.where(self.scores["missed", POOLED] == 1, self.scores[metric, POOLED], mean)
         return self.scores[metric, name]
+
+    def has(self, metric: str, name: str = POOLED) -> bool:
+        """Whether the records have it."""
+        return (metric, self.classes[0] if name == CLASS_MEAN else name) in self.scores
 
     def by_case(self, metric: str, name: str = POOLED) -> np.ndarray:
         """(S, N), averaged over the seeds in which a case is defined: a seed is no further case."""
@@ -84,7 +97,7 @@ class Curve:
 
     def means(self) -> list[Estimate]:
         """Mean DSC over patients at every sigma."""
-        return [self.mean(sigma) for sigma in self.sigmas]
+        return [estimate for sigma in self.sigmas if (estimate := self.mean(sigma)) is not None]
 
     def undefined(self, sigma: float, metric: str, name: str = POOLED) -> int:
         """How many scores (cases times seeds) are undefined at a sigma."""
@@ -198,13 +211,16 @@ def curve(results: Results, dataset: str, variant: Variant, any_steps: bool = Fa
     scores = {}
     for name in dict.fromkeys(part["class"]):
         chosen = (part["class"] == name).to_numpy()
-        for metric in ("dsc", "iou", "hd95", "assd", "temporal_dsc", "temporal_dsc_label"):
+        known = {
+            metric: part[metric].astype(float)[chosen] for metric in (*HIGHER_IS_BETTER, *TEMPORAL) if metric in part
+        }
+        # What was not measured, or not yet when the records were written, is left out; a distance may be undefined.
+        known = {metric: values for metric, values in known.items() if metric in ALWAYS or values.notna().any()}
+        known |= {"both_empty": part["empty"][chosen] == "both", "missed": part["empty"][chosen] == "prediction"}
+        for metric, values in known.items():
             table = np.full((len(seeds), len(sigmas), len(cases)), np.nan)
-            table[tuple(axis[chosen] for axis in position)] = part[metric].to_numpy(dtype=float)[chosen]
+            table[tuple(axis[chosen] for axis in position)] = values
             scores[metric, name] = table
-        table = np.full(table.shape, np.nan)
-        table[tuple(axis[chosen] for axis in position)] = (part["empty"] == "both").to_numpy()[chosen]
-        scores["both_empty", name] = table
     classes = [name for name in dict.fromkeys(part["class"]) if name != POOLED]
     named = next((t.config.dataset.class_names for t in results.trials
                   if t.config.dataset.name == dataset), None) or classes  # fmt: skip

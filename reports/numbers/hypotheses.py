@@ -24,27 +24,29 @@ MARGIN = 0.01
 def superiority(first: ArrayLike, second: ArrayLike, groups: Groups, estimate: Estimate) -> float | None:
     """Two-sided p that the difference is 0; None where it has no interval. first and second: (cases,) of one training
     or (seeds, cases); estimate: their difference."""
-    if not estimate.has_interval:
+    if estimate.error is None or estimate.df is None:
         return None
     if estimate.seeds == 1:
         return signed_rank(first, second, groups)
-    return float(min(1.0, 2 * _tail(abs(estimate.value), estimate)))
+    return min(1.0, 2 * _tail(abs(estimate.value), estimate.error, estimate.df))
 
 
 def one_sided(estimate: Estimate, margin: float) -> tuple[float | None, float | None]:
     """p of the two one-sided t tests that the difference is above -margin (the first is not worse by more than that),
     and that it is below margin; None where there is no interval. Both small: equivalent (Schuirmann, J.
     Pharmacokinetics and Biopharmaceutics 15:657-680, 1987)."""
-    if estimate.error is None:
+    if estimate.error is None or estimate.df is None:
         return None, None
-    return _tail(estimate.value + margin, estimate), _tail(margin - estimate.value, estimate)
+    distances = estimate.value + margin, margin - estimate.value
+    low, high = (_tail(distance, estimate.error, estimate.df) for distance in distances)
+    return low, high
 
 
-def _tail(distance: float, estimate: Estimate) -> float:
-    """Share of Student's t above distance / standard error; where there is no error, the sign decides."""
-    if estimate.error <= ROUNDING:
+def _tail(distance: float, error: float, df: float) -> float:
+    """Share of Student's t above distance / error; where there is no error, the sign decides."""
+    if error <= ROUNDING:
         return 0.5 if abs(distance) <= ROUNDING else float(distance < 0)
-    return float(stats.t.sf(distance / estimate.error, estimate.df))
+    return float(stats.t.sf(distance / error, df))
 
 
 def detectable(estimate: Estimate, comparisons: int = 1) -> float | None:
@@ -54,7 +56,7 @@ def detectable(estimate: Estimate, comparisons: int = 1) -> float | None:
     By the noncentral t distribution (Cohen, Statistical Power Analysis, 1988, section 2.3); for Wilcoxon's test, whose
     power is close to it, an approximation.
     """
-    if estimate.error is None:
+    if estimate.error is None or estimate.df is None:
         return None
     critical = stats.t.isf(ALPHA / comparisons / 2, estimate.df)
 
@@ -62,7 +64,7 @@ def detectable(estimate: Estimate, comparisons: int = 1) -> float | None:
         return float(stats.nct.sf(critical, estimate.df, shift)) - POWER
 
     # A shift of the critical value alone is found about half of the time; four times that and 4 is always enough.
-    return float(brentq(lacks, 0, 4 * critical + 4)) * estimate.error
+    return float(brentq(lacks, 0, 4 * critical + 4, xtol=1e-4)) * estimate.error
 
 
 def attainable(groups: int, comparisons: int) -> float | None:
@@ -121,4 +123,4 @@ def _holm(p_values: tuple[float, ...]) -> tuple[float, ...]:
     # Every call of the library collects all garbage, which takes longer than the rest of a report's numbers together.
     from statsmodels.stats.multitest import multipletests
 
-    return tuple(map(float, multipletests(p_values, method="holm")[1])) if p_values else ()
+    return tuple(map(float, multipletests(p_values, method="holm")[1])) if len(p_values) > 1 else p_values

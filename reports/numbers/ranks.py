@@ -33,7 +33,7 @@ def ranks(rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES,
     """
     tables = [np.atleast_2d(np.asarray(row, dtype=np.float64)) for row in rows]
     defined = [np.isfinite(table).all(axis=0) for table in tables]
-    kept = np.all([mask for mask in defined if mask.any()] or [[False]], axis=0)
+    kept = np.all([mask for mask in defined if mask.any()] or [np.zeros(1, dtype=bool)], axis=0)
     if not kept.any():
         return [None] * len(tables)
     labels = np.asarray(groups)[kept]
@@ -75,7 +75,9 @@ def orders(found: Sequence[Curve], sigma: float) -> dict[str, list[int | None]]:
     Communications 9:5217, 2018, on how such choices change rankings). Of every other metric: the mean over patients.
     """
     groups = found[0].groups
-    by_patient = {m: [_by_patient(curve, sigma, m) for curve in found] for m in HIGHER_IS_BETTER if _has(found, m)}
+    # A distance that is left out where it is undefined would reward a method for what it misses.
+    metrics = [m for m in HIGHER_IS_BETTER if _has(found, m) and not _has(found, f"{m}_penalised")]
+    by_patient = {m: [_by_patient(curve, sigma, m) for curve in found] for m in metrics}
     ways = {"median over patients": _order(by_patient["dsc"], np.median)}
     if len(set(groups.tolist())) < len(groups):
         index = found[0].at(sigma)

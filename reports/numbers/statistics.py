@@ -66,7 +66,7 @@ class Estimate:
 
     def within(self, lowest: float, highest: float) -> "Estimate":
         """The interval cut to values that can be, as those of a score in [0, 1]."""
-        if not self.has_interval:
+        if self.low is None or self.high is None:
             return self
         return replace(self, low=min(max(self.low, lowest), highest), high=max(min(self.high, highest), lowest))
 
@@ -105,8 +105,8 @@ def _estimate(values: np.ndarray, tables: list[np.ndarray], groups: Groups, resa
     value = float(means.mean()) if cases else float("nan")
     if count < MIN_GROUPS:
         return Estimate(value, None, None, cases, count, undefined)
-    trainings = [_complete(table, groups) for table in tables]
-    if any(table is None for table in trainings):
+    trainings = [found for table in tables if (found := _complete(table, groups)) is not None]
+    if len(trainings) < len(tables):
         error, df = standard_error(means)
         low, high = _of_one_training(means, resamples, seed)
         return Estimate(value, low, high, cases, count, undefined, 1, error, df)
@@ -161,7 +161,7 @@ def smooth(
     everyone = np.arange(count)
     own = _estimate(_pseudo_values(function, by_group.mean(axis=0)), [_pseudo_values(function, by_group)], everyone,
                     resamples, seed)  # fmt: skip
-    if not own.has_interval:
+    if own.low is None or own.high is None:
         return Estimate(value, None, None, cases, count, undefined)
     # The pseudo-values' mean is f without its bias; the interval is moved back to f itself.
     shift = value - own.value

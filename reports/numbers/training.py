@@ -59,6 +59,16 @@ def convergence(history: pd.DataFrame) -> Convergence | None:
     )
 
 
+def best_by_time(history: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(seconds of training, all stages and validations included; best validation DSC so far) at every validation of the
+    last stage; empty arrays where there was none or the time is not known."""
+    scores = history[(history["split"] == "val") & (history["metric"] == "dsc")]
+    if scores.empty or "seconds" not in scores:
+        return np.empty(0), np.empty(0)
+    scores = scores[scores["stage"] == scores["stage"].iloc[-1]].sort_values("step", kind="stable")
+    return scores["seconds"].to_numpy(dtype=float), np.maximum.accumulate(scores["value"].to_numpy(dtype=float))
+
+
 def offsets(history: pd.DataFrame) -> dict[str, int]:
     """Steps done before each stage, in the order of the stages: steps count from 0 within a stage."""
     found, total = {}, 0

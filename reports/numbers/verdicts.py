@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 
 from reports.numbers import hypotheses, statistics
 from reports.numbers.hypotheses import ALPHA, MARGIN
 from reports.numbers.statistics import Estimate, Pair
 
 
-class Verdict(StrEnum):
+class Verdict(str, Enum):
     """Of a first method against a second. BARE: too few patients for an interval or a test."""
 
     BETTER = "better"
@@ -19,6 +19,9 @@ class Verdict(StrEnum):
     NOT_BETTER = "not better"
     UNDECIDED = "undecided"
     BARE = "bare"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -53,29 +56,38 @@ def tested(pairs: Sequence[Pair | None], margin: float = MARGIN) -> list[Tested 
     """The difference of every pair with its tests, corrected over all of them; None for None. margin in units of the
     score. The pairs given are one family."""
     estimates = [None if pair is None else statistics.paired_difference(*pair) for pair in pairs]
-    p_values = [None if e is None else hypotheses.superiority(*pair, e) for pair, e in zip(pairs, estimates)]
-    sides = [(None, None) if e is None else hypotheses.one_sided(e, margin) for e in estimates]
-    not_worse, not_better = ([side[k] for side in sides] for k in (0, 1))
-    both = [None if low is None else max(low, high) for low, high in sides]
-    corrected = list(zip(*(hypotheses.holm(family) for family in (p_values, not_worse, not_better, both))))
-    family = sum(p is not None for p in p_values)
-    found: list[Tested | None] = []
-    for pair, estimate, p, (p_holm, *bounds) in zip(pairs, estimates, p_values, corrected):
+    found = [p_values(pair, estimate, margin) for pair, estimate in zip(pairs, estimates)]
+    family = sum(p is not None for p, *_ in found)
+    corrected = zip(*(hypotheses.holm(column) for column in zip(*found))) if found else []
+    results: list[Tested | None] = []
+    for pair, estimate, (p, *_), bounds in zip(pairs, estimates, found, corrected):
         if pair is None or estimate is None:
-            found.append(None)
+            results.append(None)
             continue
+        p_holm, not_worse, not_better, equivalent = bounds
+        rank_biserial, d_z = hypotheses.effect_sizes(*pair)
         least = 0.0 if estimate.seeds > 1 else hypotheses.attainable(estimate.groups, family)
-        sizes = hypotheses.effect_sizes(*pair)
         smallest = hypotheses.detectable(estimate, family)
-        found.append((estimate, Significance(p, p_holm, *sizes, *bounds, least, smallest, family, margin)))
-    return found
+        test = Significance(p, p_holm, rank_biserial, d_z, not_worse, not_better, equivalent, least, smallest, family,
+                            margin)  # fmt: skip
+        results.append((estimate, test))
+    return results
+
+
+def p_values(pair: Pair | None, estimate: Estimate | None, margin: float) -> tuple[float | None, ...]:
+    """Before Holm's correction: no difference, not worse, not better, equivalent."""
+    if pair is None or estimate is None:
+        return None, None, None, None
+    low, high = hypotheses.one_sided(estimate, margin)
+    both = None if low is None or high is None else max(low, high)
+    return hypotheses.superiority(*pair, estimate), low, high, both
 
 
 def verdict(estimate: Estimate, test: Significance) -> Verdict:
     """Better and worse take an interval without 0 and p after Holm below ALPHA and, of one training each, where the
     test is of ranks, ranks that point the same way as the mean. Else equivalent, or not worse or not better by more
     than the margin, where the one-sided tests say so."""
-    if not estimate.has_interval or test.p_holm is None:
+    if estimate.low is None or estimate.high is None or test.p_holm is None:
         return Verdict.BARE
     if test.p_holm < ALPHA:
         direction = (estimate.low > 0) - (estimate.high < 0)

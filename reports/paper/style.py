@@ -53,6 +53,8 @@ LOOKS = {
     "lsegdiff": Look("#009E73", "^", DASHDOT),
     "medsegdiff": Look("#CC79A7", "v", DOTTED),
     "sdf_ddpm": Look("#E69F00", "D", LONG),
+    "flowsdf": Look("#C51B7D", "d", SOLID),
+    "sdseg": Look("#7B5FC4", "^", DOUBLE),
     "unet": Look("#56B4E9", "P", DOUBLE),
     "unetpp": Look("#332288", "X", DASHED),
     "vnet": Look("#882255", "<", DASHDOT),

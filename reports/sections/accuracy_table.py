@@ -7,9 +7,9 @@ from reports.numbers.ranks import Rank
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
-from reports.sections.cost import cost
+from reports.sections import cost, distances
 from reports.sections.rank_tables import ranking
-from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under, unit
+from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under
 from reports.sections.trials import absences
 
 
@@ -22,51 +22,45 @@ def table(it: Study, dataset: str) -> Table:
     seeded = any(len(curve.seeds) > 1 for curve in found)
     rows, data = [], []
     for curve, rank in zip(found, ranks):
-        row, values = _row(it, curve, classes, seeded)
+        row, values = _row(it, curve, found, seeded)
         rows.append([_rank(rank), it.names[curve.variant], *row])
         place = {"rank": rank.place, "rank_low": rank.low, "rank_high": rank.high} if rank else {}
         data.append(keys(curve) | {"ensemble": curve.variant.ensemble} | place | values | {"note": ""})
-    suffix = unit(it, dataset)
     over_seeds = ["SD over seeds"] if seeded else []
     columns = [
         f"rank [{INTERVAL}]", "method", *(f"DSC {name}" for name in classes), "DSC pooled" if several else "DSC",
-        "IoU pooled" if several else "IoU", f"HD95{suffix}", f"ASSD{suffix}", *over_seeds, "parameters", "training",
-        "NFE", "time per image", "peak memory",
+        "IoU pooled" if several else "IoU", *distances.columns(it, dataset, found), *over_seeds, *cost.COLUMNS,
     ]  # fmt: skip
     for absence in absences(it.results, dataset):
         rows.append([words.NOTHING, f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(columns) - 2)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     caption = (
         f"{dataset}: mean over {counted(found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its "
-        "range over bootstrap samples of the cases. Distances are left out where exactly one of label and prediction "
-        "is empty. NFE: evaluations of the main network for one image; time and peak memory: for one image."
+        f"range over bootstrap samples of the cases. {distances.caption(it, dataset, found)} {cost.EXPLAINED}"
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _row(it: Study, curve: Curve, classes: tuple[str, ...], seeded: bool) -> tuple[list[str], dict]:
+def _row(it: Study, curve: Curve, found: list[Curve], seeded: bool) -> tuple[list[str], dict]:
+    classes = found[0].classes if len(found[0].classes) > 1 else ()
     scores = {f"dsc_{name}": curve.mean(it.clean, "dsc", name) for name in classes}
-    scores |= {metric: curve.mean(it.clean, metric) for metric in ("dsc", "iou", "hd95", "assd")}
+    scores |= {metric: curve.mean(it.clean, metric) for metric in ("dsc", "iou")}
     values = {}
-    for name, estimate in scores.items():
+    for name, estimate in (scores | distances.means(curve, it.clean, POOLED)).items():
         values |= numbers(name, estimate)
     undefined = curve.undefined(it.clean, "hd95", POOLED)
     total = curve.by_seed("dsc")[:, curve.at(it.clean)].size
-    left_out = f" ({undefined} of {total} undefined)" if undefined else ""
-    spent = cost(it.results, curve)
+    spent = cost.cost(it.results, curve)
     spread = curve.seed_sd(it.clean)
     row = [
-        *(words.with_interval(estimate, 2 if name in ("hd95", "assd") else 3) for name, estimate in scores.items()),
+        *(words.with_interval(estimate) for estimate in scores.values()),
+        *distances.cells(curve, it.clean, POOLED, found),
         *([words.number(spread)] if seeded else []),
-        words.quantity(spent.parameters), words.duration(spent.training_seconds),
-        words.NOTHING if spent.nfe is None else f"{spent.nfe:g}", words.duration(spent.seconds),
-        words.memory(spent.memory),
+        *cost.cells(spent),
     ]  # fmt: skip
-    row[len(classes) + 2] += left_out
     values |= {
         "undefined_distances": undefined, "scores": total, "seeds": len(curve.seeds), "seed_sd": spread,
-        "parameters": spent.parameters, "training_seconds": spent.training_seconds, "nfe": spent.nfe,
-        "seconds_median": spent.seconds, "peak_memory_mib": spent.memory,
+        **cost.values(spent),
     }  # fmt: skip
     return row, values
 

@@ -10,7 +10,7 @@ from reports.numbers.study import Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
 from reports.paper.style import Look
-from reports.sections import training_figure, trials
+from reports.sections import groups, training_figure, trials
 
 INTERVALS = (
     "Intervals are of 95 %. Where a method was trained with several seeds, an interval is Student's, its standard "
@@ -32,7 +32,7 @@ def opening(it: Study) -> list[str]:
     if profiles:
         counted += f"; {words.plural(len(profiles), 'profile').split(' ', 1)[1]} `{'`, `'.join(profiles)}`"
     counted += ". Every record used is in `records.csv`, every table in `tables/`, every figure in `figures/`."
-    return [text for text in (suite.get("question"), counted) if text]
+    return [text for text in (suite.get("question"), *groups.warnings(it.results), counted) if text]
 
 
 def training(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
@@ -87,8 +87,10 @@ def notes(it: Study, first: list[str]) -> list[Block]:
             "with a probability of 80 %. docs/statistics.md explains every number."
         )
     items += [
-        "Pooled: overlap counts are summed over the foreground classes of a case; distances are the mean over classes, "
-        "undefined where one of them is. Mean over classes: the plain mean of the classes' scores of a case.",
+        "Every case is scored on its own grid: probabilities are resampled to it before the most probable class is "
+        "taken. Pooled: overlap and surface counts are summed over the foreground classes of a case; distances are the "
+        "mean over classes, undefined where one of them is. Mean over classes: the plain mean of the classes' scores "
+        "of a case; a prediction without any foreground has its pooled score.",
         "Weights are selected by the best validation DSC on undisturbed images, by the same rule for every method.",
         "`steps` counts the times at which a generative method is sampled, the first being T\u22121. With the cosine "
         "schedule of latent diffusion the last is 0, where a call would change nothing and is not made: K steps are "

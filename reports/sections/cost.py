@@ -50,6 +50,30 @@ def cost(results: Results, curve: Curve) -> Cost:
     )  # fmt: skip
 
 
+COLUMNS = ("parameters", "training", "NFE", "time per image", "peak memory")
+"""What accuracy stands beside, in every table that compares methods by it."""
+EXPLAINED = (
+    "NFE: evaluations of the main network for one image; time (median of repeated calls) and peak memory (beyond the "
+    "weights): for one image."
+)
+
+
+def cells(it: Cost) -> list[str]:
+    """COLUMNS as text."""
+    return [
+        words.quantity(it.parameters), words.duration(it.training_seconds),
+        words.NOTHING if it.nfe is None else f"{it.nfe:g}", words.duration(it.seconds), words.memory(it.memory),
+    ]  # fmt: skip
+
+
+def values(it: Cost) -> dict[str, float | None]:
+    """The same for CSV files, in seconds and MiB."""
+    return {
+        "parameters": it.parameters, "training_seconds": it.training_seconds, "nfe": it.nfe,
+        "seconds_median": it.seconds, "peak_memory_mib": it.memory,
+    }  # fmt: skip
+
+
 def _same(call: dict, variant: Variant) -> bool:
     """Whether a timed call was sampled as a variant is."""
     own = (variant.steps, variant.sampler, variant.ensemble if variant.steps else 1)

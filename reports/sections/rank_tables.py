@@ -11,7 +11,9 @@ from reports.paper import words
 from reports.paper.document import Block, Table
 from reports.sections.score_tables import INTERVAL, keys
 
-NAMES = {"dsc": "DSC", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD"}
+NAMES = {"dsc": "DSC", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD",
+         "hd95_penalised": "HD95, penalised", "assd_penalised": "ASSD, penalised", "object_f1": "object F1",
+         "object_dice": "object Dice", "object_hausdorff": "object Hausdorff"}  # fmt: skip
 
 
 def ranking(found: list[Curve], sigma: float) -> list[Rank | None]:

@@ -10,7 +10,7 @@ from reports.numbers.study import Comparison, Study, comparisons
 from reports.numbers.verdicts import Significance, Verdict, verdict
 from reports.paper import words
 from reports.paper.document import Table
-from reports.sections.trials import of_dataset
+from reports.sections import distances
 
 INTERVAL = "95 % interval"
 
@@ -27,20 +27,12 @@ def by_class(it: Study, dataset: str) -> Table:
         for name in parts:
             for sigma in it.compared:
                 if curve.at(sigma) is not None:
-                    row, values = _class_row(curve, name, sigma)
+                    row, values = _class_row(curve, name, sigma, found)
                     rows.append([it.names[curve.variant], *row])
                     data.append(keys(curve) | values)
-    suffix = unit(it, dataset)
-    columns = [
-        "method", "class", "σ", "DSC", "IoU", f"HD95{suffix}", f"ASSD{suffix}", "undefined distances", "both empty",
-    ]  # fmt: skip
-    caption = (
-        f"{dataset}: scores per class, mean over {counted(found)} [{INTERVAL}]. A distance is undefined where exactly "
-        "one of label and prediction is empty; such scores are counted here and left out of the mean. Where both are "
-        "empty, DSC is 1 and the distance 0."
-    )
-    if not suffix:
-        caption += " Distances are in mm where the spacing is known, else in pixels."
+    columns = ["method", "class", "σ", "DSC", "IoU", *distances.columns(it, dataset, found), "both empty"]
+    caption = f"{dataset}: scores per class, mean over {counted(found)} [{INTERVAL}]. "
+    caption += distances.caption(it, dataset, found)
     return Table(f"classes_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
@@ -139,21 +131,20 @@ def test_columns(estimate: Estimate, test: Significance) -> dict:
     }  # fmt: skip
 
 
-def _class_row(curve: Curve, name: str, sigma: float) -> tuple[list[str], dict]:
+def _class_row(curve: Curve, name: str, sigma: float, found: list[Curve]) -> tuple[list[str], dict]:
     """All scores of one class at a sigma: as text, and for the CSV file."""
     index = curve.at(sigma)
-    scores = {metric: curve.mean(sigma, metric, name) for metric in ("dsc", "iou", "hd95", "assd")}
+    scores = {metric: curve.mean(sigma, metric, name) for metric in ("dsc", "iou")}
     total = curve.by_seed("dsc", name)[:, index].size
     undefined = curve.undefined(sigma, "hd95", name)
     both = None if name == CLASS_MEAN else int((curve.by_seed("both_empty", name)[:, index] == 1).sum())
     shown = "pooled" if name == POOLED and len(curve.classes) > 1 else curve.classes[0] if name == POOLED else name
     row = [
         shown, f"{sigma:g}", words.with_interval(scores["dsc"]), words.with_interval(scores["iou"]),
-        words.with_interval(scores["hd95"], 2), words.with_interval(scores["assd"], 2), f"{undefined} of {total}",
-        words.NOTHING if both is None else str(both),
+        *distances.cells(curve, sigma, name, found), words.NOTHING if both is None else str(both),
     ]  # fmt: skip
     values = {"class": shown, "sigma": sigma}
-    for metric, estimate in scores.items():
+    for metric, estimate in (scores | distances.means(curve, sigma, name)).items():
         values |= numbers(metric, estimate)
     return row, values | {"undefined_distances": undefined, "scores": total, "both_empty": both}
 
@@ -167,13 +158,6 @@ def keys(curve: Curve) -> dict:
     """What tells a variant on a data set apart, for the first columns of CSV files."""
     variant = curve.variant
     return {"dataset": curve.dataset, "method": variant.method, "steps": variant.steps, "sampler": variant.sampler}
-
-
-def unit(it: Study, dataset: str) -> str:
-    """Of distances on a data set, in brackets; nothing where trials differ in it."""
-    units = {trial.config.dataset.distance_unit for trial in of_dataset(it.results, dataset)}
-    known = sorted(units - {None})
-    return f" ({known[0]})" if len(known) == 1 else ""
 
 
 def counted(found: list[Curve]) -> str:

@@ -19,7 +19,8 @@ from benchmarks.training.optimizers import optimizer_of
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
-NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "loss", "training", "sampling", "search", "image_size")
+NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "loss", "training", "sampling", "search", "image_size",
+                "nsd_tolerance")  # fmt: skip
 PATHS = ("root", "images", "masks")
 
 

@@ -19,6 +19,7 @@ def differences(a, b):
         "label": a.label.dtype == b.label.dtype and np.array_equal(a.label, b.label),
         "spacing": a.spacing == b.spacing,
         "place in a video": (a.video, a.time) == (b.video, b.time),
+        "instances": np.array_equal(a.instances, b.instances),
     }
     return [name for name, equal in same.items() if not equal]
 
@@ -67,8 +68,10 @@ def test_every_split_has_cases_and_nothing_else_is_a_split(subject):
     assert {entry.split for entry in subject.entries} == set(SPLITS)
 
 
-def test_no_patient_is_in_two_splits(subject):
+def test_no_patient_is_in_two_splits_but_by_an_official_split(subject):
     splits = {}
+    if subject.source.official_split:
+        pytest.skip("the split is the one its owners released")
     for entry in subject.entries:
         assert splits.setdefault(entry.group, entry.split) == entry.split, entry.group
 
@@ -99,6 +102,13 @@ def test_labels_are_int64_class_indices_and_every_class_occurs(subject):
 def test_spacing_is_positive_along_every_axis_or_unknown(subject):
     for case in subject.cases:
         assert case.spacing is None or (len(case.spacing) == case.label.ndim and min(case.spacing) > 0)
+
+
+def test_instances_are_the_foreground_where_they_are_told_apart(subject):
+    for case in subject.cases:
+        assert (case.instances is not None) == subject.source.instances
+        if case.instances is not None:
+            assert np.array_equal(case.instances > 0, case.label > 0)
 
 
 def test_a_case_belongs_to_its_entry(subject):

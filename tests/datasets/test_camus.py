@@ -6,6 +6,7 @@ import pytest
 
 from datasets.base import DataError
 from datasets.camus import Camus
+from datasets.camus_views import Camus2CH, Camus4CH
 from datasets.integrity import check
 from datasets.prepare import prepare
 
@@ -160,3 +161,11 @@ def test_real_camus(shared_data, tmp_path):
     assert [sum(entry.split == split for entry in everything) for split in ("train", "val", "test")] == [1600, 200, 200]
     data = prepare(source, (64, 64), tmp_path)
     assert data.images.shape == (16, 1, 64, 64) and set(np.unique(data.labels)) == {0, 1, 2, 3}
+
+
+def test_a_view_alone_has_its_frames_and_the_same_split_of_patients(flat, nifti):
+    for root in (flat, nifti):
+        whole = Camus(root).entries()
+        for kind, view in ((Camus2CH, "2CH"), (Camus4CH, "4CH")):
+            assert kind(root).entries() == [entry for entry in whole if f"_{view}_" in entry.id]
+            assert 2 * len(kind(root).entries()) == len(whole)

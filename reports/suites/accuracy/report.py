@@ -15,6 +15,7 @@ from reports.sections import (
     chosen_steps,
     common,
     examples,
+    object_table,
     published,
     recipes,
     score_tables,
@@ -24,7 +25,7 @@ from reports.sections import (
 )  # fmt: skip
 from reports.sections.cost import cost, cost_table
 from reports.sections.score_tables import numbers
-from reports.suites.accuracy import findings, ranking, video
+from reports.suites.accuracy import findings, ranking, training_time, video
 from reports.suites.accuracy.ranking import Point, Score
 
 
@@ -43,11 +44,13 @@ def build(results: Results, folder: Path) -> Document:
         shown = [examples.gallery(results, it.curves[dataset], it.names, it.clean, folder) for dataset in measured]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
+        objects = [table for dataset in measured if (table := object_table.table(it, dataset)) is not None]
+        document.add(*([Heading("Objects"), *objects] if objects else []))
         videos = [table for dataset in measured if (table := video.by_video(it, dataset)) is not None]
         document.add(*([Heading("By video"), *videos] if videos else []))
         document.add(*significance.sections(it, looks, folder), *twins.section(it))
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
-    document.add(*common.training(it, looks, folder))
+    document.add(*common.training(it, looks, folder), *training_time.section(it, looks, folder))
     document.add(Heading("Published values"), *_published(it))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
     document.add(*recipes.table(results), *trials.training_tables(results), trials.trial_table(results, it.datasets))

@@ -8,6 +8,7 @@ from reports.numbers.statistics import Estimate
 from reports.numbers.study import LOSS, Study
 from reports.paper import words
 from reports.paper.document import Table
+from reports.sections import cost
 from reports.sections.score_tables import INTERVAL, counted, keys, numbers
 from reports.sections.trials import absences
 
@@ -53,7 +54,7 @@ def robustness(it: Study) -> Table:
     for dataset in it.datasets:
         for curve in it.curves[dataset]:
             area, relative, at_loss = curve.area(), curve.relative_area(), curve.sigma_at_loss(LOSS)
-            largest = float(curve.sigmas[-1])
+            largest, spent = float(curve.sigmas[-1]), cost.cost(it.results, curve)
             rows.append(
                 [
                     dataset,
@@ -61,22 +62,24 @@ def robustness(it: Study) -> Table:
                     words.with_interval(area),
                     words.with_interval(relative),
                     words.threshold(at_loss, largest),
+                    *cost.cells(spent),
                 ]  # fmt: skip
             )
             data.append(
                 keys(curve) | {"sigma_from": float(curve.sigmas[0]), "sigma_to": largest}
                 | numbers("area", area) | numbers("relative_area", relative) | numbers("sigma_at_loss", at_loss)
-                | {"note": ""}
+                | cost.values(spent) | {"note": ""}
             )  # fmt: skip
         for absence in absences(it.results, dataset):
-            rows.append([dataset, f"{absence.title}: {absence.words}", *[words.NOTHING] * 3])
+            rows.append([dataset, f"{absence.title}: {absence.words}", *[words.NOTHING] * (3 + len(cost.COLUMNS))])
             data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
-    columns = ["data set", "method", "area under the curve", "relative area", f"σ at which {LOSS:g} DSC is lost"]
+    columns = ["data set", "method", "area under the curve", "relative area", f"σ at which {LOSS:g} DSC is lost",
+               *cost.COLUMNS]  # fmt: skip
     caption = (
         f"Robustness over all tested σ [{INTERVAL}]. Area under the curve: of DSC over σ, divided by the range of "
         f"σ, that is the mean DSC. Relative area: divided by the DSC at the smallest σ; 1 means that nothing was lost. "
         f"The loss of {LOSS:g} is counted from the smallest σ and interpolated between neighbours; “>”: not "
-        "reached within the range."
+        f"reached within the range. {cost.EXPLAINED}"
     )
     return Table("robustness", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

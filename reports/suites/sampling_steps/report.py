@@ -1,5 +1,6 @@
 """The report of suite=sampling_steps: figures 5, 6a and 7 of the LDSeg paper, with what each step costs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,7 @@ from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
-from reports.sections import common, examples, published, trials
-from reports.sections.cost import cost_table
+from reports.sections import common, cost, examples, published, trials
 from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
 from reports.suites.sampling_steps import steps_figure
@@ -33,10 +33,10 @@ def build(results: Results, folder: Path) -> Document:
         Heading("Accuracy by steps"), *(_table(it, dataset, found.get(dataset, [])) for dataset in it.datasets)
     )
     if found:
-        document.add(_enough(found), *_curves(found, folder))
+        document.add(_enough(it, found), *_curves(found, folder))
         shown = [_gallery(it, curves, folder) for curves in found.values()]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
-        document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
+        document.add(Heading("Cost"), cost.cost_table(results, it.curves, it.names))
     document.add(*common.training(it, style.looks(list(it.names)), folder))
     document.add(Heading("Published values"), *_published(found))
     document.add(Heading("Settings"), trials.dataset_table(results, it.datasets), trials.method_table(results))
@@ -97,35 +97,34 @@ def _table(it: Study, dataset: str, curves: list[StepCurve]) -> Table:
     return Table(f"dsc_by_steps_{dataset}", f"{caption}.", frame, data if len(data) else None)
 
 
-def _enough(found: dict[str, list[StepCurve]]) -> Table:
+def _enough(it: Study, found: dict[str, list[StepCurve]]) -> Table:
     rows, data = [], []
     for dataset, curves in found.items():
         for curve in curves:
             enough, lost, best = curve.enough(), curve.given_up(), curve.best
             place = int(np.flatnonzero(curve.steps == enough.value)[0])
             highest = curve.best_steps()
+            spent = replace(cost.cost(it.results, curve.parts[place]), nfe=float(curve.nfe[place]))
             rows.append(
-                [dataset, curve.name, f"{enough.value:g}{_range(enough)}", str(curve.nfe[place]),
-                 words.duration(curve.seconds[place]), f"{curve.steps[best]}{_range(highest)}",
-                 words.with_interval(curve.means()[best]),
-                 words.with_interval(lost, write=words.signed)]
+                [dataset, curve.name, f"{enough.value:g}{_range(enough)}", f"{curve.steps[best]}{_range(highest)}",
+                 words.with_interval(curve.means()[best]), words.with_interval(lost, write=words.signed),
+                 *cost.cells(spent)]
             )  # fmt: skip
             data.append(
                 {"dataset": dataset, "method": curve.method, "enough": int(enough.value), "enough_low": enough.low,
-                 "enough_high": enough.high, "nfe": curve.nfe[place], "seconds_median": curve.seconds[place],
+                 "enough_high": enough.high, **cost.values(spent), "nfe": curve.nfe[place],
                  "best_steps": int(curve.steps[best]), "best_low": highest.low, "best_high": highest.high,
                  "best_dsc": curve.means()[best].value, "best_minus_fewest": lost.value, "low": lost.low,
                  "high": lost.high}
             )  # fmt: skip
-    columns = ["data set", "method", "steps needed", "NFE", "time per image", "best at", "DSC there",
-               "best minus fewest steps"]  # fmt: skip
+    columns = ["data set", "method", "steps needed", "best at", "DSC there", "best minus fewest steps", *cost.COLUMNS]
     caption = (
         f"Steps needed: the smallest number whose mean DSC lies within {TOLERANCE:g} of the method's best among those "
-        f"tested [{INTERVAL}]; NFE and time of that number. This number and the best one are chosen anew in every "
+        f"tested [{INTERVAL}]; the cost is that of this number. It and the best one are chosen anew in every "
         "bootstrap sample. Last column: DSC at the best number minus that at the smallest, case by case, the best "
         f"chosen on the patients of a bootstrap sample and judged on those left out of it [{INTERVAL}]; where it "
         "contains 0, no gain from more steps was shown. The DSC at the best number is of the cases it was chosen on, "
-        "which flatters it."
+        f"which flatters it. {cost.EXPLAINED}"
     )
     return Table("steps_needed", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

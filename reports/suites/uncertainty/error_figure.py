@@ -25,9 +25,8 @@ def risks(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look])
     for row, (dataset, found) in zip(axes, panels.items()):
         for spread in found:
             look = looks[spread.curve.variant]
-            pixels = spread.pixel_risks.mean(axis=1)
-            row[0].plot(spread.coverages, pixels, markevery=4, **look.plot)
-            row[1].plot(*spread.image_risks, markevery=max(1, len(spread.curve.cases) // 6), **look.plot)
+            row[0].plot(spread.coverages, _pixel_risks(spread), markevery=4, **look.plot)
+            row[1].plot(*_image_risks(spread), markevery=max(1, len(spread.curve.cases) // 6), **look.plot)
         row[0].set_title(f"{dataset}: pixels", loc="left")
         row[1].set_title(f"{dataset}: images", loc="left")
         row[0].set(xlabel="share of pixels kept, most certain first", ylabel="share of wrong pixels")
@@ -38,11 +37,22 @@ def risks(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look])
     return figure
 
 
+def _pixel_risks(spread: Spread) -> np.ndarray:
+    """(coverages,) mean over images and trainings."""
+    return np.nanmean(spread.pixel_risks, axis=(0, 2))
+
+
+def _image_risks(spread: Spread) -> tuple[np.ndarray, np.ndarray]:
+    """(coverage, risk), each (cases,): mean over trainings."""
+    found = [spread.image_risks(place) for place in range(len(spread.values))]
+    return found[0][0], np.mean([risk for _, risk in found], axis=0)
+
+
 def risk_data(panels: Panels) -> pd.DataFrame:
     """What `risks` draws."""
     rows = []
     for spread in (s for found in panels.values() for s in found):
-        parts = {"pixels": (spread.coverages, spread.pixel_risks.mean(axis=1)), "images": spread.image_risks}
+        parts = {"pixels": (spread.coverages, _pixel_risks(spread)), "images": _image_risks(spread)}
         rows += [
             keys(spread.curve) | {"over": over, "coverage": coverage, "risk": risk}
             for over, part in parts.items() for coverage, risk in zip(*part)
@@ -75,7 +85,7 @@ def reliability(panels: Panels, names: dict[Variant, str], looks: dict[Variant, 
 
 def _bins(spread: Spread) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(share of the pixels, mean confidence, accuracy) of every bin that holds any."""
-    count, confidence, correct = spread.bins.sum(axis=-1)
+    count, confidence, correct = spread.bins().sum(axis=(0, -1))
     held = count > 0
     return count[held] / count.sum(), confidence[held] / count[held], correct[held] / count[held]
 
@@ -98,7 +108,7 @@ def images(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look]
     for row, (dataset, found) in zip(axes, cells):
         for ax, spread in zip(row, found):
             look = looks[spread.curve.variant]
-            ax.plot(spread.of("mean_sd"), 1 - spread.of("dsc"), linestyle="none",
+            ax.plot(spread.of("mean_sd").ravel(), 1 - spread.of("dsc").ravel(), linestyle="none",
                     **{k: v for k, v in look.plot.items() if k != "linestyle"})  # fmt: skip
             title = names[spread.curve.variant].replace(" (", "\n(")
             ax.set_title(f"{title}\nρ = {words.number(spread.spearman.value, 2)}", fontsize=8.5)
@@ -117,9 +127,10 @@ def images(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look]
 def image_data(panels: Panels) -> pd.DataFrame:
     """What `images` draws."""
     return pd.DataFrame(
-        keys(spread.curve) | {"case": case, "group": group, "mean_sd": sd, "dsc": dsc}
+        keys(spread.curve) | {"seed": seed, "case": case, "group": group, "mean_sd": sd, "dsc": dsc}
         for found in panels.values() for spread in found
-        for case, group, sd, dsc in zip(spread.curve.cases, spread.curve.groups, spread.of("mean_sd"), spread.of("dsc"))
+        for seed, sds, scores in zip(spread.curve.seeds, spread.of("mean_sd"), spread.of("dsc"))
+        for case, group, sd, dsc in zip(spread.curve.cases, spread.curve.groups, sds, scores)
     )  # fmt: skip
 
 

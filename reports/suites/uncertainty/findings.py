@@ -103,7 +103,7 @@ def _beyond_confidence(it: Study, found: list[Spread]) -> list[str]:
     """What the SD knows more than the mean of the runs."""
     parts = []
     for spread in found:
-        gain = statistics.paired_difference(spread.of("auroc"), spread.of("auroc_confidence"), spread.curve.groups)
+        gain = spread.difference("auroc", "auroc_confidence")
         if gain.cases and not spread.constant:
             parts.append(f"{_name(it, spread)} {words.with_interval(gain, write=words.signed)}")
     if not parts:
@@ -125,15 +125,17 @@ def _images(it: Study, found: list[Spread]) -> str:
 
 
 def _calibration(it: Study, found: list[Spread]) -> str:
-    ordered = sorted(found, key=lambda spread: spread.ece.value)
+    ordered = sorted(found, key=lambda spread: spread.ece().value)
     parts = []
     for spread in ordered:
-        off = spread.overconfidence
-        kind = "over-confident" if off.value > 0 else "under-confident"
-        parts.append(
-            f"{_name(it, spread)} {words.with_interval(spread.ece)} ({kind} by {words.number(abs(off.value))})"
-        )
-    return f"Calibration error (ECE) of the mean probabilities, lowest first: {'; '.join(parts)}."
+        edge, off = spread.ece("boundary_"), spread.overconfidence("boundary_")
+        text = f"{_name(it, spread)} {words.with_interval(spread.ece())}"
+        if edge.value == edge.value:
+            kind = "over-confident" if off.value > 0 else "under-confident"
+            text += f" and along the boundaries {words.with_interval(edge)}, {kind} there by "
+            text += words.number(abs(off.value))
+        parts.append(text)
+    return f"Calibration error (ECE) of the mean probabilities over all pixels, lowest first: {'; '.join(parts)}."
 
 
 def _gain(it: Study, found: list[Spread]) -> str:
@@ -191,11 +193,15 @@ def notes(it: Study) -> list[Block]:
             "length of its boundaries.",
             "Calibration: pixels of all images by confidence in 15 equal bins; ECE is the mean distance of accuracy "
             "and confidence, weighted by pixels (Guo et al. 2017). Most pixels are easy background, which keeps it "
-            "small.",
+            "small: it stands beside the same over foreground (of label or segmentation) and over a band along the "
+            "label's boundaries, 2 % of the image's diagonal to each side.",
+            "With several trainings, whatever is said of all images together (correlation, calibration error, "
+            "risk-coverage) is computed for each training and then averaged; its interval is that of a mean of "
+            "jackknife pseudo-values.",
             "Generalised energy distance: 2 E d(S, Y) − E d(S, S') − E d(Y, Y') with d = 1 − IoU over the foreground "
-            "classes, for runs S and raters' labels Y (Kohl et al. 2018), over all pairs. These data have one label an "
-            "image, so the last term is 0: the value rewards runs that come close to it and spread no more than they "
-            "must, and says nothing on disagreement between raters.",
+            "classes, for runs S and raters' labels Y (Kohl et al. 2018), over pairs of different runs, so that their "
+            "number plays no part. These data have one label an image, so the last term is 0: the value rewards runs "
+            "that come close to it and spread no more than they must, and says nothing on disagreement between raters.",
             "The three most uncertain places of a picture are the highest local maxima of the SD map, smoothed by a "
             "Gaussian of 2 % of the shorter side, at least 15 % of it apart.",
         ],

@@ -28,6 +28,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(*(Paragraph(text) for text in common.opening(it)), *findings.summary(it, found))
     document.add(Heading("Does the spread tell the error?"))
     document.add(*(tables.error_prediction(it, dataset, part) for dataset, part in found.items()))
+    document.add(*(tables.calibration(it, dataset, part) for dataset, part in found.items()))
     measured = {dataset: part for dataset, part in found.items() if part}
     if measured:
         document.add(*_curves(it, measured, looks, folder))
@@ -58,15 +59,15 @@ def _curves(it: Study, found: dict[str, list[Spread]], looks: dict[Variant, Look
         ),
         (
             "reliability", error_figure.reliability, error_figure.reliability_data,
-            "Accuracy against confidence of the mean probabilities, over the pixels of all images, in 15 bins; larger "
-            "markers hold more pixels, and bins with fewer than one pixel in 10,000 are left out. On the dashed line "
-            "confidence is what it says; below it, it is too high.",
+            "Accuracy against confidence of the mean probabilities, over the pixels of all images and trainings, in 15 "
+            "bins; larger markers hold more pixels, and bins with fewer than one pixel in 10,000 are left out. On the "
+            "dashed line confidence is what it says; below it, it is too high.",
             f"Lines of accuracy against confidence on {where}.",
         ),
         (
             "sd_by_error", error_figure.images, error_figure.image_data,
-            "Mean SD of an image against the error of its segmentation by the mean, a dot per image, with the rank "
-            "correlation ρ. Every panel has its own scale of the SD.",
+            "Mean SD of an image against the error of its segmentation by the mean, a dot per image and training, with "
+            "the rank correlation ρ. Every panel has its own scale of the SD.",
             f"Dots of 1 − DSC against mean SD, a panel per method, on {where}.",
         ),
     )  # fmt: skip
@@ -135,13 +136,13 @@ def _dimensions(results: Results, dataset: str) -> int:
 def _typical(kept: dict[Spread, dict[str, Maps]]) -> str:
     """Of the kept cases the one with the middle DSC for the first method, so that no case is picked by eye."""
     spread, maps = next(iter(kept.items()))
-    scores = dict(zip(spread.curve.cases, spread.of("dsc")))
+    scores = dict(zip(spread.curve.cases, spread.of("dsc")[0]))
     return sorted(maps, key=lambda case: (scores.get(case, -1.0), case))[len(maps) // 2]
 
 
 def _dsc(spread: Spread, case: str) -> str:
     found = np.flatnonzero(spread.curve.cases == case)
-    return words.number(float(spread.of("dsc")[found[0]]), 2) if len(found) else words.NOTHING
+    return words.number(float(spread.of("dsc")[0, found[0]]), 2) if len(found) else words.NOTHING
 
 
 def _key(spread: Spread) -> str:

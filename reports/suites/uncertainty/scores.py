@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from benchmarks.store.results import Results
 from reports.numbers import statistics
@@ -18,13 +17,21 @@ MIN_CASES = 3
 """A rank correlation of fewer cases is nothing but their number."""
 
 
+REGIONS = ("", "foreground_", "boundary_")
+"""Beginnings of the columns of calibration: all pixels, those of foreground, those along the label's boundaries."""
+
+
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """The runs of one variant on one data set. values: a row per case of `curve.cases`, the numbers of the records with
-    class "all", averaged over the training seeds in which they are defined; scores: cases times seeds."""
+    """The runs of one variant on one data set. values: for each training seed of `curve.seeds` a row per case of
+    `curve.cases`, the numbers of the records with class "all"; scores: cases times seeds.
+
+    What is said of all cases together (a correlation, a calibration error) is taken of each training by itself and then
+    averaged: pooled over trainings it would be that of none of them.
+    """
 
     curve: Curve
-    values: pd.DataFrame
+    values: tuple[pd.DataFrame, ...]
     runs: int
     nfe: float
     scores: int
@@ -32,12 +39,17 @@ class Spread:
     """Of `scores`: where the AUROC is undefined, because no pixel or every pixel was wrong."""
 
     def of(self, column: str) -> np.ndarray:
-        """(cases,)."""
-        return self.values[column].to_numpy(dtype=float)
+        """(seeds, cases); NaN in records from before there was such a column."""
+        known = [frame[column] if column in frame else np.full(len(frame), np.nan) for frame in self.values]
+        return np.array(known, dtype=float)
 
     def mean(self, column: str) -> Estimate:
-        """Mean over cases of a column, with its interval."""
+        """Mean over patients and trainings of a column, with its interval."""
         return statistics.mean(self.of(column), self.curve.groups)
+
+    def difference(self, first: str, second: str) -> Estimate:
+        """Mean of one column minus another, case by case within each training."""
+        return statistics.mean(self.of(first) - self.of(second), self.curve.groups)
 
     @property
     def constant(self) -> bool:
@@ -47,7 +59,7 @@ class Spread:
     @property
     def gain(self) -> Estimate:
         """DSC of the mean segmentation minus the mean DSC of single runs, case by case."""
-        return statistics.paired_difference(self.of("dsc"), self.of("run_dsc"), self.curve.groups)
+        return self.difference("dsc", "run_dsc")
 
     @property
     def error_rate(self) -> Estimate:
@@ -61,83 +73,91 @@ class Spread:
 
     @cached_property
     def pixel_risks(self) -> np.ndarray:
-        """(coverages, cases): share of wrong pixels among the most certain ones."""
-        return self.values[self._named("risk")].to_numpy(dtype=float).T
+        """(seeds, coverages, cases): share of wrong pixels among the most certain ones."""
+        return np.array([frame[self._named("risk")].to_numpy(dtype=float).T for frame in self.values])
 
     @property
     def pixel_aurc(self) -> Estimate:
         """Area under the mean of `pixel_risks` by coverage."""
 
-        def area(risks: np.ndarray) -> np.ndarray:
-            return statistics.area_under_curve(self.coverages, risks)
+        def area(place: int, weights: np.ndarray) -> np.ndarray:
+            return statistics.area_under_curve(self.coverages, weights @ self.pixel_risks[place].T)
 
-        return statistics.statistic(area, self.pixel_risks, self.curve.groups)
+        return self._by_training(area)
 
-    @cached_property
-    def bins(self) -> np.ndarray:
-        """(3, bins, cases): count, sum of confidence, number correct."""
-        parts = [[n for n in self._named("bin") if n.endswith(what)] for what in ("count", "confidence", "correct")]
-        return np.stack([self.values[names].to_numpy(dtype=float).T for names in parts])
+    def bins(self, region: str = "") -> np.ndarray:
+        """(seeds, 3, bins, cases): count, sum of confidence, number correct, of the pixels of one of REGIONS."""
+        parts = [[n for n in self._named(f"{region}bin") if n.endswith(what)]
+                 for what in ("count", "confidence", "correct")]  # fmt: skip
+        return np.array([[frame[names].to_numpy(dtype=float).T for names in parts] for frame in self.values])
 
-    @property
-    def ece(self) -> Estimate:
-        """Expected calibration error over the pixels of all cases together (Guo et al. 2017, equation 3)."""
-        return self._of_bins(lambda count, sure, right: np.abs(right - sure).sum(-1) / count.sum(-1))
+    def ece(self, region: str = "") -> Estimate:
+        """Expected calibration error over the pixels (of one of REGIONS) of all cases together (Guo et al. 2017,
+        equation 3). Undefined where there are no such pixels."""
+        error = self._of_bins(region, lambda count, sure, right: np.abs(right - sure).sum(-1) / count.sum(-1))
+        return error.within(0.0, 1.0)
 
-    @property
-    def overconfidence(self) -> Estimate:
-        """Mean confidence minus accuracy, over the pixels of all cases together."""
-        return self._of_bins(lambda count, sure, right: (sure - right).sum(-1) / count.sum(-1))
+    def overconfidence(self, region: str = "") -> Estimate:
+        """Mean confidence minus accuracy, over the pixels (of one of REGIONS) of all cases together."""
+        return self._of_bins(region, lambda count, sure, right: (sure - right).sum(-1) / count.sum(-1))
 
-    def _of_bins(self, function: Callable[..., np.ndarray]) -> Estimate:
-        """function maps count, sum of confidence and number correct, each (..., bins), to (...,)."""
-        shape = self.bins.shape
+    def _of_bins(self, region: str, function: Callable[..., np.ndarray]) -> Estimate:
+        """function maps count, sum of confidence and number correct, each (n, bins), to (n,)."""
+        bins = self.bins(region)
 
-        def of_means(means: np.ndarray) -> np.ndarray:
-            """means: (..., 3 * bins), which are the sums over cases but for a factor that functions divide out."""
-            return function(*np.moveaxis(means.reshape(*means.shape[:-1], *shape[:2]), -2, 0))
+        def of_weights(place: int, weights: np.ndarray) -> np.ndarray:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return function(*np.einsum("nc,kbc->knb", weights, bins[place]))
 
-        return statistics.statistic(of_means, self.bins.reshape(-1, shape[2]), self.curve.groups)
+        return self._by_training(of_weights)
 
-    @property
-    def image_risks(self) -> tuple[np.ndarray, np.ndarray]:
-        """(coverage, mean 1 - DSC of the cases with the lowest mean SD), each (cases,); equal SDs enter together."""
-        order = np.sort(self.of("mean_sd"))
-        weights = np.full((1, len(order)), 1 / len(order))
-        risks = _risks(self.of("mean_sd"), 1 - self.of("dsc"), weights)[0]
-        place = np.argsort(self.of("mean_sd"), kind="stable")
-        return np.arange(1, len(order) + 1) / len(order), risks[place]
+    def image_risks(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of one training, by the place of its seed: (coverage, mean 1 - DSC of the cases with the lowest mean SD),
+        each (cases,); equal SDs enter together."""
+        sd, loss = self.of("mean_sd")[place], 1 - self.of("dsc")[place]
+        risks = _risks(sd, loss, np.full((1, len(sd)), 1 / len(sd)))[0]
+        return np.arange(1, len(sd) + 1) / len(sd), risks[np.argsort(sd, kind="stable")]
 
     @property
     def image_aurc(self) -> Estimate:
         """Mean of `image_risks` over the cases (Geifman and El-Yaniv, NeurIPS 2017: area under risk by coverage)."""
-
-        def area(weights: np.ndarray) -> np.ndarray:
-            return (weights * _risks(self.of("mean_sd"), 1 - self.of("dsc"), weights)).sum(-1)
-
-        return self._of_cases(float(area(np.full((1, len(self.values)), 1 / len(self.values)))[0]), area)
+        sd, loss = self.of("mean_sd"), 1 - self.of("dsc")
+        return self._by_training(lambda n, weights: (weights * _risks(sd[n], loss[n], weights)).sum(-1))
 
     @property
     def spearman(self) -> Estimate:
         """Rank correlation over cases of the mean SD with 1 - DSC; undefined where either is the same in all."""
         sd, loss = self.of("mean_sd"), 1 - self.of("dsc")
-        if len(sd) < MIN_CASES or np.ptp(sd) == 0 or np.ptp(loss) == 0:
-            return Estimate(float("nan"), None, None, len(sd), len(set(self.curve.groups)))
-        return self._of_cases(float(spearmanr(sd, loss).statistic), lambda w: _correlation(sd, loss, w))
+        if sd.shape[1] < MIN_CASES:
+            return Estimate(float("nan"), None, None, sd.shape[1], len(set(self.curve.groups)))
+        return self._by_training(lambda n, weights: _correlation(sd[n], loss[n], weights)).within(-1.0, 1.0)
 
-    def _of_cases(self, value: float, function: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-        """function maps weights of the cases (resamples, cases), which sum to 1, to (resamples,)."""
-        groups = self.curve.groups
-        count = len(set(groups))
-        if count < statistics.MIN_GROUPS:
-            return Estimate(value, None, None, len(groups), count)
-        # The mean of a case's indicator over a bootstrap sample is the weight the case has in it.
-        low, high = statistics.interval(function(statistics.resample(np.eye(len(groups)), groups)))
-        return Estimate(value, float(low), float(high), len(groups), count)
+    def _by_training(self, function: Callable[[int, np.ndarray], np.ndarray]) -> Estimate:
+        """A score of all cases together, mean over the trainings in which it is defined, with the interval of a mean of
+        its jackknife pseudo-values (see `statistics.smooth`). function: the place of a seed, and weights (n, cases)
+        that sum to 1 -> (n,). Every patient weighs the same.
+        """
+        names, place = np.unique(self.curve.groups, return_inverse=True)
+        cases, count = len(place), len(names)
+        share = 1 / np.bincount(place)[place]
+        found = np.array([function(n, share[None] / count)[0] for n in range(len(self.values))])
+        defined = np.flatnonzero(np.isfinite(found))
+        value = float(found[defined].mean()) if len(defined) else float("nan")
+        if not len(defined) or count < statistics.MIN_GROUPS:
+            return Estimate(value, None, None, cases, count)
+        without = share * (place != np.arange(count)[:, None]) / (count - 1)
+        pseudo = np.array([count * found[n] - (count - 1) * function(int(n), without) for n in defined])
+        own = statistics.mean(pseudo, np.arange(count))
+        if not np.isfinite(pseudo).all() or own.low is None or own.high is None:
+            return Estimate(value, None, None, cases, count)
+        # The pseudo-values' mean is the score without its bias; the interval is moved back to the score itself.
+        low, high = own.low + value - own.value, own.high + value - own.value
+        return Estimate(value, low, high, cases, count, seeds=own.seeds, error=own.error, df=own.df)
 
     def _named(self, start: str) -> list[str]:
         """Columns that are called so and numbered, in their order."""
-        return sorted(name for name in self.values.columns if name.startswith(start) and name[len(start)].isdigit())
+        names = self.values[0].columns
+        return sorted(name for name in names if name.startswith(start) and name[len(start)].isdigit())
 
 
 def spreads(it: Study, dataset: str) -> list[Spread]:
@@ -161,14 +181,15 @@ def records_of(results: Results, curve: Curve) -> pd.DataFrame:
 def difference(first: Spread, second: Spread) -> Estimate:
     """AUROC of the first minus that of the second, image by image, over the images both have."""
     _, left, right = np.intersect1d(first.curve.cases, second.curve.cases, return_indices=True)
-    values = first.of("auroc")[left], second.of("auroc")[right]
+    values = first.of("auroc")[:, left], second.of("auroc")[:, right]
     return statistics.paired_difference(*values, first.curve.groups[left])
 
 
 def _spread(it: Study, curve: Curve) -> Spread:
     part = records_of(it.results, curve)
     part = part[part["class"] == POOLED]
-    values = part.assign(case=part["case"].astype(str)).groupby("case").mean(numeric_only=True).reindex(curve.cases)
+    by_case = part.assign(case=part["case"].astype(str)).set_index("case").select_dtypes("number")
+    values = tuple(by_case[by_case["seed"] == seed].reindex(curve.cases) for seed in curve.seeds)
     undefined = int(part["auroc"].isna().sum())
     return Spread(curve, values, int(part["runs"].max()), float(part["nfe"].mean()), len(part), undefined)
 
@@ -182,7 +203,8 @@ def _risks(sd: np.ndarray, loss: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of cases that occur as often as `weights` (resamples, N) say -> (resamples,)."""
+    """Spearman's rank correlation of cases that occur as often as `weights` (n, N) say -> (n,); NaN where either is the
+    same in all."""
     centred = []
     for values in (first, second):
         # Weighted mid-rank of case i: sum_j w_j ([x_j < x_i] + [x_j = x_i] / 2), then less its weighted mean.

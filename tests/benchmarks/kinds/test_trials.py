@@ -1,5 +1,6 @@
 """Training and testing: whatever ends one trial is written down with its reason, and the suite goes on."""
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -31,6 +32,22 @@ def suite(tmp_path):
 def work(config, store, trials) -> None:
     """Do what a suite does with its trials."""
     runner.run(TrainAndTest(config, store), trials)
+
+
+def test_reports_read_tests_of_a_former_version_and_runs_make_them_again(suite):
+    config, store, trials = suite
+    work(config, store, trials)
+    condition = trials[0].conditions[0]
+    records = store.folder(trials[0].key) / "records"
+    former = pd.read_parquet(records / f"{condition.key}.parquet").drop(columns=["nsd", "unit", "hd95_penalised"])
+    (records / f"{condition.key}.parquet").unlink()
+    former.to_parquet(records / f"{condition.former_key}.parquet")
+    found = store.results({}, find_stored(config, store)).records
+    of_former = (found["trial"] == trials[0].key) & (found["sigma"] == condition.sigma)
+    assert len(found) == 2 * 2 * 3 * 2 and (found["unit"].isna() == of_former).all()
+    assert not state(store, trials[0]).complete(trials[0])
+    work(config, store, trials)
+    assert store.results({}, find_stored(config, store)).records["unit"].notna().all()
 
 
 def failing_once(monkeypatch, name: str, error: Exception) -> None:

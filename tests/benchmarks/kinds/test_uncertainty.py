@@ -48,6 +48,9 @@ def test_a_suite_samples_what_generates_and_declines_the_rest_without_training_i
     assert first.id != last.id and first.sd.shape == first.mean.shape == first.label.shape == (32, 32)
     pooled = results.records[results.records["class"] == "all"].set_index("case")
     assert first.sd.mean() == pytest.approx(pooled.loc[first.id, "mean_sd"], rel=1e-5)
+    sampled = next(trial for trial in results.trials if trial.status == "ok")
+    (timed,) = sampled.cost["inference"]
+    assert timed["peak_memory_mib"] > 0 and timed["steps"] == pooled["steps"].iloc[0]
     text = write(results, runs / "report").read_text()
     assert "Res-UNet** has no result here (declined" in text and "maps_phantom_glands_ldseg" in text
 

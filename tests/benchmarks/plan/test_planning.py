@@ -38,6 +38,32 @@ def test_the_name_changes_with_what_decides_the_weights_only(planned, override, 
     assert (planned()[0].key == planned(override)[0].key) is same
 
 
+def test_the_tolerance_of_surfaces_names_the_tests_and_not_the_weights(planned):
+    (before,), (after,) = planned(), planned("dataset.phantom_glands.nsd_tolerance=3")
+    assert before.key == after.key
+    assert {c.tolerance for c in before.conditions} == {2.0} and {c.tolerance for c in after.conditions} == {3.0}
+    assert not {c.key for c in before.conditions} & {c.key for c in after.conditions}
+    assert {c.former_key for c in before.conditions} == {c.former_key for c in after.conditions}
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "wide", "true", ".inf"])
+def test_a_tolerance_that_is_no_distance_is_refused(planned, value):
+    with pytest.raises(BadInput, match=r"dataset\.phantom_glands\.nsd_tolerance=.*expected a distance above 0"):
+        planned(f"dataset.phantom_glands.nsd_tolerance={value}")
+
+
+def test_without_a_tolerance_surface_dice_is_not_measured(planned):
+    assert {c.tolerance for c in planned("dataset.phantom_glands.nsd_tolerance=null")[0].conditions} == {None}
+
+
+def test_a_split_by_patient_is_another_request_and_a_split_file_is_none():
+    def key(*overrides):
+        return identity.request_key(choices.request(configure(["profile=tiny", *overrides]), "resunet", "glas", 0))
+
+    assert key() == key("dataset.glas.split=official") == key("dataset.glas.split=elsewhere.csv")
+    assert key() != key("dataset.glas.split=patients")
+
+
 def asked(method, *overrides):
     """Conditions that a suite tests a method under."""
     config = configure(["profile=tiny", *overrides])

@@ -138,8 +138,9 @@ def test_low_resolution_keeps_what_is_constant_over_its_pixels():
 def test_contrast_leaves_the_mean_and_a_share_of_the_spread():
     image = image_of("echo")
     found = corrupt(image, Corruption("contrast", 2, 0.5), "a", 0)
-    assert found.mean() == pytest.approx(image.mean(), abs=1e-5)
-    assert found.std() == pytest.approx(0.5 * image.std(), rel=1e-4)
+    assert found.mean() == pytest.approx(image.mean(), abs=1e-3)
+    assert found.std() == pytest.approx(0.5 * image.std(), rel=1e-2)
+    assert len(np.unique(corrupt(image, Corruption("contrast", 5, 0.12), "a", 0))) <= 0.12 * 255 + 2
 
 
 def test_gamma_keeps_the_range_and_the_order_of_intensities():

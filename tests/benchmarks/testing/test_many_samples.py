@@ -70,4 +70,6 @@ def test_an_image_without_foreground_is_scored_and_its_auroc_left_open():
     empty = collected([np.stack([np.ones((8, 8)), np.zeros((8, 8))])] * 3)
     pooled = many_samples.scores(empty, data, 0)[-1]
     assert pooled["dsc"] == pooled["run_dsc"] == 1 and pooled["empty"] == "both" and np.isnan(pooled["auroc"])
-    assert pooled["mean_sd"] == pooled["errors"] == pooled["energy_distance"] == 0
+    assert pooled["mean_sd"] == pooled["errors"] == pooled["energy_distance"] == pooled["brier"] == 0
+    assert not any(value for name, value in pooled.items() if name.startswith(("foreground_bin", "boundary_bin")))
+    assert sum(value for name, value in pooled.items() if name[:3] == "bin" and name.endswith("_count")) == 64

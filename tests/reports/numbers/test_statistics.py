@@ -5,15 +5,11 @@ from reports.numbers import statistics
 
 
 def by_loop(values, groups, resamples, seed):
-    """The cluster bootstrap written as a loop over resamples and drawn groups."""
+    """The bootstrap over patients written as a loop over resamples and drawn groups."""
     names = np.unique(groups)
+    means = np.array([np.nanmean(values[groups == name]) for name in names])
     draws = np.random.default_rng(seed).multinomial(len(names), [1 / len(names)] * len(names), size=resamples)
-    means = []
-    for draw in draws:
-        cases = [v for name, times in zip(names, draw) for _ in range(times) for v in values[groups == name]]
-        cases = [v for v in cases if not np.isnan(v)]
-        means.append(np.mean(cases) if cases else np.nan)
-    return np.array(means)
+    return np.array([np.mean([mean for mean, times in zip(means, draw) for _ in range(times)]) for draw in draws])
 
 
 @pytest.fixture
@@ -23,34 +19,11 @@ def cases():
     return generator.uniform(0.5, 1, len(groups)), groups
 
 
-def test_resampling_draws_whole_groups(cases):
-    values, groups = cases
-    values[2] = np.nan
-    np.testing.assert_allclose(statistics.resample(values, groups, 50, 7), by_loop(values, groups, 50, 7))
-
-
 def test_resampling_many_conditions_equals_resampling_each(cases):
     values, groups = cases
     both = np.stack([values, values**2])
     replicates = statistics.resample(both, groups, 40)
     np.testing.assert_allclose(replicates[:, 1], statistics.resample(values**2, groups, 40))
-
-
-def test_the_mean_is_over_cases_and_the_interval_contains_it(cases):
-    values, groups = cases
-    estimate = statistics.mean(values, groups)
-    assert estimate.value == pytest.approx(values.mean())
-    assert estimate.low < estimate.value < estimate.high
-    assert (estimate.cases, estimate.groups, estimate.undefined) == (20, 8, 0)
-
-
-def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        estimate = statistics.mean(generator.normal(size=40), np.arange(40), resamples=400)
-        hits += estimate.low <= 0 <= estimate.high
-    assert 0.89 <= hits / 200 <= 0.99
 
 
 def test_cases_of_one_patient_widen_the_interval():
@@ -75,11 +48,6 @@ def test_undefined_cases_are_counted_and_do_not_enter():
     assert not estimate.has_interval
     nothing = statistics.mean(np.full(6, np.nan), np.arange(6))
     assert np.isnan(nothing.value) and nothing.cases == 0 and nothing.undefined == 6
-
-
-def test_equal_values_have_an_interval_of_no_width():
-    estimate = statistics.mean(np.full(9, 0.75), np.arange(9))
-    assert (estimate.value, estimate.low, estimate.high) == (0.75, 0.75, 0.75)
 
 
 def test_the_interval_is_the_same_every_time_and_follows_the_seed(cases):
@@ -110,13 +78,6 @@ def test_a_pair_with_one_undefined_side_is_left_out():
     assert estimate.value == 1 and estimate.cases == 4 and estimate.undefined == 2
 
 
-def test_seed_spread_is_over_the_means_of_the_seeds():
-    values = np.array([[0.8, 0.9], [0.7, 0.8], [0.6, 0.7]])
-    mean, spread = statistics.seed_spread(values)
-    assert mean == pytest.approx(0.75) and spread == pytest.approx(0.1)
-    assert statistics.seed_spread(values[:1])[1] is None
-
-
 def test_area_is_the_mean_height_of_the_curve():
     x = np.array([0, 0.1, 0.5])
     assert statistics.area_under_curve(x, [0.8, 0.8, 0.8]) == pytest.approx(0.8)
@@ -142,34 +103,6 @@ def test_x_at_loss_interpolates_the_first_fall(y, expected):
     np.testing.assert_allclose(statistics.x_at_loss([0, 0.1, 0.2, 0.3], np.stack([y, y]))[1], expected)
 
 
-def test_a_statistic_of_the_curve_gets_an_interval_from_resampled_curves():
-    generator = np.random.default_rng(2)
-    sigma = np.linspace(0, 0.5, 6)
-    curves = 0.9 - generator.uniform(0.2, 0.6, 25) * sigma[:, None]
-    area = statistics.statistic(lambda y: statistics.area_under_curve(sigma, y), curves, np.arange(25))
-    assert area.value == pytest.approx(statistics.area_under_curve(sigma, curves.mean(axis=1)))
-    assert area.low < area.value < area.high
-    curves[3, 4] = np.nan
-    assert statistics.statistic(lambda y: y[..., 0], curves, np.arange(25)).cases == 24
-
-
-def test_signed_rank_agrees_with_the_exact_distribution():
-    # All of 6 differences positive: 2 of the 2^6 sign patterns are as extreme.
-    assert statistics.signed_rank([1, 2, 3, 4, 5, 6.5], np.zeros(6), np.arange(6)) == pytest.approx(2 / 64)
-    assert statistics.signed_rank(np.ones(6), np.ones(6), np.arange(6)) == 1
-    assert statistics.signed_rank(np.ones(8), np.zeros(8), np.arange(8) // 2) is None
-
-
-def test_holm_multiplies_the_smallest_most_and_never_reorders():
-    assert statistics.holm([0.01, 0.04, 0.03, None]) == [
-        pytest.approx(0.03),
-        pytest.approx(0.06),
-        pytest.approx(0.06),
-        None,
-    ]
-    assert statistics.holm([0.6, 0.9]) == [1, 1]
-
-
 def test_lengths_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match="5 cases but 4 groups"):
         statistics.mean(np.ones(5), np.arange(4))
@@ -177,43 +110,119 @@ def test_lengths_that_do_not_match_are_refused():
         statistics.paired_difference(np.ones(5), np.ones(1), np.arange(5))
 
 
-def test_effect_sizes_by_hand():
-    # Differences 1, 2, -3, 4, 0 and 5: ranks 1 + 2 + 4 + 5 = 12 favour the first, 3 the second, 0 is left out.
-    first = np.array([1, 2, -3, 4, 0, 5.0])
-    rank_biserial, d_z = statistics.effect_sizes(first, np.zeros(6), np.arange(6))
-    assert rank_biserial == pytest.approx((12 - 3) / 15)
-    assert d_z == pytest.approx(1.5 / np.std(first, ddof=1))
-    mirrored = statistics.effect_sizes(np.zeros(6), first, np.arange(6))
-    assert mirrored == pytest.approx((-rank_biserial, -d_z))
+def test_resampling_draws_groups_that_weigh_the_same(cases):
+    values, groups = cases
+    values[2] = np.nan
+    np.testing.assert_allclose(statistics.resample(values, groups, 50, 7), by_loop(values, groups, 50, 7))
 
 
-def test_effect_sizes_where_there_is_no_spread_or_too_little_data():
-    assert statistics.effect_sizes(np.full(6, 0.3), np.full(6, 0.1 + 0.2), np.arange(6)) == (0, 0)
-    assert statistics.effect_sizes(np.full(6, 0.75), np.full(6, 0.5), np.arange(6)) == (1, None)
-    assert statistics.effect_sizes(np.ones(12), np.zeros(12), np.arange(12) // 3) == (None, None)
+def test_the_mean_is_over_patients_and_the_interval_contains_it(cases):
+    values, groups = cases
+    estimate = statistics.mean(values, groups)
+    assert estimate.value == pytest.approx(np.mean([values[groups == name].mean() for name in np.unique(groups)]))
+    assert estimate.low < estimate.value < estimate.high
+    assert (estimate.cases, estimate.groups, estimate.undefined, estimate.seeds) == (20, 8, 0, 1)
 
 
-def test_tests_are_made_on_the_means_of_patients():
-    first, groups = np.random.default_rng(4).normal(0.1, 1, 24), np.arange(24) % 8
-    by_patient = np.array([first[groups == k].mean() for k in range(8)])
-    np.testing.assert_allclose(statistics.group_means(first, groups), by_patient)
-    zeros = np.zeros(24)
-    alone = statistics.signed_rank(by_patient, np.zeros(8), np.arange(8))
-    assert statistics.signed_rank(first, zeros, groups) == pytest.approx(alone)
-    alone = statistics.effect_sizes(by_patient, np.zeros(8), np.arange(8))
-    assert statistics.effect_sizes(first, zeros, groups) == pytest.approx(alone)
+def test_below_forty_groups_the_interval_is_bootstrap_t_and_wider_than_percentiles():
+    values = np.random.default_rng(6).exponential(size=40)
+    for count in (6, 12, 39):
+        estimate = statistics.mean(values[:count], np.arange(count))
+        low, high = statistics.interval(statistics.resample(values[:count], np.arange(count)))
+        assert estimate.high - estimate.low > high - low
+        # Where values are skewed to the right, so is the doubt.
+        assert estimate.high - estimate.value > estimate.value - estimate.low
+    estimate = statistics.mean(values, np.arange(40))
+    assert (estimate.low, estimate.high) == statistics.interval(statistics.resample(values, np.arange(40)))
 
 
-def test_a_rank_that_is_sure_is_always_kept_and_one_that_is_not_is_shared():
-    base = np.linspace(0.5, 0.6, 20)
-    swap = 0.01 * np.tile([1, -1], 10)
-    best, second, third = statistics.ranks(np.stack([base + 0.3, base, base + swap]), np.arange(20))
-    assert best == statistics.Rank(1, 1, 1, 1.0, 1.0)
-    assert (second.first, third.first) == (0, 0) and (third.low, third.high) == (2, 3)
-    assert 0.2 < third.kept < 0.8
+def test_equal_values_have_an_interval_of_no_width():
+    for values in (np.full(9, 0.75), np.full((3, 9), 0.75)):
+        estimate = statistics.mean(values, np.arange(9))
+        assert (estimate.value, estimate.low, estimate.high) == (0.75, 0.75, 0.75)
 
 
-def test_a_row_without_any_value_has_no_rank_and_does_not_cost_the_others_theirs():
-    values = np.array([[0.9] * 6, [np.nan] * 6, [0.8] * 6])
-    first, nothing, second = statistics.ranks(values, np.arange(6))
-    assert nothing is None and (first.place, second.place) == (1, 2)
+def test_one_patient_that_differs_from_all_others_has_a_finite_interval():
+    estimate = statistics.mean(np.array([0.8] * 7 + [0.1]), np.arange(8))
+    assert np.isfinite([estimate.low, estimate.high]).all() and estimate.low < estimate.value < estimate.high
+
+
+def test_an_interval_can_be_cut_to_the_range_of_a_score():
+    estimate = statistics.mean(np.array([1.0, 1, 1, 1, 1, 0.7]), np.arange(6))
+    assert estimate.high > 1 and estimate.within(0, 1).high == 1 and estimate.within(0, 1).low == estimate.low
+    assert statistics.mean(np.ones(3), np.arange(3)).within(0, 1).low is None
+
+
+def test_several_trainings_widen_the_interval_by_how_much_they_differ():
+    patients = np.random.default_rng(2).normal(0.8, 0.01, 30)
+    alike, apart = (patients + np.array([[-d], [0], [d]]) for d in (0, 0.05))
+    narrow, wide = (statistics.mean(values, np.arange(30)) for values in (alike, apart))
+    assert narrow.value == pytest.approx(wide.value) and (narrow.seeds, wide.seeds) == (3, 3)
+    assert wide.error**2 == pytest.approx(narrow.error**2 + 0.05**2 / 3)
+    # Nearly all that is unknown is the training, of which there are three: two degrees of freedom.
+    assert narrow.df == pytest.approx(29) and 2 < wide.df < 2.1
+
+
+def test_a_difference_speaks_of_methods_only_where_both_were_trained_several_times():
+    values = np.random.default_rng(3).normal(0.8, 0.02, (3, 12))
+    assert statistics.paired_difference(values, values - 0.1, np.arange(12)).seeds == 3
+    assert statistics.paired_difference(values, values[:2] - 0.1, np.arange(12)).seeds == 2
+    assert statistics.paired_difference(values, values[0], np.arange(12)).seeds == 1
+    assert statistics.paired_difference(values[0], values[1], np.arange(12)).seeds == 1
+
+
+def test_a_seed_without_any_score_is_no_training():
+    values = np.random.default_rng(3).normal(0.8, 0.02, (3, 12))
+    lost = np.vstack([values, np.full(12, np.nan)])
+    assert statistics.mean(lost, np.arange(12)) == statistics.mean(values, np.arange(12))
+
+
+def test_seed_spread_is_over_the_means_of_the_seeds():
+    values = np.array([[0.8, 0.9], [0.7, 0.8], [0.6, 0.7]])
+    mean, spread = statistics.seed_spread(values, np.arange(2))
+    assert mean == pytest.approx(0.75) and spread == pytest.approx(0.1)
+    assert statistics.seed_spread(values[:1], np.arange(2))[1] is None
+
+
+@pytest.fixture
+def curves():
+    """DSC of 25 patients at six sigmas."""
+    return 0.9 - np.random.default_rng(2).uniform(0.2, 0.6, 25) * np.linspace(0, 0.5, 6)[:, None]
+
+
+def test_a_smooth_function_of_the_curve_has_the_interval_of_a_mean(curves):
+    sigma = np.linspace(0, 0.5, 6)
+    area = statistics.smooth(lambda y: statistics.area_under_curve(sigma, y), curves, np.arange(25))
+    # An area is linear: its interval is that of the mean of the patients' own areas.
+    own = statistics.mean(statistics.area_under_curve(sigma, curves.T), np.arange(25))
+    assert (area.value, area.low, area.high) == pytest.approx((own.value, own.low, own.high))
+    curves[3, 4] = np.nan
+    assert statistics.smooth(lambda y: y[..., 0], curves, np.arange(25)).cases == 24
+
+
+def test_a_smooth_function_holds_the_variance_of_training(curves):
+    trainings = np.stack([curves - 0.02, curves, curves + 0.02])
+    found = statistics.smooth(lambda y: y[..., 0] / y[..., -1], trainings, np.arange(25))
+    alone = statistics.smooth(lambda y: y[..., 0] / y[..., -1], curves, np.arange(25))
+    assert found.seeds == 3 and found.high - found.low > alone.high - alone.low
+
+
+def test_a_threshold_gets_percentiles_further_out_where_groups_are_few(curves):
+    sigma = np.linspace(0, 0.5, 6)
+
+    def lost(y):
+        return statistics.x_at_loss(sigma, y, 0.05)
+
+    found = statistics.statistic(lost, curves, np.arange(25))
+    replicates = lost(statistics.resample(curves, np.arange(25)))
+    expected = tuple(statistics.interval(replicates, statistics.expanded(25)))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert 0.95 < statistics.expanded(25) < statistics.expanded(8) < 1 and statistics.expanded(40) == 0.95
+
+
+def test_the_bootstrap_of_trainings_has_the_variance_of_their_mean():
+    """Three trainings, patients all alike: what varies is the mean of the trainings."""
+    trainings = np.array([-0.03, 0.0, 0.03])[:, None, None] * np.ones((3, 1, 50))
+    found = statistics.statistic(lambda y: y[..., 0], trainings, np.arange(50), resamples=20_000)
+    drawn = statistics.seed_draws(3, 20_000, 0) @ [-0.03, 0.0, 0.03]
+    assert drawn.var() == pytest.approx(0.03**2 / 3, rel=0.05) and found.high == pytest.approx(0.03)

@@ -1,15 +1,18 @@
 """What the report says of differences, ranks and Friedman's test, on scores whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from reports.numbers import friedman
+from reports.numbers import friedman, verdicts
 from reports.numbers.statistics import Estimate
-from reports.numbers.study import Significance, study
+from reports.numbers.study import comparisons, study
+from reports.numbers.verdicts import Significance
 from reports.paper import markdown, style
 from reports.paper.document import Document, write_numbers
-from reports.sections import significance
+from reports.sections import significance, verdict_words
 
 SUITE = {"name": "accuracy", "title": "Segmentation accuracy"}
 CASES = 12
@@ -51,49 +54,127 @@ def bumpy(mean, step=0.01):
     return mean + step * np.linspace(-1, 1, CASES)
 
 
-def test_better_worse_and_open_are_said_with_amount_interval_and_corrected_p(measured, said):
+def test_one_training_each_is_better_worse_or_undecided_as_a_training(measured, said):
     own = bumpy(0.8)
     measured("ldseg", own)
     measured("resunet", own - 0.02 - 0.001 * np.arange(CASES))
     measured("unet", own + 0.03 + 0.001 * np.arange(CASES))
-    measured("vnet", own + 0.01 * np.tile([1, -1], CASES // 2) * np.linspace(1, 1.01, CASES))
-    better, worse, unclear = said()
+    measured("vnet", own + 0.1 * np.tile([1, -1], CASES // 2) * np.linspace(1, 1.01, CASES))
+    better, worse, undecided, caution = said()
     # All 12 signs agree, so p is 2 / 2^12, the smallest of three: times 3.
-    assert better.startswith("**LDSeg (2 steps)** is better than **Res-UNet** by 0.026 DSC [0.02")
-    assert better.endswith("p = 0.001 after Holm.")
-    assert worse.startswith("**LDSeg (2 steps)** is worse than **U-Net** by 0.036 DSC [0.03")
-    assert unclear.startswith("No difference shown between LDSeg (2 steps) and vnet: ")
+    higher = "This training of **LDSeg (2 steps)** scored higher than this training of **Res-UNet** by 0.026 DSC [0.02"
+    assert better.startswith(higher) and better.endswith("p = 0.001 after Holm.")
+    assert worse.startswith(
+        "This training of **LDSeg (2 steps)** scored lower than this training of **U-Net** by 0.036 DSC [0.03"
+    )
+    assert undecided.startswith(
+        "Undecided between this training of **LDSeg (2 steps)** and this training of **vnet**: "
+    )
+    assert "with a probability of 80 % this design finds a difference of 0." in undecided
+    assert "claim nothing about the method" in caution
+
+
+def test_three_trainings_speak_of_methods(measured, said):
+    own = bumpy(0.8)
+    for seed, moved in enumerate((-0.002, 0.0, 0.002)):
+        measured("ldseg", own + moved, seed=seed)
+        measured("resunet", own - 0.05 - moved, seed=seed)
+        measured("unet", own + 0.0005 + moved * np.cos(seed), seed=seed)
+        measured("vnet", own - 0.02 + 20 * moved, seed=seed)
+    better, equivalent, undecided = said()
+    assert better.startswith("**LDSeg (2 steps)** is better than **Res-UNet** by 0.050 DSC [0.0")
+    assert equivalent.startswith("**LDSeg (2 steps)** and **U-Net** are equivalent within 0.01 DSC: +0.000 DSC [\u2212")
+    assert undecided.startswith("Undecided between **LDSeg (2 steps)** and **vnet**: +0.020 DSC [\u22120.0")
+
+
+def test_trainings_that_differ_as_much_as_the_methods_decide_nothing(measured, said):
+    """Every patient agrees, but another training could have turned the order round."""
+    own = bumpy(0.8)
+    for seed, moved in enumerate((-0.03, 0.0, 0.03)):
+        measured("ldseg", own + moved + 0.02, seed=seed)
+        measured("resunet", own + moved, seed=seed)
+    (sentence,) = said()
+    assert sentence.startswith("Undecided between **LDSeg (2 steps)** and **Res-UNet**: +0.020 DSC")
+
+
+def test_a_margin_of_the_suite_is_used_and_named(measured, said):
+    own = bumpy(0.8)
+    measured("ldseg", own)
+    measured("resunet", own - 0.03 + 0.001 * np.tile([1, -1], CASES // 2))
+    (sentence, _), (wide, _) = said(), said(margin=0.05)
+    assert "margin" not in sentence and "the difference is smaller than the margin of 0.05 DSC, p < 0.001" in wide
 
 
 @pytest.mark.parametrize(
     "low, p_holm, rank_biserial, verdict, words",
     [
-        (0.01, 0.01, 0.9, "better", "is better than"),
-        (0.01, 0.20, 0.9, "open", "the interval alone would exclude 0"),
-        (-0.01, 0.01, 0.9, "open", "test and interval do not point the same way"),
-        (0.01, 0.01, -0.9, "open", "test and interval do not point the same way"),
-        (-0.01, 0.20, 0.1, "open", "No difference shown"),
+        (0.01, 0.01, 0.9, "better", "A scored higher than B by 0.020 DSC"),
+        (0.01, 0.20, 0.9, "undecided", "the interval alone would exclude 0"),
+        (-0.01, 0.01, 0.9, "undecided", "test and interval do not point the same way"),
+        (0.01, 0.01, -0.9, "undecided", "test and interval do not point the same way"),
+        (-0.01, 0.20, 0.1, "undecided", "Undecided between A and B"),
     ],
 )
 def test_interval_test_and_ranks_have_to_agree(low, p_holm, rank_biserial, verdict, words):
-    estimate, test = Estimate(0.02, low, 0.05, 30, 30), Significance(p_holm / 2, p_holm, rank_biserial, 0.3)
-    assert significance.verdict(estimate, test) == verdict
-    assert words in significance.sentence("A", "B", estimate, test)
-    mirrored = Significance(p_holm / 2, p_holm, -rank_biserial, -0.3)
-    other = {"better": "worse", "open": "open"}[verdict]
-    assert significance.verdict(significance.negated(estimate), mirrored) == other
+    estimate = Estimate(0.02, low, 0.05, 30, 30, error=0.01, df=29)
+    test = Significance(p_holm / 2, p_holm, rank_biserial, 0.3, 0.3, 0.8, 0.8, 1e-6, 0.03)
+    assert verdicts.verdict(estimate, test) == verdict
+    assert words in verdict_words.sentence("A", "B", estimate, test)
+    mirrored = replace(test, rank_biserial=-rank_biserial)
+    other = {"better": "worse"}.get(verdict, verdict)
+    assert verdicts.verdict(verdict_words.negated(estimate), mirrored) == other
+
+
+@pytest.mark.parametrize(
+    "not_worse, not_better, verdict, words",
+    [
+        (0.01, 0.2, "not worse", "A is not worse than B by more than 0.01 DSC"),
+        (0.2, 0.01, "not better", "A is not better than B by more than 0.01 DSC"),
+        (0.01, 0.01, "equivalent", "A and B are equivalent within 0.01 DSC"),
+        (0.2, 0.2, "undecided", "finds a difference of 0.030 DSC or more"),
+    ],
+)
+def test_what_is_not_better_may_be_as_good(not_worse, not_better, verdict, words):
+    estimate = Estimate(0.002, -0.01, 0.014, 30, 30, seeds=3, error=0.005, df=8)
+    test = Significance(0.4, 0.4, 0.1, 0.1, not_worse, not_better, max(not_worse, not_better), 0.0, 0.03)
+    assert verdicts.verdict(estimate, test) == verdict
+    assert words in verdict_words.sentence("A", "B", estimate, test)
+
+
+def test_five_patients_cannot_show_anything_and_the_report_says_so(measured, said):
+    own = bumpy(0.8)[:5]
+    measured("ldseg", own)
+    measured("resunet", own - 0.3 - 0.01 * np.arange(5))
+    *_, hopeless = said()
+    assert (
+        hopeless == "No test could reach 0.05 here: with 5 images and 1 comparison the smallest p after Holm is 0.062."
+    )
 
 
 def test_four_cases_have_a_difference_but_no_verdict(measured, said):
     measured("ldseg", [0.8] * 4)
     measured("resunet", [0.7] * 4)
-    assert said() == ["LDSeg (2 steps) minus Res-UNet: +0.100 DSC (4 cases), too few for an interval or a test."]
+    assert said() == [
+        "**LDSeg (2 steps)** minus **Res-UNet**: +0.100 DSC (4 cases), too few for an interval or a test."
+    ]
+
+
+def test_the_same_trainings_sampled_in_two_ways_are_compared_training_by_training(measured, fabricate):
+    """How the trainings differ cancels where it is the same trainings."""
+    own = bumpy(0.8)
+    for seed, moved in enumerate((-0.1, 0.0, 0.1)):
+        measured("ldseg", own + moved, seed=seed, steps=(2, 10))
+    for frame in fabricate.frames:
+        if (frame.steps == 10).all():
+            frame["dsc"] -= 0.02 + 0.001 * frame.case.str[-2:].astype(int) / CASES
+    (found,) = comparisons(study(fabricate.results(**SUITE)), "glas")
+    assert found.at[0.0].seeds == 3 and found.at[0.0].low > 0.015 and found.at[0.0].high < 0.025
 
 
 def test_every_compared_sigma_has_its_sentence(measured, said):
     for method, level in (("ldseg", 0.8), ("resunet", 0.7)):
         measured(method, bumpy(level), sigmas=(0, 0.2))
-    first, second = said()
+    first, second, _ = said()
     assert "at σ = 0 by" in first and "at σ = 0.2 by" in second
 
 
@@ -108,7 +189,8 @@ def test_friedman_s_mean_ranks_follow_from_the_order_in_every_case(measured, fab
     assert found.mean_ranks == pytest.approx([2 + 1 / 12, 1 + 1 / 12, 3 - 2 / 12])
     assert found.blocks == CASES and found.p < 0.001
     text = significance.friedman_sentence(it, "glas", 0.0)
-    assert "Friedman's test over 3 methods and 12 cases: p < 0.001. Best mean rank: Res-UNet (1.08)" in text
+    assert "Friedman's test over 3 methods and 12 images, their trainings taken as given: p < 0.001. Best" in text
+    assert "Best mean rank: Res-UNet (1.08)" in text
 
 
 def test_the_critical_difference_is_that_of_demsar_s_example():
@@ -181,4 +263,4 @@ def test_a_reference_without_result_is_said_to_be_replaced(measured, said):
     measured("unet", bumpy(0.8) - 0.02)
     first, *rest = said()
     assert first == "LDSeg, the suite's first method, has no result; the others are compared with Res-UNet."
-    assert len(rest) == 1 and "Res-UNet" in rest[0]
+    assert len(rest) == 2 and "Res-UNet" in rest[0]

@@ -32,7 +32,7 @@ def test_scores_and_published_values(results, tmp_path):
 def test_the_reference_is_compared_with_each_ablation_in_words(results, tmp_path):
     write(results, tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
-    assert text.count("**LDSeg (2 steps)** is better than") == 3
+    assert text.count("This training of **LDSeg (2 steps)** scored higher than this training of") == 3
     assert "Ceiling, the validation DSC of true labels" in text
 
 

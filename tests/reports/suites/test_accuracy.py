@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import ttest_1samp
 
 from reports import write
-from reports.numbers import statistics
 from reports.sections import published
 from tests.reports.conftest import Fabricator
 
@@ -80,7 +79,10 @@ def test_differences_are_tested_and_corrected(whole):
         second = row.second.split("-")[0]
         difference = by_case(records, "glas", "ldseg") - by_case(records, "glas", second)
         assert row.difference == pytest.approx(difference.mean())
-        p[second] = wilcoxon(difference).pvalue
+        p[second] = ttest_1samp(difference, 0).pvalue
+        # Of two trainings each, what one training adds is in the test and makes it doubt more than patients alone.
+        assert row.about == "methods" and row.p > p[second]
+        p[second] = row.p
     smallest = min(p, key=p.get)
     found = rows[rows.second.str.startswith(smallest)].p_holm.iloc[0]
     assert found == pytest.approx(min(1.0, 3 * p[smallest]))
@@ -127,15 +129,3 @@ def test_one_method_alone_and_nothing_at_all(fabricate, tmp_path):
     fabricate.trial("resunet", "glas", sigmas=(0,))
     text = write(fabricate.results(**SUITE), tmp_path / "one").read_text()
     assert "Highest mean DSC: Res-UNet" in text and "Differences\n" not in text
-
-
-def test_equal_means_share_a_rank():
-    values = np.array([[0.5, 0.7] * 4, [0.7, 0.5] * 4, [0.1, 0.2] * 4])
-    assert [rank[0] for rank in statistics.ranks(values, np.arange(8))] == [1, 1, 3]
-
-
-def test_cases_undefined_in_one_row_are_left_out_of_all_ranks():
-    values = np.array([[0.9, 0.1, np.nan, 0.9, 0.9, 0.9], [0.8, 0.8, 1.0, 0.8, 0.8, 0.8]])
-    (first, *_), (second, *_) = statistics.ranks(values, np.arange(6))
-    assert (first, second) == (2, 1)
-    assert statistics.ranks(np.full((2, 3), np.nan), np.arange(3)) == [None, None]

@@ -7,29 +7,33 @@ import pytest
 from scipy import stats
 
 from reports import write
+from tests.reports import resampling
 from tests.reports.conftest import Fabricator
-from tests.reports.resampling import ends, holm, samples
+from tests.reports.resampling import averaged, ends, holm, patients, samples, seed_shares
 
 METHODS = ("ldseg", "lsegdiff", "resunet", "unet")
 DATASETS = {"glas": ("all",), "camus": ("LV", "wall", "LA", "all")}
 METRICS = ("dsc", "iou", "hd95", "assd")
+MARGIN = 0.02
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """Folder and records.csv of a report: two data sets, one with several images of a patient, two seeds, distances
-    that are undefined in some cases."""
+@pytest.fixture(scope="module", params=[1, 3], ids=["one seed", "three seeds"])
+def report(tmp_path_factory, request):
+    """Folder and records.csv of a report: two data sets, one with several images of a patient, one or three seeds,
+    distances that are undefined in some cases."""
     folder = tmp_path_factory.mktemp("recomputed")
     fabricate = Fabricator(folder / "runs")
-    for dataset, patients in (("glas", None), ("camus", 7)):
+    for dataset, count in (("glas", None), ("camus", 7)):
         for method in METHODS:
-            for seed in (0, 1):
+            for seed in range(request.param):
+                # What a training adds to all of its scores, beside what it adds to each.
+                moved = 0.012 * np.sin(7 * seed + len(method))
                 fabricate.trial(
-                    method, dataset, seed, sigmas=(0,), steps=(2,), cases=17, patients=patients, samples=False
+                    method, dataset, seed, sigmas=(0,), steps=(2,), cases=17, patients=count, samples=False, shift=moved
                 )
     missed = fabricate.frames[2].case.isin(["case003", "case004"])
     fabricate.frames[2].loc[missed, ["hd95", "assd"]] = np.nan
-    write(fabricate.results(name="accuracy", title="Accuracy"), folder / "report")
+    write(fabricate.results(name="accuracy", title="Accuracy", margin=MARGIN), folder / "report")
     return folder / "report", pd.read_csv(folder / "report" / "records.csv")
 
 
@@ -38,16 +42,16 @@ def table(folder, name, kind="tables"):
 
 
 def scores(records, dataset, method, metric="dsc", name="all"):
-    """(cases,) mean over seeds, in order of the case; and the patient of each."""
-    part = records[(records.dataset == dataset) & (records.method == method) & (records["class"] == name)]
-    by_case = part.groupby("case")[metric].mean().sort_index()
-    return by_case.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
+    """(seeds, cases) in order of the case; and the patient of each case."""
+    return resampling.table(records, metric, name, dataset=dataset, method=method)
 
 
 def check(row, name, values, groups, low=None, high=None):
-    assert row[name] == pytest.approx(np.nanmean(values)), name
-    expected = ends(samples(values, groups))
-    assert (row[low or f"{name}_low"], row[high or f"{name}_high"]) == pytest.approx(expected), name
+    """A mean over patients and its interval, which ends where scores end."""
+    value, *bounds = resampling.mean(values, groups=groups)
+    bounds = np.clip(bounds, 0, np.inf if "hd95" in name or "assd" in name else 1)
+    assert row[name] == pytest.approx(value), name
+    assert (row[low or f"{name}_low"], row[high or f"{name}_high"]) == pytest.approx(tuple(bounds)), name
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -61,7 +65,9 @@ def test_scores_of_the_accuracy_table(report, dataset):
         for name in DATASETS[dataset][:-1]:
             check(row, f"dsc_{name}", *scores(records, dataset, row["method"], "dsc", name))
         part = records[(records.dataset == dataset) & (records.method == row["method"]) & (records["class"] == "all")]
-        assert row["seed_sd"] == pytest.approx(part.groupby("seed").dsc.mean().std(ddof=1))
+        by_patient = part.groupby(["seed", "group"]).dsc.mean()
+        spread = by_patient.groupby("seed").mean().std(ddof=1)
+        assert row["seed_sd"] == pytest.approx(spread, nan_ok=True)
         assert row["undefined_distances"] == part.hd95.isna().sum() and row["scores"] == len(part)
 
 
@@ -83,9 +89,13 @@ def test_scores_per_class(report, dataset):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_ranks_and_how_stable_they_are(report, dataset):
     folder, records = report
-    values, groups = zip(*(scores(records, dataset, method) for method in METHODS))
-    own = len(METHODS) + 1 - stats.rankdata(np.mean(values, axis=1), method="max")
-    replicates = np.stack([samples(v, g) for v, g in zip(values, groups)])
+    found = [scores(records, dataset, method) for method in METHODS]
+    means = [patients(averaged(values), groups).mean() for values, groups in found]
+    own = len(METHODS) + 1 - stats.rankdata(means, method="max")
+    replicates = [
+        np.sum(samples(values, groups) * seed_shares(len(values), stream).T, axis=0)
+        for stream, (values, groups) in enumerate(found)
+    ]
     sampled = len(METHODS) + 1 - stats.rankdata(replicates, axis=0, method="max")
     ranks = table(folder, "ranks").query("dataset == @dataset").set_index("method")
     rows = table(folder, f"accuracy_{dataset}").set_index("method")
@@ -95,7 +105,31 @@ def test_ranks_and_how_stable_they_are(report, dataset):
         assert tuple(rows.loc[method, ["rank", "rank_low", "rank_high"]]) == (own[k], low, high)
         assert ranks.loc[method, "kept"] == pytest.approx(np.mean(sampled[k] == own[k]))
         assert ranks.loc[method, "first"] == pytest.approx(np.mean(sampled[k] == 1))
-        assert ranks.loc[method, "dsc"] == pytest.approx(values[k].mean())
+        assert ranks.loc[method, "dsc"] == pytest.approx(means[k])
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_ranks_under_other_metrics_and_aggregations(report, dataset):
+    folder, records = report
+    rows = table(folder, "ranks_elsewhere").query("dataset == @dataset").set_index("method").loc[list(METHODS)]
+
+    def falling(values):
+        return stats.rankdata(-np.round(values, 12), method="min").tolist()
+
+    def over_patients(metric, summary):
+        return [summary(patients(averaged(v), g)) for v, g in (scores(records, dataset, m, metric) for m in METHODS)]
+
+    assert rows["mean_dsc"].tolist() == falling(over_patients("dsc", np.mean))
+    assert rows["median_over_patients"].tolist() == falling(over_patients("dsc", np.median))
+    for metric in ("iou", "hd95", "assd"):
+        sign = 1 if metric == "iou" else -1
+        assert rows[metric].tolist() == falling(sign * np.array(over_patients(metric, np.mean)))
+    by_patient = over_patients("dsc", np.asarray)
+    within = stats.rankdata(-np.round(by_patient, 12), axis=0).mean(axis=1)
+    assert rows["mean_rank_over_patients"].tolist() == falling(-within)
+    if dataset == "camus":
+        of_images = [np.mean(averaged(scores(records, dataset, method)[0])) for method in METHODS]
+        assert rows["mean_over_images"].tolist() == falling(of_images)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -103,27 +137,52 @@ def test_differences_their_tests_and_effect_sizes(report, dataset):
     folder, records = report
     rows = table(folder, "differences").query("dataset == @dataset")
     own, groups = scores(records, dataset, "ldseg")
-    p_values = []
+    tests, several = [], len(own) > 1
     for row, other in zip(rows.to_dict("records"), METHODS[1:], strict=True):
         assert row["second"].partition("-")[0] == other and row["first"] == "ldseg-2"
-        difference = own - scores(records, dataset, other)[0]
-        check(row, "difference", difference, groups, "low", "high")
-        by_patient = pd.Series(difference).groupby(groups).mean().to_numpy()
-        assert row["cases"] == len(difference) and row["groups"] == len(by_patient)
-        p_values.append(stats.wilcoxon(by_patient).pvalue)
+        theirs, _ = scores(records, dataset, other)
+        expected = resampling.mean(own, theirs, groups=groups)
+        assert (row["difference"], row["low"], row["high"]) == pytest.approx(expected)
+        by_patient = patients(averaged(own) - averaged(theirs), groups)
+        assert row["cases"] == own.shape[1] and row["groups"] == len(by_patient)
+        tests.append(resampling.tests(own, theirs, groups, MARGIN))
+        assert (row["error"], row["df"]) == pytest.approx(tests[-1][3:])
         ranked = stats.rankdata(abs(by_patient))
         favour, against = ranked[by_patient > 0].sum(), ranked[by_patient < 0].sum()
         assert row["rank_biserial"] == pytest.approx((favour - against) / (favour + against))
         assert row["d_z"] == pytest.approx(by_patient.mean() / by_patient.std(ddof=1))
-    assert rows.p.tolist() == pytest.approx(p_values)
-    assert rows.p_holm.tolist() == pytest.approx(holm(p_values))
+        assert (row["first_seeds"], row["second_seeds"], row["margin"]) == (len(own), len(theirs), MARGIN)
+        assert row["about"] == ("methods" if several else "trainings")
+        assert row["attainable"] == (0 if several else min(1, 3 * 2 / 2 ** len(by_patient)))
+        assert resampling.power(row["detectable"], row["error"], row["df"], 3) == pytest.approx(0.8, abs=0.005)
+    p, low, high = (np.array([one[k] for one in tests]) for k in (0, 1, 2))
+    assert rows.p.tolist() == pytest.approx(p.tolist())
+    for name, expected in (("p_holm", p), ("p_not_worse", low), ("p_not_better", high),
+                           ("p_equivalent", np.maximum(low, high))):  # fmt: skip
+        assert rows[name].tolist() == pytest.approx(holm(expected)), name
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_posteriors_of_the_bayesian_signed_rank_test(report, dataset):
+    folder, records = report
+    own, groups = scores(records, dataset, "ldseg")
+    rows = table(folder, "posteriors").query("dataset == @dataset")
+    for row, other in zip(rows.to_dict("records"), METHODS[1:], strict=True):
+        z = np.append(patients(averaged(own) - averaged(scores(records, dataset, other)[0]), groups), 0)
+        weights = np.random.default_rng(9).dirichlet([1.0] * (len(z) - 1) + [0.5], 4000)
+        sums = np.add.outer(z, z)
+        above, below = (np.einsum("ni,nj,ij->n", weights, weights, 1.0 * side)
+                        for side in (sums > 2 * MARGIN, sums < -2 * MARGIN))  # fmt: skip
+        likeliest = np.argmax([above, 1 - above - below, below], axis=0)
+        found = [row[name] for name in ("better", "equivalent", "worse")]
+        assert found == pytest.approx(np.bincount(likeliest, minlength=3) / 4000, abs=0.03)
+        assert row["patients"] == len(z) - 1
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_friedman_s_test_and_the_numbers_behind_its_diagram(report, dataset):
     folder, records = report
-    by_patient = [pd.Series(values).groupby(groups).mean().to_numpy()
-                  for values, groups in (scores(records, dataset, method) for method in METHODS)]  # fmt: skip
+    by_patient = [patients(averaged(v), g) for v, g in (scores(records, dataset, method) for method in METHODS)]
     k, n = len(METHODS), len(by_patient[0])
     row = table(folder, "friedman").set_index("dataset").loc[dataset]
     value, p = stats.friedmanchisquare(*by_patient)
@@ -157,14 +216,34 @@ def test_the_summary_says_what_the_table_of_differences_holds(report):
     text = (folder / "report.md").read_text().replace("\u2212", "-")
     for row in table(folder, "differences").itertuples():
         title = {"resunet": "Res-UNet", "unet": "U-Net", "lsegdiff-2": "LSegDiff (2 steps)"}[row.second]
-        p = "p < 0.001" if row.p_holm < 0.001 else f"p = {row.p_holm:.3f}"
-        if row.p_holm < 0.05 and row.low > 0:
-            said = f"**LDSeg (2 steps)** is better than **{title}** by {row.difference:.3f} DSC"
-            said += f" [{row.low:.3f}, {row.high:.3f}], {p} after Holm."
-        elif row.p_holm < 0.05 and row.high < 0:
-            said = f"**LDSeg (2 steps)** is worse than **{title}** by {-row.difference:.3f} DSC"
-            said += f" [{-row.high:.3f}, {-row.low:.3f}], {p} after Holm."
+        p, equivalent, not_worse, not_better = (
+            "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+            for value in (row.p_holm, row.p_equivalent, row.p_not_worse, row.p_not_better)
+        )
+        of = "" if row.about == "methods" else "this training of "
+        first, second = f"{of}**LDSeg (2 steps)**", f"{of}**{title}**"
+        signed = f"{row.difference:+.3f} DSC [{row.low:+.3f}, {row.high:+.3f}]"
+        if row.p_holm < 0.05 and row.low * row.high > 0:
+            verb = {(1, 1): "is better", (1, 0): "is worse", (0, 1): "scored higher", (0, 0): "scored lower"}[
+                not of, int(row.difference > 0)
+            ]
+            low, high = sorted([abs(row.low), abs(row.high)])
+            said = (
+                f"{first} {verb} than {second} by {abs(row.difference):.3f} DSC [{low:.3f}, {high:.3f}], {p} after Holm"
+            )
+            assert row.verdict == ("better" if row.difference > 0 else "worse")
+        elif row.p_equivalent < 0.05:
+            verb = "scored alike" if of else "are equivalent"
+            said = f"{first} and {second} {verb} within 0.02 DSC: {signed}, {equivalent} after Holm."
+            assert row.verdict == "equivalent"
+        elif row.p_not_worse < 0.05 or row.p_not_better < 0.05:
+            lower, verdict = row.p_not_worse < 0.05, "not worse" if row.p_not_worse < 0.05 else "not better"
+            verb = f"did not score {'lower' if lower else 'higher'}" if of else f"is {verdict}"
+            said = f"{first} {verb} than {second} by more than 0.02 DSC: {signed}, {not_worse if lower else not_better}"
+            assert row.verdict == verdict
         else:
-            said = f"No difference shown between LDSeg (2 steps) and {title}: {row.difference:+.3f} DSC"
-            said += f" [{row.low:+.3f}, {row.high:+.3f}], {p} after Holm"
-        assert said in text
+            said = f"undecided between {first} and {second}: {signed}, {p} after Holm"
+            assert row.verdict == "undecided" and f"this design finds a difference of {row.detectable:.3f} DSC" in text
+        assert said[0].upper() + said[1:] in text
+    once = "sentences speak of that training and claim nothing about the method"
+    assert (once in text) == (table(folder, "differences").about == "trainings").any()

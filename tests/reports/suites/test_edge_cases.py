@@ -65,7 +65,7 @@ def test_equal_scores_everywhere_are_said_to_lose_nothing(fabricate, report):
         fabricate.trial(method, score=lambda sigma, case, name: 0.8, steps=(2,))
     text, folder = report()
     assert "a loss of 0.05 DSC was not reached up to σ = 0.5" in summary(text)
-    assert "0.000 DSC [0.000, 0.000], p = 1.000 after Holm" in summary(text) and "No difference shown" in summary(text)
+    assert "scored alike at σ = 0 within 0.01 DSC: 0.000 DSC [0.000, 0.000], p < 0.001 after Holm" in summary(text)
     rows = pd.read_csv(folder / "tables" / "robustness.csv")
     assert np.allclose(rows.relative_area, 1) and np.isinf(rows.sigma_at_loss).all()
     assert "> 0.5" in text
@@ -86,33 +86,77 @@ def test_one_sigma_leaves_out_what_needs_a_range(fabricate, report):
     assert (folder / "figures" / "dsc_by_sigma.png").exists()
 
 
-def test_empty_masks_are_counted_and_not_averaged(fabricate, report):
+def test_empty_masks_cost_the_diagonal_and_are_counted_beside_the_mean_without_them(fabricate, report):
     fabricate.trial("resunet", cases=10, sigmas=(0, 0.2), samples=False)
     frame = fabricate.frames[1]
     missed = frame.case.isin(["case001", "case002"])
     frame.loc[missed, ["dsc", "iou"]] = 0.0
     frame.loc[missed, ["hd95", "assd"]] = np.nan
+    frame.loc[missed, ["hd95_penalised", "assd_penalised"]] = 90.5
     frame.loc[missed, "empty"] = "prediction"
     both = frame.case == "case003"
     frame.loc[both, ["dsc", "iou", "hd95", "assd"]] = [1.0, 1.0, 0.0, 0.0]
+    frame.loc[both, ["hd95_penalised", "assd_penalised"]] = 0.0
     frame.loc[both, "empty"] = "both"
     text, folder = report()
-    assert "2 of 10" in text
+    assert "(8 of 10)" in text and "count the diagonal of the case's grid" in text
     row = pd.read_csv(folder / "tables" / "classes_phantom_glands.csv").query("sigma == 0.2").iloc[0]
     pooled = frame[frame["class"] == "all"]
     assert row.undefined_distances == 2 and row.both_empty == 1
     assert row.hd95 == pytest.approx(pooled.hd95.dropna().mean())
+    assert row.hd95_penalised == pytest.approx(pooled.hd95_penalised.mean())
+    assert row.nsd == pytest.approx(pooled.nsd.mean())
     assert row.dsc == pytest.approx(pooled.dsc.mean())
 
 
-def test_distances_carry_the_unit_that_the_trial_names(fabricate, report):
-    trial = fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
-    data = trial.config.dataset
-    trial.config = replace(trial.config, dataset=replace(data, distance_unit="mm"))
-    assert "HD95 (mm) |" in report()[0]
-    trial.config = replace(trial.config, dataset=replace(data, distance_unit=None))
+def test_distances_carry_the_unit_of_their_records(fabricate, report):
+    fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
+    fabricate.frames[0]["unit"] = "um"
+    header = "NSD at 2 µm | HD95 (µm) | ASSD (µm) | HD95 / ASSD where defined (µm) |"
+    assert header in re.sub(" +", " ", report()[0])
+    fabricate.frames[0].loc[0, "unit"] = "px"
     text, _ = report()
-    assert "HD95 |" in text and "in mm where the spacing is known, else in pixels" in text
+    assert (
+        "NSD at 2 | HD95 |" in re.sub(" +", " ", text)
+        and "in the unit of the spacing where it is known, else in pixels" in text
+    )
+
+
+NEW = ("hd95_penalised", "assd_penalised", "nsd", "tolerance", "unit", "object_f1", "object_dice", "object_hausdorff")
+
+
+def test_records_of_a_former_version_are_shown_without_what_they_lack(fabricate, report):
+    trial = fabricate.trial("resunet", "glas", cases=6, sigmas=(0,), samples=False)
+    trial.config = replace(trial.config, dataset=replace(trial.config.dataset, distance_unit="mm"))
+    fabricate.frames[0][[*NEW, "subset"]] = np.nan
+    text, folder = report(name="accuracy")
+    assert "12 records of glas are of a former version" in text.split("## Summary")[0]
+    assert "NSD" not in text.split("## Accuracy")[1].split("\n## ")[0] and "## Objects" not in text
+    assert "| HD95 / ASSD where defined (mm) |" in text and "| HD95 (mm) |" not in text
+    row = pd.read_csv(folder / "tables" / "accuracy_glas.csv").iloc[0]
+    assert row.hd95 > 0 and "hd95_penalised" not in row.index
+
+
+def test_former_records_beside_new_ones_have_dashes(fabricate, report):
+    fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
+    fabricate.trial("unet", cases=6, sigmas=(0,), samples=False)
+    fabricate.frames[1][[*NEW]] = np.nan
+    text, folder = report(name="accuracy")
+    rows = pd.read_csv(folder / "tables" / "accuracy_phantom_glands.csv").set_index("method")
+    assert rows.loc["resunet", "nsd"] > 0 and np.isnan(rows.loc["unet", "nsd"])
+    assert "12 records of phantom_glands are of a former version" in text
+
+
+@pytest.mark.parametrize("suite", ["accuracy", "noise_robustness"])
+def test_a_split_that_shares_patients_is_said_before_any_number(fabricate, report, suite):
+    trial = fabricate.trial("resunet", "glas", cases=80, patients=12, samples=False)
+    trial.config = replace(trial.config, dataset=replace(trial.config.dataset, patients=True, shared=79))
+    text, _ = report(name=suite)
+    first = text.split("\n## ")[0]
+    assert "training and test share patients" in first and "79 of its 80 test images" in first
+    assert "`dataset.glas.split=patients`" in first
+    trial.config = replace(trial.config, dataset=replace(trial.config.dataset, shared=0))
+    assert "share patients" not in report(name=suite)[0].split("\n## ")[0]
 
 
 def test_a_method_that_learnt_nothing_is_not_called_robust(fabricate, report):
@@ -127,7 +171,7 @@ def test_distances_undefined_in_every_case_are_a_dash(fabricate, report):
     fabricate.trial("resunet", cases=6, sigmas=(0,), samples=False)
     fabricate.frames[0][["hd95", "assd"]] = np.nan
     text, _ = report()
-    assert re.search(r"\| *– \| *– \| *6 of 6 \|", text)
+    assert "| – / – (0 of 6) |" in re.sub(" +", " ", text)
 
 
 def test_failed_and_declined_trials_are_rows_with_their_reason(fabricate, report):

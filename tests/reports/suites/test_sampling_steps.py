@@ -119,7 +119,7 @@ def test_where_steps_change_nothing_a_gain_is_seldom_found_and_where_they_do_it_
         found += gain.low > 0
         covered += gain.low <= 0.015 <= gain.high
     assert wrong / trials <= 0.03  # judged on the cases it was chosen on: 0.12; the highest of every sample: 0.34
-    assert abs(np.mean(values)) < 0.0006  # else 0.0027, what the highest of seven means is by chance above the first
+    assert abs(np.mean(values)) < 0.0006  # else 0.0028, what the highest of seven means is by chance above the first
     assert found / trials >= 0.9 and covered / trials >= 0.95
 
 

@@ -12,6 +12,7 @@ from reports import write
 from reports.numbers.study import study
 from reports.suites.uncertainty import findings, maps_figure, tables
 from reports.suites.uncertainty.scores import _correlation, _risks, spreads
+from tests.reports import resampling
 
 COVERAGES = [5 * k for k in range(1, 21)]
 
@@ -30,12 +31,14 @@ def sampled(fabricate, tmp_path, constant=(), pictures=0, **suite) -> Results:
             "mean_sd": spread * random.uniform(0.01, 0.1, count), "pixels": 4096.0, "errors": errors,
             "auroc": random.uniform(0.7, 0.95, count) if spread else 0.5,
             "auroc_confidence": random.uniform(0.6, 0.9, count), "energy_distance": random.uniform(0.1, 0.5, count),
-            "raters": 1,
+            "raters": 1, "brier": random.uniform(0.01, 0.2, count),
         }  # fmt: skip
-        for b in range(15):
-            pixels = held[:, b - 7] if b >= 7 else np.zeros(count)
-            values |= {f"bin{b + 1:02d}_count": pixels, f"bin{b + 1:02d}_confidence": pixels * (b + 0.5) / 15,
-                       f"bin{b + 1:02d}_correct": pixels * random.uniform(0.4, 1, count)}  # fmt: skip
+        for region, share in (("", 1.0), ("foreground_", 0.3), ("boundary_", 0.1)):
+            for b in range(15):
+                pixels = share * held[:, b - 7] if b >= 7 else np.zeros(count)
+                of_bin = f"{region}bin{b + 1:02d}"
+                values |= {f"{of_bin}_count": pixels, f"{of_bin}_confidence": pixels * (b + 0.5) / 15,
+                           f"{of_bin}_correct": pixels * random.uniform(share / 2, 1, count)}  # fmt: skip
         values |= {f"risk{c:03d}": errors / 4096 * (c / 100) ** (2 * spread) for c in COVERAGES}
         frame[list(values)] = np.nan
         for name, value in values.items():
@@ -82,6 +85,15 @@ def summary(results: Results) -> str:
     return " ".join(text for part in parts for text in getattr(part, "items", [getattr(part, "text", "")]))
 
 
+def calibration(records, region="", cases=slice(None)) -> tuple[float, float]:
+    """Expected calibration error and mean confidence minus accuracy of one training, from its records alone."""
+    count, sure, right = (
+        records[[f"{region}bin{b:02d}_{k}" for b in range(1, 16)]].to_numpy()[cases].sum(axis=0)
+        for k in ("count", "confidence", "correct")
+    )
+    return np.abs(sure - right).sum() / count.sum(), (sure - right).sum() / count.sum()
+
+
 def predictions(results: Results):
     """The table of error prediction on phantom_glands."""
     it = study(results)
@@ -96,23 +108,27 @@ def test_every_number_of_the_tables_is_that_of_the_records(fabricate, report):
     records = pd.read_csv(folder / "records.csv")
     pooled = records[records["class"] == "all"]
     for row in pd.read_csv(folder / "tables" / "error_prediction_phantom_echo.csv").itertuples():
-        of = pooled[pooled.method == row.method].groupby("case").mean(numeric_only=True)
+        seeds = [part for _, part in pooled[pooled.method == row.method].sort_values("case").groupby("seed")]
+        of = pooled[pooled.method == row.method]
+        assert len(seeds) == 2
         assert row.auroc == pytest.approx(of.auroc.mean()) and row.auroc_low < row.auroc < row.auroc_high
         assert row.auroc_confidence == pytest.approx(of.auroc_confidence.mean())
         assert row.error_rate == pytest.approx((of.errors / of.pixels).mean())
-        assert row.spearman == pytest.approx(spearmanr(of.mean_sd, 1 - of.dsc).statistic)
+        assert row.spearman == pytest.approx(np.mean([spearmanr(s.mean_sd, 1 - s.dsc).statistic for s in seeds]))
         assert row.spearman_low < row.spearman < row.spearman_high
-        kept = (1 - of.dsc).to_numpy()[np.argsort(of.mean_sd.to_numpy())]
-        assert row.aurc_images == pytest.approx((np.cumsum(kept) / np.arange(1, 19)).mean())
+        kept = [(1 - s.dsc).to_numpy()[np.argsort(s.mean_sd.to_numpy())] for s in seeds]
+        assert row.aurc_images == pytest.approx(np.mean([np.cumsum(k) / np.arange(1, 19) for k in kept]))
         risks = of[[f"risk{c:03d}" for c in COVERAGES]].mean().to_numpy()
         assert row.aurc_pixels == pytest.approx(np.trapezoid(risks, np.array(COVERAGES) / 100) / 0.95)
-        sums = {k: of[[f"bin{b:02d}_{k}" for b in range(1, 16)]].sum().to_numpy()
-                for k in ("count", "confidence", "correct")}  # fmt: skip
-        gap = sums["confidence"] - sums["correct"]
-        assert row.ece == pytest.approx(np.abs(gap).sum() / sums["count"].sum())
-        assert row.overconfidence == pytest.approx(gap.sum() / sums["count"].sum())
         assert (row.undefined, row.scores) == (0, 36)
         assert f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]" in text.split("## Does")[0]
+    for row in pd.read_csv(folder / "tables" / "calibration_phantom_echo.csv").to_dict("records"):
+        of = pooled[pooled.method == row["method"]]
+        assert row["brier"] == pytest.approx(of.brier.mean()) and row["brier_low"] < row["brier"] < row["brier_high"]
+        for region in ("", "foreground_", "boundary_"):
+            errors = [calibration(part, region) for _, part in of.groupby("seed")]
+            assert [row[f"{region}ece"], row[f"{region}overconfidence"]] == pytest.approx(np.mean(errors, axis=0))
+            assert row[f"{region}ece_low"] < row[f"{region}ece"] < row[f"{region}ece_high"]
     for row in pd.read_csv(folder / "tables" / "runs_phantom_echo.csv").itertuples():
         of = pooled[pooled.method == row.method]
         assert row.dsc == pytest.approx(of.dsc.mean()) and row.run_dsc == pytest.approx(of.run_dsc.mean())
@@ -130,6 +146,48 @@ def test_every_number_of_the_tables_is_that_of_the_records(fabricate, report):
     assert len(pd.read_csv(folder / "figures" / "risk_coverage.csv")) == 2 * (20 + 18)
     shares = pd.read_csv(folder / "figures" / "reliability.csv").groupby("method").share_of_pixels.sum()
     assert shares.tolist() == pytest.approx([1, 1])
+
+
+def test_scores_are_taken_of_each_training_and_not_of_what_trainings_have_together(fabricate, tmp_path):
+    """One training too sure of itself where the other is not sure enough: together they would seem calibrated."""
+    for seed in (0, 1):
+        fabricate.trial("ldseg", seed=seed, sigmas=(0,), steps=(2,), cases=8)
+    results = sampled(fabricate, tmp_path)
+    frame, sign = results.records, 1 - 2 * results.records["seed"]
+    for b in range(1, 16):
+        frame[f"bin{b:02d}_correct"] = frame[f"bin{b:02d}_confidence"] - 0.1 * sign * frame[f"bin{b:02d}_count"]
+    # The SD orders the images rightly in one training and wrongly in the other.
+    frame["mean_sd"] = 0.05 + 0.05 * sign * (1 - frame["dsc"])
+    (spread,) = spreads(study(results), "phantom_glands")
+    assert spread.ece().value == pytest.approx(0.1) and spread.overconfidence().value == pytest.approx(0, abs=1e-12)
+    assert spread.spearman.value == pytest.approx(0, abs=1e-12)
+    assert spread.ece().seeds == 2
+
+
+def test_intervals_of_scores_over_all_images_are_those_of_jackknife_pseudo_values(fabricate, tmp_path):
+    """Once more with a loop over the patients left out."""
+    fabricate.trial("ldseg", sigmas=(0,), steps=(2,), cases=24, patients=8)
+    results = sampled(fabricate, tmp_path)
+    (spread,) = spreads(study(results), "phantom_glands")
+    part = results.records[results.records["class"] == "all"].sort_values("case")
+    group = part["group"].to_numpy()
+    whole = calibration(part)[0]
+    without = [calibration(part, cases=group != name)[0] for name in np.unique(group)]
+    pseudo = 8 * whole - 7 * np.array(without)
+    low, high = np.array(resampling.bootstrap(pseudo)) + whole - pseudo.mean()
+    found = spread.ece()
+    assert (found.value, found.low, found.high) == pytest.approx((whole, low, high), abs=1e-9)
+
+
+def test_records_from_before_the_regions_are_shown_without_them(fabricate, tmp_path):
+    fabricate.trial("ldseg", sigmas=(0,), steps=(2,), cases=8)
+    results = sampled(fabricate, tmp_path)
+    old = [name for name in results.records if name.startswith(("foreground_", "boundary_", "brier"))]
+    results.records = results.records.drop(columns=old)
+    it = study(results)
+    row = tables.calibration(it, "phantom_glands", spreads(it, "phantom_glands"))
+    assert row.data["ece"].notna().all() and row.data[["foreground_ece", "boundary_ece", "brier"]].isna().all(axis=None)
+    assert "along the boundaries" not in summary(results)
 
 
 def test_weighted_statistics_are_those_of_the_cases_repeated():
