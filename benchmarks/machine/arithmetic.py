@@ -23,6 +23,8 @@ DATA = {
     3: DatasetConfig("volume", (48, 48, 48), channels=1, class_names=("foreground",)),
 }
 """What it is counted on, by number of axes."""
+TIMED = ("methods.ldseg.LDSeg", "methods.lsegdiff.LSegDiff")
+"""Counted with one time for each sample, as published: how often a latent is shown is no matter of a network's size."""
 SIZES = ("tiny", "small", "paper")
 
 
@@ -46,7 +48,8 @@ def training_step(model: Segmenter, data: DatasetConfig) -> float:
 def of(method: MethodConfig, size: str, data: DatasetConfig) -> tuple[int, float]:
     """Parameters and operations of a training step of a method in one of its sizes. Raises BadInput for data that it
     cannot take."""
-    sized = MethodConfig(method.name, method.target, arguments={**method.arguments, "size": size})
+    arguments = {**method.arguments, "size": size} | ({"t_sampling": "sample"} if method.target in TIMED else {})
+    sized = MethodConfig(method.name, method.target, arguments=arguments)
     torch.manual_seed(0)
     model = building.build(sized, data)
     return measure.parameters(model), training_step(model, data)
