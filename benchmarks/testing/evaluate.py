@@ -97,9 +97,9 @@ def outcomes(it: Candidate, group: Sequence[Condition], split: str = "test") -> 
         for condition, probabilities, seconds in _segmented(it, group, image, indices):
             found = outcomes[condition]
             for array, index, probability in zip(arrays, indices, probabilities, strict=True):
-                # 3. Scores on the grid of the case's own label, and against the frame before.
-                label, spacing = data.truth(index)
-                prediction = on_grid(probability, label.shape).argmax(0).cpu().numpy()
+                # 3. Scores on the case's own grid, and against the frame before.
+                label, _ = data.truth(index)
+                prediction = on_grid(probability, label.shape).max(0).indices.cpu().numpy()
                 scores = case_scores(data, index, prediction, condition.tolerance)
                 temporal = found.before.rows(data, index, prediction, label)
                 common = common_columns(it, condition, index, seconds)

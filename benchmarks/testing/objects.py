@@ -43,8 +43,9 @@ def object_scores(
         raise ValueError(f"the prediction has shape {prediction.shape}, the instances {instances.shape}; expected one.")
     predicted, _ = label(prediction, np.ones((3,) * prediction.ndim))
     # Numbers without gaps, so that they are places in a table.
-    numbers, true = np.unique(instances, return_inverse=True)
-    true = true.reshape(instances.shape) + (numbers[0] != 0)
+    present = np.bincount(instances.ravel()) > 0
+    present[0] = True
+    true = (np.cumsum(present) - 1)[instances]
     common = _common(predicted, true)
     if common.shape[0] == 1 or common.shape[1] == 1:
         perfect = common.shape == (1, 1)
@@ -52,12 +53,11 @@ def object_scores(
         return dict(zip(COLUMNS, (float(perfect), float(perfect), worst), strict=True))
     areas = common.sum(1)[1:], common.sum(0)[1:]
     common = common[1:, 1:]
+    pairs = Pairs(Objects(predicted, spacing), Objects(true, spacing), common)
     return {
         "object_f1": _f1(common, areas[1]),
         "object_dice": _object_dice(common, *areas),
-        "object_hausdorff": _object_hausdorff(
-            common, *areas, Pairs(Objects(predicted, spacing), Objects(true, spacing))
-        ),
+        "object_hausdorff": _object_hausdorff(*areas, pairs),
     }
 
 
@@ -85,13 +85,14 @@ def _object_dice(common: np.ndarray, predicted_areas: np.ndarray, true_areas: np
     return float(np.average(of_predicted, weights=predicted_areas) + np.average(of_true, weights=true_areas)) / 2
 
 
-def _object_hausdorff(common: np.ndarray, predicted_areas: np.ndarray, true_areas: np.ndarray, pairs: Pairs) -> float:
+def _object_hausdorff(predicted_areas: np.ndarray, true_areas: np.ndarray, pairs: Pairs) -> float:
     """Equation 5."""
     of_predicted = [
-        pairs.distance(s, int(row.argmax())) if row.any() else pairs.nearest_true(s) for s, row in enumerate(common)
+        pairs.distance(s, int(row.argmax())) if row.any() else pairs.nearest_true(s)
+        for s, row in enumerate(pairs.common)
     ]
     of_true = [
         pairs.distance(int(row.argmax()), g) if row.any() else pairs.nearest_predicted(g)
-        for g, row in enumerate(common.T)
+        for g, row in enumerate(pairs.common.T)
     ]
     return float(np.average(of_predicted, weights=predicted_areas) + np.average(of_true, weights=true_areas)) / 2

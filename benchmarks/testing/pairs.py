@@ -1,14 +1,26 @@
 """Hausdorff distances between the objects of two label maps, of which only the few that are asked for are computed."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, find_objects
+from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
 from benchmarks.testing.surfaces import surface
 
-Box = tuple[slice, ...]
+BLOCK = 8
+"""Side in voxels of the blocks by which the farthest voxel is looked for."""
+
+
+class Voxels(NamedTuple):
+    """Of an object: places of its voxels on the grid (n, ndim), their positions likewise, counted from 1 as those of
+    `surface` are, the block of each (n,), and for every block the place in these arrays of one of its voxels."""
+
+    places: np.ndarray
+    positions: np.ndarray
+    block: np.ndarray
+    first: np.ndarray
 
 
 class Objects:
@@ -18,41 +30,48 @@ class Objects:
     def __init__(self, numbered: np.ndarray, spacing: Sequence[float] | None) -> None:
         self.numbered = numbered
         self.scale = np.ones(numbered.ndim) if spacing is None else np.asarray(spacing, dtype=float)
-        self.boxes: list[Box] = find_objects(numbered)
+        self.boxes: list[tuple[slice, ...]] = find_objects(numbered)
         # Centres of the outermost voxels along each axis (objects, ndim).
         self.low = np.array([[side.start for side in box] for box in self.boxes]) * self.scale
         self.high = np.array([[side.stop - 1 for side in box] for box in self.boxes]) * self.scale
-        self._edges: dict[int, tuple[np.ndarray, cKDTree]] = {}
+        self._trees: dict[int, cKDTree] = {}
+        self._voxels: dict[int, Voxels] = {}
 
-    def within(self, place: int, box: Box) -> np.ndarray:
-        """The object as a mask of that part of the grid."""
-        return self.numbered[box] == place + 1
-
-    def edge(self, place: int) -> tuple[np.ndarray, cKDTree]:
-        """Positions of its surface voxels (n, ndim), and a tree over them."""
-        if place not in self._edges:
+    def tree(self, place: int) -> cKDTree:
+        """Over the surface voxels of an object, their places counted from 1 as `surface` does."""
+        if place not in self._trees:
             box = self.boxes[place]
-            corner = np.array([side.start for side in box])
-            points = (surface(self.within(place, box)) + corner) * self.scale
-            self._edges[place] = points, cKDTree(points)
-        return self._edges[place]
+            corner = [side.start for side in box]
+            self._trees[place] = cKDTree((surface(self.numbered[box] == place + 1) + corner) * self.scale)
+        return self._trees[place]
+
+    def voxels(self, place: int) -> Voxels:
+        """All voxels of an object."""
+        if place not in self._voxels:
+            box = self.boxes[place]
+            corner = [side.start for side in box]
+            found = np.argwhere(self.numbered[box] == place + 1)
+            blocks = np.ravel_multi_index(tuple((found // BLOCK).T), [side.stop // BLOCK + 1 for side in box])
+            _, first, block = np.unique(blocks, return_index=True, return_inverse=True)
+            self._voxels[place] = Voxels(found + corner, (found + corner + 1) * self.scale, block, first)
+        return self._voxels[place]
 
 
 class Pairs:
     """Hausdorff distances max(sup_a inf_b |a - b|, sup_b inf_a |a - b|) between the voxels of predicted objects and
-    those of true ones, each computed once."""
+    those of true ones, each computed once. common: voxels that each two share (predicted, true)."""
 
-    def __init__(self, predicted: Objects, true: Objects) -> None:
-        self.predicted, self.true = predicted, true
+    def __init__(self, predicted: Objects, true: Objects, common: np.ndarray) -> None:
+        self.predicted, self.true, self.common = predicted, true, common
         self._known: dict[tuple[int, int], float] = {}
 
     def distance(self, predicted: int, true: int) -> float:
         """Between two objects."""
         pair = predicted, true
         if pair not in self._known:
-            boxes = self.predicted.boxes[predicted], self.true.boxes[true]
-            apart = any(a.stop <= b.start or b.stop <= a.start for a, b in zip(*boxes, strict=True))
-            self._known[pair] = self._apart(*pair) if apart else self._mixed(*pair)
+            apart = self.common[pair] == 0
+            there = _farthest(self.predicted, predicted, self.true, true, apart)
+            self._known[pair] = max(there, _farthest(self.true, true, self.predicted, predicted, apart))
         return self._known[pair]
 
     def nearest_true(self, predicted: int) -> float:
@@ -65,30 +84,27 @@ class Pairs:
         bounds = _bounds(self.true, true, self.predicted)
         return _least(bounds, (self.distance(place, true) for place in np.argsort(bounds, kind="stable").tolist()))
 
-    def _apart(self, predicted: int, true: int) -> float:
-        """Where the boxes around the objects do not meet: a step away from the other one's box is a step away from all
-        of its voxels, so that the farthest voxel is on the surface."""
-        (p, near_p), (y, near_y) = self.predicted.edge(predicted), self.true.edge(true)
-        return float(max(near_y.query(p)[0].max(), near_p.query(y)[0].max()))
 
-    def _mixed(self, predicted: int, true: int) -> float:
-        """Where they do, the farthest voxel may be inside: the distance of every voxel in the boxes is needed."""
-        boxes = zip(self.predicted.boxes[predicted], self.true.boxes[true], strict=True)
-        both = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in boxes)
-        p, y = self.predicted.within(predicted, both), self.true.within(true, both)
-        scale = self.true.scale
-        return float(max(_farthest(p, y, scale), _farthest(y, p, scale)))
-
-
-def _farthest(mask: np.ndarray, other: np.ndarray, scale: np.ndarray) -> float:
-    """Largest distance from a voxel of the mask to the other mask."""
-    alone = mask & ~other
-    return distance_transform_edt(~other, sampling=scale)[alone].max() if alone.any() else 0.0
+def _farthest(one: Objects, place: int, others: Objects, other: int, apart: bool) -> float:
+    """Largest distance from a voxel of one object to the nearest voxel of another; apart: they share none. It may be
+    inside: the middle of a disc is the farthest from a ring around it."""
+    voxels, tree = one.voxels(place), others.tree(other)
+    # The nearest voxel of an object is on its surface, for those that are outside of it.
+    outside = None if apart else others.numbered[tuple(voxels.places.T)] != other + 1
+    if outside is not None and not outside.any():
+        return 0.0
+    # Within a block the distance differs by no more than its diagonal, so only few blocks can hold the farthest voxel.
+    coarse = tree.query(voxels.positions[voxels.first])[0]
+    least = coarse.max() if outside is None else coarse[outside[voxels.first]].max(initial=0)
+    candidates = (coarse + (BLOCK - 1) * np.linalg.norm(one.scale) >= least)[voxels.block]
+    if outside is not None:
+        candidates &= outside
+    return float(tree.query(voxels.positions[candidates])[0].max())
 
 
 def _bounds(one: Objects, place: int, others: Objects) -> np.ndarray:
-    """(others,): no Hausdorff distance to these is less, since where one box ends farther out than the other there is a
-    voxel that is as far from all of the other object."""
+    """(others,): no Hausdorff distance to these is less, since where one box ends farther out than the other there is
+    a voxel that is as far from all of the other object."""
     low, high = np.abs(others.low - one.low[place]), np.abs(others.high - one.high[place])
     return np.maximum(low, high).max(axis=1)
 

@@ -14,8 +14,11 @@ from reports.sections import distances
 
 INTERVAL = "95 % interval"
 
-VERDICTS = {Verdict.BARE: words.NOTHING} | {judged: str(judged) for judged in Verdict if judged is not Verdict.BARE}
-"""A verdict in a cell."""
+OF_TRAININGS = {
+    Verdict.BETTER: "scored higher", Verdict.WORSE: "scored lower", Verdict.EQUIVALENT: "scored alike",
+    Verdict.NOT_WORSE: "not lower", Verdict.NOT_BETTER: "not higher",
+}  # fmt: skip
+"""Verdicts that are no claims about methods."""
 
 
 def by_class(it: Study, dataset: str) -> Table:
@@ -100,7 +103,7 @@ def _difference(it: Study, comparison: Comparison, what: str, estimate: Estimate
         comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
         str(estimate.cases), trainings(comparison), words.p_value(test.p), words.p_value(test.p_holm),
         words.p_value(test.not_worse), words.p_value(test.equivalent), words.number(test.detectable),
-        words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2), VERDICTS[verdict(estimate, test)],
+        words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2), judged(estimate, test),
     ]  # fmt: skip
 
 
@@ -118,6 +121,14 @@ def _difference_data(comparison: Comparison, what: str, estimate: Estimate, test
 def trainings(comparison: Comparison) -> str:
     """How often each of the two was trained: 3 and 3."""
     return f"{len(comparison.reference.seeds)} and {len(comparison.other.seeds)}"
+
+
+def judged(estimate: Estimate, test: Significance) -> str:
+    """The verdict in a cell: of the methods, or of these trainings."""
+    found = verdict(estimate, test)
+    if found is Verdict.BARE:
+        return words.NOTHING
+    return str(found) if estimate.seeds > 1 else OF_TRAININGS.get(found, str(found))
 
 
 def test_columns(estimate: Estimate, test: Significance) -> dict:

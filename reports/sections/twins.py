@@ -10,7 +10,7 @@ from reports.numbers.study import Study
 from reports.numbers.verdicts import Significance, Verdict, tested, verdict
 from reports.paper import words
 from reports.paper.document import Block, Heading, Table
-from reports.sections.score_tables import INTERVAL, VERDICTS, keys, numbers, test_columns
+from reports.sections.score_tables import INTERVAL, judged, keys, numbers, test_columns
 from reports.sections.verdict_words import cautions, judgement
 
 
@@ -54,8 +54,7 @@ def sentences(it: Study, dataset: str) -> list[str]:
 def _sentence(it: Study, one: Contribution) -> str:
     method, twin = it.names[one.method.variant], it.names[one.twin.variant]
     difference = words.with_interval(one.difference, write=words.signed)
-    judged = verdict(one.difference, one.test)
-    if one.difference.seeds > 1 or judged is Verdict.BARE:
+    if one.difference.seeds > 1 or verdict(one.difference, one.test) is Verdict.BARE:
         text = f"Diffusion itself contributes {difference} DSC to {method}"
     else:
         text = f"With diffusion, {method} scored {difference} DSC more than without, in one training each"
@@ -73,7 +72,7 @@ def section(it: Study) -> list[Block]:
             rows.append(
                 [dataset, *names, f"{one.sigma:g}", difference, words.p_value(one.test.p_holm),
                  words.p_value(one.test.equivalent), words.number(one.test.detectable),
-                 VERDICTS[verdict(one.difference, one.test)]]
+                 judged(one.difference, one.test)]
             )  # fmt: skip
             data.append(
                 {"dataset": dataset} | keys(one.method) | {"twin": one.twin.variant.method, "sigma": one.sigma}

@@ -35,9 +35,10 @@ def drawn(count, seed=0):
 
 
 def samples(values, groups):
-    """(..., 2000) means over patients of bootstrap samples of patients. values: (..., cases), all of them defined."""
+    """(..., 2000) means over patients of bootstrap samples of patients. values: (..., cases), NaN is left out."""
     by_patient = pd.DataFrame(np.atleast_2d(values).T).groupby(np.asarray(groups)).mean().to_numpy()
-    means = (drawn(len(by_patient)) @ by_patient / len(by_patient)).T
+    draws = drawn(len(by_patient))
+    means = (draws @ np.nan_to_num(by_patient) / (draws @ np.isfinite(by_patient))).T
     return means if np.ndim(values) > 1 else means[0]
 
 

@@ -4,11 +4,10 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from reports.numbers.curves import POOLED, Variant
-from reports.numbers.verdicts import verdict
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections.cost import cost
-from reports.sections.score_tables import INTERVAL, VERDICTS, keys, test_columns
+from reports.sections.score_tables import INTERVAL, judged, keys, test_columns
 from reports.suites.compare.changes import Change, Pair, means, paired, settings
 
 QUANTITIES = (
@@ -29,7 +28,7 @@ def scores(changed: list[Change], names: dict[Variant, str]) -> Table:
              words.number(before.value), words.number(after.value), words.with_interval(estimate, write=words.signed),
              words.p_value(test.p), words.p_value(test.p_holm), words.p_value(test.equivalent),
              words.number(test.detectable), words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2),
-             VERDICTS[verdict(estimate, test)]]
+             judged(estimate, test)]
         )  # fmt: skip
         data.append(
             keys(change.after) | {"ensemble": change.after.variant.ensemble, "sigma": change.sigma,

@@ -5,10 +5,9 @@ import pandas as pd
 from reports.numbers import statistics
 from reports.numbers.corruption import LEAST, Corrupted, comparisons, losses, lossy, mean_errors, robust_mean
 from reports.numbers.curves import Curve
-from reports.numbers.verdicts import verdict
 from reports.paper import words
 from reports.paper.document import Table
-from reports.sections.score_tables import INTERVAL, VERDICTS, counted, keys, numbers, test_columns
+from reports.sections.score_tables import INTERVAL, counted, judged, keys, numbers, test_columns
 from reports.sections.trials import absences
 
 
@@ -107,7 +106,7 @@ def differences(it: Corrupted) -> Table | None:
                 rows.append(
                     [dataset, pair, named[kind] if kind else "all", words.with_interval(estimate, write=words.signed),
                      str(estimate.cases), words.p_value(test.p), words.p_value(test.p_holm),
-                     words.p_value(test.equivalent), words.number(test.detectable), VERDICTS[verdict(estimate, test)]]
+                     words.p_value(test.equivalent), words.number(test.detectable), judged(estimate, test)]
                 )  # fmt: skip
                 data.append(
                     {"dataset": dataset, "first": first.key, "second": second.key, "corruption": kind or "all"}

@@ -9,12 +9,11 @@ from benchmarks.store.records import tested
 from benchmarks.store.results import Results
 from reports.numbers.curves import Curve, Variant
 from reports.numbers.shift import Shifted, Shifts, contests, drop, gaps, shifts
-from reports.numbers.verdicts import verdict
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
 from reports.paper.style import Look
 from reports.sections import common, examples, trials
-from reports.sections.score_tables import INTERVAL, VERDICTS, keys, numbers, test_columns
+from reports.sections.score_tables import INTERVAL, judged, keys, numbers, test_columns
 from reports.sections.verdict_words import cautions, judgement, sentence, subjects
 from reports.suites.shift import figures
 
@@ -165,7 +164,7 @@ def _contests(it: Shifts) -> Table | None:
             rows.append(
                 [*pair, names, words.with_interval(estimate, write=words.signed), str(estimate.cases),
                  words.p_value(test.p), words.p_value(test.p_holm), words.p_value(test.equivalent),
-                 words.number(test.detectable), VERDICTS[verdict(estimate, test)]]
+                 words.number(test.detectable), judged(estimate, test)]
             )  # fmt: skip
             data.append(
                 {"dataset": pair[0], "tested_on": pair[1], "first": first.variant.key, "second": second.variant.key}

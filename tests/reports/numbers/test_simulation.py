@@ -1,4 +1,4 @@
-"""A small simulation with known truth; the full one, `python -m reports.numbers.simulation`, is in docs/statistics.md."""
+"""A small simulation with known truth; docs/statistics.md has the full one, `python -m reports.numbers.simulation`."""
 
 import pytest
 
