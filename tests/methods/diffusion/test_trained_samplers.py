@@ -16,7 +16,7 @@ CONF = Path(__file__).parents[3] / "conf" / "method"
 STEPS = {"ldseg": (300,), "lsegdiff": (150, 300), "medsegdiff": (150,), "sdf_ddpm": (150,)}
 """Optimiser steps of each stage."""
 OWN = {"ldseg": {"decode": "state"}}
-"""On latents of 4x4 voxels LDSeg learns discs with this decoding only: standardised, they do not tell how large a disc is."""
+"""On latents of 4x4 voxels LDSeg learns discs with this decoding only: standardised, they do not tell a disc's size."""
 LOSS = 0.02
 """The most DSC that a sampler may lose against ddim with as many steps."""
 KNOWN = {("ldseg", "ddpm"): 0.08, ("lsegdiff", "ddpm"): 0.1}
