@@ -214,12 +214,23 @@ class Use(NamedTuple):
 def left(store: Store, trials: Sequence[Trial], uses: Mapping[str, Use] | None = None) -> Left:
     """A row for each trial; `uses` says by its key what else is done with a trial once it is trained."""
     rows: list[tuple[str, ...]] = []
-    total = 0.0
+    by_seed: dict[int, float] = {}
     for trial in trials:
         found = outlook(store, trial)
         use = (uses or {}).get(trial.key)
         seconds = found.seconds + (use.seconds if use else 0.0)
-        total += seconds
+        by_seed[trial.config.seed] = by_seed.get(trial.config.seed, 0.0) + seconds
         time = console.duration(seconds) if seconds else "-"
         rows.append((trial.name, found.training, use.words if use else found.tests, time))
-    return Left(COLUMNS, rows, total)
+    return Left(COLUMNS, rows, sum(by_seed.values()), _seeds(by_seed))
+
+
+def _seeds(by_seed: Mapping[int, float]) -> list[str]:
+    """What several seeds cost (seconds left by seed) and what they are for; nothing where that is no question."""
+    first, seconds = next(iter(by_seed.items()), (0, 0.0))
+    if len(by_seed) < 2 or not sum(by_seed.values()):
+        return []
+    return [
+        f"{len(by_seed)} seeds, so that verdicts speak of methods (docs/statistics.md). seeds=[{first}] alone takes "
+        f"about {console.duration(seconds)} and speaks of one training of each method."
+    ]

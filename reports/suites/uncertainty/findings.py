@@ -78,9 +78,12 @@ def _places(it: Study, found: list[Spread]) -> str:
 
 
 def _verdict(estimate: Estimate) -> str:
+    """What the interval of the two highest says; with one training of either it is said of trainings."""
     if not estimate.has_interval:
         return ""
-    return ", which excludes 0" if estimate.low > 0 or estimate.high < 0 else ", which contains 0: not told apart"
+    if estimate.low <= 0 <= estimate.high:
+        return ", which contains 0: not told apart"
+    return ", which excludes 0" if estimate.seeds > 1 else ", which excludes 0 for these trainings, not for the methods"
 
 
 def _alike(it: Study, found: list[Spread]) -> list[str]:
