@@ -121,7 +121,7 @@ def test_ranks_under_other_metrics_and_aggregations(report, dataset):
 
     assert rows["mean_dsc"].tolist() == falling(over_patients("dsc", np.mean))
     assert rows["median_over_patients"].tolist() == falling(over_patients("dsc", np.median))
-    for metric in ("iou", "hd95", "assd"):
+    for metric in ("iou", "hd95_penalised", "assd_penalised"):
         sign = 1 if metric == "iou" else -1
         assert rows[metric].tolist() == falling(sign * np.array(over_patients(metric, np.mean)))
     by_patient = over_patients("dsc", np.asarray)
