@@ -54,7 +54,7 @@ class SampleValidation(Work[Trial]):
         it = Candidate(job, trained_model(job.config, folder).to(device).eval(), data, device)
         with console.task(self.name(job)) as report:
             for done, condition in enumerate(missing):
-                report(done, len(missing), f"{condition.sampling.steps} steps")
+                report(done, len(missing), f"{_steps(condition)} steps")
                 found = outcomes(it, [condition], "val")[condition]
                 frame = pd.DataFrame(found.rows).reindex(columns=RECORD_COLUMNS)
                 write_frame(self.place(job) / f"{condition.key}.parquet", frame)
@@ -104,6 +104,10 @@ def tell_open(config: DictConfig, views: Sequence[TrialView], found: Chosen) -> 
             view.done = view.done | {"status": "unfinished", "reason": NOT_CHOSEN}
 
 
+def _steps(condition: Condition) -> int:
+    return condition.sampling.steps if condition.sampling else 0
+
+
 def outstanding(config: DictConfig, store: Store, trial: Trial) -> tuple[str, float] | None:
     """What is left of the choice and the tests after it, in words, and a guess of the seconds it takes, the tests at
     the most steps; None where the steps are chosen."""
@@ -112,7 +116,7 @@ def outstanding(config: DictConfig, store: Store, trial: Trial) -> tuple[str, fl
     if not missing or trial.declined:
         return None
     cases = trial.config.dataset.cases
-    most = max(ways, key=lambda way: way.sampling.steps)
+    most = max(ways, key=_steps)
     levels = len(config.suite.sigmas)
     seconds = cases["val"] * image_seconds(trial.config, missing)
     seconds += cases["test"] * levels * image_seconds(trial.config, [most])

@@ -15,7 +15,8 @@ from benchmarks.kinds.uncertainty import Uncertainty
 from benchmarks.plan.configuration import configure
 
 KINDS: dict[str, type[Kind]] = {
-    kind.name: kind for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Everything)
+    kind.name: kind
+    for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Everything)
 }
 
 

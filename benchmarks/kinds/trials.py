@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pandas as pd
 import torch
@@ -117,7 +117,7 @@ class Trials(Kind):
     """Train what is missing, test it under every condition of the suite, and time the methods side by side."""
 
     name = "trials"
-    keys = SAMPLED
+    keys: ClassVar[tuple[str, ...]] = SAMPLED
     report = "accuracy"
     chooses_steps = True
 

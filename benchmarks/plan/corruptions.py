@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -51,7 +52,7 @@ class CorruptionKind:
 @cache
 def kinds() -> dict[str, CorruptionKind]:
     """Every kind of corruption by its name."""
-    content = OmegaConf.to_container(OmegaConf.load(FILE))
+    content: Any = OmegaConf.to_container(OmegaConf.load(FILE))
     return {
         name: CorruptionKind(**{**one, "amounts": tuple(map(float, one["amounts"]))}) for name, one in content.items()
     }

@@ -98,7 +98,12 @@ def conditions(
     )
     corrupted = [replace(clean, corruption=level) for level in levels for clean in found if clean.sigma == 0]
     abroad = [
-        replace(one, tested_on=data.name, fingerprint=data.fingerprint, tolerance=choices.tolerance(config, data.name))
+        replace(
+            one,
+            tested_on=data.name,
+            fingerprint=data.fingerprint or "",
+            tolerance=choices.tolerance(config, data.name),
+        )
         for data in there
         for one in found
     ]

@@ -80,7 +80,7 @@ def check(key: str, settings: Mapping[str, Any]) -> None:
 
 
 def _plain(config: DictConfig | Mapping[str, Any] | None) -> dict[str, Any]:
-    found = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config or {}
+    found: Any = OmegaConf.to_container(config) if isinstance(config, DictConfig) else config or {}
     return {str(name): value for name, value in found.items()}
 
 

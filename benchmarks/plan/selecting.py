@@ -79,7 +79,7 @@ def narrowed(planned: Sequence[Condition], selection: Selection | None) -> tuple
     has been chosen yet."""
     if selection is None:
         return ()
-    own = [c for c in planned if c.sampling is not None and c.sampling.steps == selection.steps]
-    clean = min(own, key=lambda c: c.sigma)
-    equal = replace(clean, sampling=replace(clean.sampling, steps=selection.equal_steps))
-    return tuple(dict.fromkeys([*own, equal]))
+    own = [(c, c.sampling) for c in planned if c.sampling is not None and c.sampling.steps == selection.steps]
+    clean, sampling = min(own, key=lambda pair: pair[0].sigma)
+    equal = replace(clean, sampling=replace(sampling, steps=selection.equal_steps))
+    return tuple(dict.fromkeys([*(c for c, _ in own), equal]))

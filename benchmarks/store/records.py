@@ -12,14 +12,14 @@ RECORD_COLUMNS = [
     "hd95_penalised", "assd_penalised", "nsd", "tolerance", "unit",
     "object_f1", "object_dice", "object_hausdorff", "subset",
 ]  # fmt: skip
-"""What is not plain: unit is that of all distances, mm, um or px, pixels of the case's own grid; tolerance is that of nsd,
-in this unit; subset is the part of the test set that a case belongs to. Records from before these columns existed, in
-which 2D cases were scored on the grid that methods work on, have NaN in them."""
+"""What is not plain: unit is that of all distances, mm, um or px, pixels of the case's own grid; tolerance is that of
+nsd, in this unit; subset is the part of the test set that a case belongs to. Records from before these columns existed,
+in which 2D cases were scored on the grid that methods work on, have NaN in them."""
 RECORD_ORDER = ["dataset", "method", "seed", "sampler", "steps", "ensemble", "image_size", "sigma", "case", "class"]
 TESTED = ["trial", "steps", "sampler", "eta", "ensemble", "sigma", "corruption", "severity", "tested_on"]
 UNDISTURBED = {"corruption": "", "severity": 0, "tested_on": ""}
-"""Of tests on images of the data set trained on that nothing but noise was done to, and of all records from before there
-were others."""
+"""Of tests on images of the data set trained on that nothing but noise was done to, and of all records from before
+there were others."""
 
 
 def tested(record: Mapping[str, Any] | pd.Series) -> tuple:

@@ -6,6 +6,7 @@ a classifier.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -127,8 +128,13 @@ def mean_errors(it: Corrupted, dataset: str, variant: Variant) -> dict[str, Esti
         "relative": statistics.statistic(_mean_of(kept, count), both, groups),
     }
     for place, name in enumerate(names):
-        found[name] = statistics.smooth(lambda m, k=place: errors(m, count)[..., k], both, groups)
+        found[name] = statistics.smooth(partial(_error_of, place, count), both, groups)
     return {name: estimate.within(0, np.inf) if name != "relative" else estimate for name, estimate in found.items()}
+
+
+def _error_of(place: int, count: int, means: np.ndarray) -> np.ndarray:
+    """Of `errors`, that of the kind at `place`."""
+    return errors(means, count)[..., place]
 
 
 def _mean_of(kept: list[int], count: int) -> Callable[[np.ndarray], np.ndarray]:

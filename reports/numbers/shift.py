@@ -109,8 +109,8 @@ def _other(variant: Variant) -> Variant:
 
 def contests(it: Shifts, pair: tuple[str, str]) -> list[tuple[Shifted, Shifted, Tested]]:
     """The suite's first method minus each other on the data set that neither was trained on; one family."""
-    first, *others = it.found[pair] or [None]
-    if first is None or not others:
+    if not it.found[pair]:
         return []
+    first, *others = it.found[pair]
     results = tested([selection.paired_values(first.there, o.there, it.home.clean) for o in others], it.home.margin)
     return [(first, other, result) for other, result in zip(others, results, strict=True) if result is not None]
