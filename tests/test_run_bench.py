@@ -136,7 +136,8 @@ def test_every_method_has_its_row_in_the_accuracy_report(tmp_path):
     methods = OmegaConf.load(ROOT / "conf/suite/accuracy.yaml").methods
     assert len(glands) == len(echo) == len(methods)
     check_rows(glands, {"Swin UNETR": "swinunet"})
-    check_rows(echo, {"Swin UNETR": "swinunet", "SDF-DDPM": "per_class_sdf", "SDF-DDPM direct": "per_class_sdf"})
+    distances = dict.fromkeys(("SDF-DDPM", "SDF-DDPM direct", "FlowSDF"), "per_class_sdf")
+    check_rows(echo, {"Swin UNETR": "swinunet"} | distances)
     videos = tables["videos_phantom_echo"]
     assert (videos.videos == 2).all() and videos.temporal_relative.notna().all()
 

@@ -68,4 +68,5 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
 def diagonal(shape: Sequence[int], spacing: Sequence[float] | None) -> float:
     """Of a grid, from corner to corner: no distance between voxels on it is as long."""
-    return math.hypot(*(length * step for length, step in zip(shape, spacing or [1.0] * len(shape), strict=True)))
+    steps = [1.0] * len(shape) if spacing is None else spacing
+    return math.hypot(*(length * step for length, step in zip(shape, steps, strict=True)))

@@ -55,7 +55,8 @@ Tested = tuple[Estimate, Significance]
 def tested(pairs: Sequence[Pair | None], margin: float = MARGIN) -> list[Tested | None]:
     """The difference of every pair with its tests, corrected over all of them; None for None. margin in units of the
     score. The pairs given are one family."""
-    estimates = [None if pair is None else statistics.paired_difference(*pair) for pair in pairs]
+    # Scores lie in [0, 1]. Bootstrap-t with an outlier among few patients can go far beyond.
+    estimates = [None if pair is None else statistics.paired_difference(*pair).within(-1, 1) for pair in pairs]
     found = [p_values(pair, estimate, margin) for pair, estimate in zip(pairs, estimates)]
     family = sum(p is not None for p, *_ in found)
     corrected = zip(*(hypotheses.holm(column) for column in zip(*found))) if found else []

@@ -7,7 +7,7 @@ import pandas as pd
 from reports.numbers.curves import Curve, paired_values
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
-from reports.numbers.verdicts import Significance, Verdict, tested, verdict
+from reports.numbers.verdicts import Significance, tested
 from reports.paper import words
 from reports.paper.document import Block, Heading, Table
 from reports.sections.score_tables import INTERVAL, judged, keys, numbers, test_columns
@@ -54,10 +54,10 @@ def sentences(it: Study, dataset: str) -> list[str]:
 def _sentence(it: Study, one: Contribution) -> str:
     method, twin = it.names[one.method.variant], it.names[one.twin.variant]
     difference = words.with_interval(one.difference, write=words.signed)
-    if one.difference.seeds > 1 or verdict(one.difference, one.test) is Verdict.BARE:
+    if one.difference.seeds > 1:
         text = f"Diffusion itself contributes {difference} DSC to {method}"
     else:
-        text = f"With diffusion, {method} scored {difference} DSC more than without, in one training each"
+        text = f"With diffusion, {method} scored {difference} DSC more than without, of single trainings"
     text += f": with the same networks and no diffusion, {twin} has {words.number(one.twin.mean(it.clean).value)}"
     return f"{text}. {judgement(one.difference, one.test)}"
 

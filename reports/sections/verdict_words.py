@@ -19,7 +19,7 @@ def subjects(names: dict[Variant, str], first: Curve, second: Curve, estimate: E
 
 def _subject(names: dict[Variant, str], curve: Curve, estimate: Estimate) -> str:
     name = f"**{names[curve.variant]}**"
-    if estimate.seeds > 1 or not estimate.has_interval:
+    if estimate.seeds > 1:
         return name
     count = len(curve.seeds)
     return f"this training of {name}" if count == 1 else f"the mean of {count} trainings of {name}"
@@ -79,7 +79,10 @@ def _doubt(estimate: Estimate, test: Significance) -> str:
 
 def power_words(test: Significance) -> str:
     """What this design could have shown."""
-    return f"with a probability of 80 % this design finds a difference of {words.number(test.detectable)} DSC or more"
+    if test.attainable is not None and test.attainable >= ALPHA:
+        return "no difference, however large, can be found by this design"
+    found = words.number(test.detectable)
+    return f"with a probability of about 80 % this design finds a difference of {found} DSC or more"
 
 
 def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
@@ -96,8 +99,9 @@ def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
     if hopeless:
         estimate, test = hopeless[0]
         said.append(
-            f"No test could reach {ALPHA:g} here: with {words.plural(estimate.groups, unit)} and "
-            f"{words.plural(test.family, 'comparison')} the smallest p after Holm is {words.p_value(test.attainable)}."
+            f"Of single trainings no test of a difference could reach {ALPHA:g} here: with "
+            f"{words.plural(estimate.groups, unit)} and {words.plural(test.family, 'comparison')} the smallest p after "
+            f"Holm is {words.p_value(test.attainable)}."
         )
     return said
 

@@ -124,7 +124,7 @@ def _gallery(it: Corrupted, dataset: str, looks: dict[Variant, Look], folder: Pa
         ]
         for kind, found in it.by_kind[dataset].items()
     }
-    name, title = f"corruptions_{dataset}", it.clean.names[variant]
+    name, title = f"samples_{dataset}_corrupted", it.clean.names[variant]
     style.save(
         figures.gallery(rows, ["as it is", *(f"severity {n}" for n in it.severities)], looks[variant].color),
         folder,

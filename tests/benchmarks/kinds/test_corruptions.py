@@ -43,7 +43,7 @@ def test_the_report_has_its_tables_in_all_forms_and_its_figures(done):
     folder = done / "reports/corruptions"
     for name in ("dsc_by_severity_phantom_glands", "corruption_error_phantom_glands", "severities"):
         assert (folder / "tables" / f"{name}.csv").exists() and (folder / "tables" / f"{name}.tex").exists()
-    for name in ("dsc_by_severity_phantom_glands", "dsc_map_phantom_glands", "corruptions_phantom_glands"):
+    for name in ("dsc_by_severity_phantom_glands", "dsc_map_phantom_glands", "samples_phantom_glands_corrupted"):
         assert (folder / "figures" / f"{name}.png").exists()
     table = pd.read_csv(folder / "tables" / "corruption_error_phantom_glands.csv").set_index("method")
     found = records(done).query("`class` == 'all' and corruption != ''").assign(dsc=lambda f: f["dsc"].astype(float))

@@ -46,7 +46,7 @@ def test_a_search_goes_on_where_it_stopped(tuned):
 
 def test_the_method_s_own_space_is_searched_as_well():
     config = configure(["suite=accuracy"])
-    assert {"t_sampling", "decode", "training.learning_rate"} <= set(space.space_of(config, "ldseg"))
+    assert {"t_sampling", "dropout", "training.learning_rate"} <= set(space.space_of(config, "ldseg"))
     assert set(space.space_of(config, "unet")) == set(config.tune.space)
 
 
