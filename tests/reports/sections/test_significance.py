@@ -150,8 +150,8 @@ def test_five_patients_cannot_show_anything_and_the_report_says_so(measured, sai
     measured("resunet", own - 0.3 - 0.01 * np.arange(5))
     *_, hopeless = said()
     assert hopeless == (
-        "Of single trainings no test of a difference could reach 0.05 here: with 5 images and 1 comparison the smallest "
-        "p after Holm is 0.062."
+        "Of single trainings no test of a difference could reach 0.05 here: with 5 images and 1 comparison the "
+        "smallest p after Holm is 0.062."
     )
     assert "no difference, however large, can be found" in verdict_words.power_words(TOO_FEW)
 
