@@ -12,10 +12,11 @@ import matplotlib
 matplotlib.use("Agg")
 
 import seaborn  # noqa: E402  (the backend is chosen before anything can open a window)
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from reports.numbers.curves import Variant
+from reports.numbers.curves import Curve, Variant
 
 DPI = 160
 WIDTH = 7.6
@@ -141,3 +142,15 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     # The layout is found once, for the first file, and kept for the second: finding it takes as long as drawing.
     figure.set_layout_engine("none")
     figure.savefig(folder / "figures" / f"{name}.svg", dpi=DPI, metadata={"Date": None})
+
+
+def curve_line(ax: Axes, curve: Curve, look: Look) -> None:
+    """A variant's mean DSC against sigma or what stands for it in `curve.sigmas`, with its band where there is one."""
+    means = curve.means()
+    ax.plot(curve.sigmas, [estimate.value for estimate in means], zorder=3, **look.plot)
+    if all(estimate.has_interval for estimate in means):
+        low, high = [estimate.low for estimate in means], [estimate.high for estimate in means]
+        ax.fill_between(curve.sigmas, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
+        if len(means) == 1:
+            # A band over a single sigma has no area.
+            ax.vlines(curve.sigmas, low, high, color=look.color, linewidth=1.2, zorder=2)

@@ -131,6 +131,19 @@ def judged(estimate: Estimate, test: Significance) -> str:
     return str(found) if estimate.seeds > 1 else OF_TRAININGS.get(found, str(found))
 
 
+TEST_CELLS = (f"difference [{INTERVAL}]", "cases", "p", "p (Holm)", "p equivalent", "found at 80 %", "verdict")
+"""Headings of `test_cells`."""
+
+
+def test_cells(estimate: Estimate, test: Significance) -> list[str]:
+    """A difference and its tests in short, as the end of a table's row."""
+    return [
+        words.with_interval(estimate, write=words.signed), str(estimate.cases), words.p_value(test.p),
+        words.p_value(test.p_holm), words.p_value(test.equivalent), words.number(test.detectable),
+        judged(estimate, test),
+    ]  # fmt: skip
+
+
 def test_columns(estimate: Estimate, test: Significance) -> dict:
     """Everything that was tested of a difference, for CSV files."""
     return {

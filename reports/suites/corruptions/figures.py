@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.numbers.corruption import Corrupted
-from reports.numbers.curves import Curve, Variant
-from reports.paper import overlays
+from reports.numbers.curves import Variant
+from reports.paper import overlays, style
 from reports.paper.style import WIDTH, Look
 
 COLUMNS = 3
@@ -28,7 +28,7 @@ def by_severity(it: Corrupted, dataset: str, titles: dict[str, str], looks: dict
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (kind, curves) in zip(axes.flat, panels.items()):
         for curve in curves:
-            _line(ax, curve, looks[curve.variant])
+            style.curve_line(ax, curve, looks[curve.variant])
         ax.set_title(titles[kind])
         ax.set_xticks([0, *it.severities])
     for ax in axes.flat[len(panels) :]:
@@ -44,15 +44,6 @@ def by_severity(it: Corrupted, dataset: str, titles: dict[str, str], looks: dict
     handles = [axes[0, 0].plot([], [], label=it.clean.names[v], **looks[v].plot)[0] for v in shown]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.6)
     return figure
-
-
-def _line(ax: Axes, curve: Curve, look: Look) -> None:
-    """Mean DSC against severity, with its band where there is one."""
-    means = curve.means()
-    ax.plot(curve.sigmas, [estimate.value for estimate in means], zorder=3, **look.plot)
-    if all(estimate.has_interval for estimate in means):
-        low, high = [estimate.low for estimate in means], [estimate.high for estimate in means]
-        ax.fill_between(curve.sigmas, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
 
 
 def heat_map(it: Corrupted, dataset: str, titles: dict[str, str]) -> Figure:

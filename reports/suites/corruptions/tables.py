@@ -7,7 +7,7 @@ from reports.numbers.corruption import LEAST, Corrupted, comparisons, losses, lo
 from reports.numbers.curves import Curve
 from reports.paper import words
 from reports.paper.document import Table
-from reports.sections.score_tables import INTERVAL, counted, judged, keys, numbers, test_columns
+from reports.sections.score_tables import INTERVAL, TEST_CELLS, counted, keys, numbers, test_cells, test_columns
 from reports.sections.trials import absences
 
 
@@ -103,11 +103,7 @@ def differences(it: Corrupted) -> Table | None:
         for kind, found in comparisons(it, dataset, it.clean.margin).items():
             for first, second, (estimate, test) in found:
                 pair = f"{it.clean.names[first]} − {it.clean.names[second]}"
-                rows.append(
-                    [dataset, pair, named[kind] if kind else "all", words.with_interval(estimate, write=words.signed),
-                     str(estimate.cases), words.p_value(test.p), words.p_value(test.p_holm),
-                     words.p_value(test.equivalent), words.number(test.detectable), judged(estimate, test)]
-                )  # fmt: skip
+                rows.append([dataset, pair, named[kind] if kind else "all", *test_cells(estimate, test)])
                 data.append(
                     {"dataset": dataset, "first": first.key, "second": second.key, "corruption": kind or "all"}
                     | numbers("difference", estimate) | {"cases": estimate.cases, "groups": estimate.groups}
@@ -115,8 +111,7 @@ def differences(it: Corrupted) -> Table | None:
                 )  # fmt: skip
     if not rows:
         return None
-    columns = ["data set", "comparison", "corruption", f"difference [{INTERVAL}]", "cases", "p", "p (Holm)",
-               "p equivalent", "found at 80 %", "verdict"]  # fmt: skip
+    columns = ["data set", "comparison", "corruption", *TEST_CELLS]
     caption = (
         "Differences of DSC on the same corrupted cases, averaged over severities (all: over kinds, too), first method "
         f"minus second. Tests as docs/statistics.md explains them, equivalence within {it.clean.margin:g} DSC; Holm's "

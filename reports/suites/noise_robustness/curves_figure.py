@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.numbers.curves import Curve, Variant
@@ -28,7 +27,7 @@ def draw(panels: dict[str, list[Curve]], names: dict[Variant, str], looks: dict[
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (dataset, curves) in zip(axes.flat, panels.items()):
         for curve in curves:
-            _line(ax, curve, looks[curve.variant])
+            style.curve_line(ax, curve, looks[curve.variant])
         ax.set_title(dataset)
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
@@ -42,18 +41,6 @@ def draw(panels: dict[str, list[Curve]], names: dict[Variant, str], looks: dict[
     handles = [axes[0, 0].plot([], [], label=names[variant], **looks[variant].plot)[0] for variant in shown]
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, handlelength=3.6)
     return figure
-
-
-def _line(ax: Axes, curve: Curve, look: Look) -> None:
-    """A variant's mean DSC against sigma, with its band."""
-    means = curve.means()
-    ax.plot(curve.sigmas, [estimate.value for estimate in means], zorder=3, **look.plot)
-    if all(estimate.has_interval for estimate in means):
-        low, high = [estimate.low for estimate in means], [estimate.high for estimate in means]
-        ax.fill_between(curve.sigmas, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
-        if len(means) == 1:
-            # A band over a single sigma has no area.
-            ax.vlines(curve.sigmas, low, high, color=look.color, linewidth=1.2, zorder=2)
 
 
 def _limits(axes: np.ndarray, panels: dict[str, list[Curve]]) -> None:

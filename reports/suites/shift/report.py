@@ -13,7 +13,7 @@ from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
 from reports.paper.style import Look
 from reports.sections import common, examples, trials
-from reports.sections.score_tables import INTERVAL, judged, keys, numbers, test_columns
+from reports.sections.score_tables import INTERVAL, TEST_CELLS, keys, numbers, test_cells, test_columns
 from reports.sections.verdict_words import cautions, judgement, sentence, subjects
 from reports.suites.shift import figures
 
@@ -161,11 +161,7 @@ def _contests(it: Shifts) -> Table | None:
     for pair in it.found:
         for first, second, (estimate, test) in contests(it, pair):
             names = f"{it.home.names[first.variant]} − {it.home.names[second.variant]}"
-            rows.append(
-                [*pair, names, words.with_interval(estimate, write=words.signed), str(estimate.cases),
-                 words.p_value(test.p), words.p_value(test.p_holm), words.p_value(test.equivalent),
-                 words.number(test.detectable), judged(estimate, test)]
-            )  # fmt: skip
+            rows.append([*pair, names, *test_cells(estimate, test)])
             data.append(
                 {"dataset": pair[0], "tested_on": pair[1], "first": first.variant.key, "second": second.variant.key}
                 | numbers("difference", estimate) | {"cases": estimate.cases, "groups": estimate.groups}
@@ -173,8 +169,7 @@ def _contests(it: Shifts) -> Table | None:
             )  # fmt: skip
     if not rows:
         return None
-    columns = ["trained on", "tested on", "comparison", f"difference [{INTERVAL}]", "cases", "p", "p (Holm)",
-               "p equivalent", "found at 80 %", "verdict"]  # fmt: skip
+    columns = ["trained on", "tested on", "comparison", *TEST_CELLS]
     caption = (
         "Differences of DSC on the same cases of the data set that neither method was trained on, first minus second. "
         f"Tests as docs/statistics.md explains them, equivalence within {it.home.margin:g} DSC; Holm's families: the "
