@@ -157,13 +157,3 @@ def test_asking_for_the_reports_there_are_loads_no_library():
     code = "import sys, reports; reports.names(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert not {"matplotlib", "torch", "scipy", "pandas", "numpy"} & set(loaded.split())
-
-
-def test_redrawing_takes_a_few_seconds(fabricate, tmp_path):
-    for dataset in ("phantom_glands", "phantom_echo"):
-        for method in ("ldseg", "resunet"):
-            fabricate.trial(method, dataset, size=(128, 128))
-    results = fabricate.results()
-    started = time.process_time()
-    write(results, tmp_path / "report")
-    assert time.process_time() - started < 15
