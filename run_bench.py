@@ -25,6 +25,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=compare   set the stored records beside those of another store, paths.other=DIR (before a change)
   action=track     send the stored results to MLflow again
   action=tune      search each method's recipe on validation, tune.trials trials for every method
+  action=verify    compare every file of the store with its SHA-256; verify.add=true writes sums that are missing
   action=list      every suite, method, data set and profile, each with one line
 
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
@@ -64,8 +65,8 @@ def act(overrides: list[str]) -> int:
     if config.track is not None:
         words = [word for word in overrides if word.partition("=")[0] not in ("suite", "track", "action")]
         return act([*words, f"suite={config.track}", "action=track"])
-    if config.action == "list":
-        return show_list(config)
+    if config.action in ALONE:
+        return ALONE[config.action](config)
     config, kind = checked(overrides)
     action = ACTIONS[config.action]
     if config.suite.kind == "all":
@@ -196,6 +197,29 @@ def tune(config: DictConfig, kind: Kind, said: str) -> int:
     return 0
 
 
+def verify(config: DictConfig) -> int:
+    """Compare every file of the store with its SHA-256 and say what is damaged. Exit status 1 where something is."""
+    from benchmarks import console
+    from benchmarks.store import sums, verifying
+
+    runs, cache = Path(config.paths.runs), Path(config.paths.cache)
+    if config.verify.add:
+        console.say(f"Sums written for {verifying.add(runs, cache)} files.")
+    files, findings = 0, []
+    for number, found in verifying.verify(runs, cache):
+        files += number
+        findings += found
+    for one in findings:
+        if one.state != sums.NO_SUM:
+            console.say(f"{one.path}: {one.state}. {one.advice}")
+    bare, missing = (sum(one.state == state for one in findings) for state in (sums.NO_SUM, sums.MISSING))
+    damaged = len(findings) - bare - missing
+    console.say(f"{files} files in {runs}: {damaged} damaged, {missing} missing, {bare} without a sum.")
+    if bare:
+        console.say(verifying.BARE)
+    return 1 if damaged else 0
+
+
 ACTIONS = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "tune": tune}
 """What is done with one suite."""
 
@@ -213,6 +237,10 @@ def show_list(config: DictConfig) -> int:
             table.add_row(name, line)
         console.out.print(table, "")
     return 0
+
+
+ALONE = {"verify": verify, "list": show_list}
+"""What is done without any suite."""
 
 
 def write_report(config: DictConfig, results: Results) -> Path:

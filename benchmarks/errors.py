@@ -1,8 +1,10 @@
 """Errors a run can end with, told apart because the command's exit status and the report depend on it."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class BadInput(Exception):
@@ -18,6 +20,21 @@ class TrialFailed(Exception):
     def __init__(self, reason: str, retry: bool = True) -> None:
         super().__init__(reason)
         self.retry = retry
+
+
+class CannotWrite(Exception):
+    """A file of the store cannot be written: the disk is full or the folder is not writable. The job it belongs to
+    fails, what was stored before stays; exit status 1."""
+
+
+def cannot_write(path: Path, error: OSError) -> Exception:
+    """The error to raise where writing `path` raised this one: CannotWrite where that is for want of room or of
+    permission, else the error itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return CannotWrite(f"disk full: {path} cannot be written ({error.strerror}). Free space and run again.")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return CannotWrite(f"not writable: {path} ({error.strerror}). Make its folder writable and run again.")
+    return error
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,8 @@ def failure_of(error: Exception) -> Failure:
     """What an exception says."""
     if isinstance(error, TrialFailed):
         return Failure(str(error), retry=error.retry)
+    if isinstance(error, CannotWrite):
+        return Failure(str(error))
     line = (str(error).strip().splitlines() or [""])[0][:300]
     kind = type(error).__name__
     # PyTorch's own class is known by its name, so that reading a store needs no PyTorch.

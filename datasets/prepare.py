@@ -1,10 +1,13 @@
 """Cases brought to one size, kept on disk and mapped into memory."""
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +19,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from datasets import sums
 from datasets.base import SPLITS, Case, DataError, Entry, Source
 from datasets.fingerprint import fingerprint
 from datasets.integrity import Progress, check_entries, checked, remember
@@ -24,8 +28,10 @@ from datasets.prepared import Prepared, Ragged
 FORMAT = {2: 2, 3: 3}
 """By spatial axes: raised when resizing or the layout below changes, so that older prepared folders are left alone."""
 DTYPES = {"images": np.float32, "labels": np.uint8, "own_labels": np.uint8, "own_instances": np.uint16}
+AT_WORK = ".at_work"
+"""In a half-written folder, the file whose lock the process holds that writes it."""
 STALE = 24 * 3600.0
-"""Seconds after which a half-written folder is taken for the remains of a process that was killed."""
+"""Seconds after which a half-written folder without that file is taken for the remains of a killed process."""
 
 
 def prepare(source: Source, image_size: Sequence[int], cache: Path, progress: Progress | None = None) -> Prepared:
@@ -39,6 +45,12 @@ def prepare(source: Source, image_size: Sequence[int], cache: Path, progress: Pr
     key = fingerprint(source, cache, entries)
     grid = "own" if source.fit == "pad" else "x".join(map(str, size))
     folder = cache / f"{source.name}-{grid}-v{FORMAT[source.spatial_dims]}-{key[:16]}"
+    if folder.is_dir() and (damaged := sums.damaged(folder)):
+        warnings.warn(
+            f"{folder}: {', '.join(damaged)} damaged since written (by SHA-256); the data set is prepared again.",
+            stacklevel=2,
+        )
+        _discard(folder)
     if not folder.is_dir():
         _write(source, entries, size, folder, progress)
         remember(cache, key)
@@ -100,12 +112,14 @@ def _write(
 ) -> None:
     """Writes the folder under another name and renames it when complete, so that a half-written one is never read."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for remains in folder.parent.glob(".preparing-*"):
-        if time.time() - remains.stat().st_mtime > STALE:
-            shutil.rmtree(remains, ignore_errors=True)
+    _sweep(folder.parent)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
     try:
-        _write_arrays(source, entries, size, temporary, progress)
+        with open(temporary / AT_WORK, "wb") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            _write_arrays(source, entries, size, temporary, progress)
+            sums.write(temporary)
+            (temporary / AT_WORK).unlink()
         try:
             os.replace(temporary, folder)
         except OSError:
@@ -114,6 +128,33 @@ def _write(
             # Another process has finished the same folder in the meantime; the two are equal.
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Deletes what killed processes left half-written: nobody holds its lock any more."""
+    for remains in cache.glob(".preparing-*"):
+        try:
+            with open(remains / AT_WORK, "rb") as mark:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(remains, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        except OSError:  # without that file: just begun, just finished, or of a version that had none
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - remains.stat().st_mtime > STALE:
+                    shutil.rmtree(remains, ignore_errors=True)
+
+
+def _discard(folder: Path) -> None:
+    """Deletes a damaged folder. Raises DataError where that cannot be done."""
+    gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".preparing-"))
+    try:
+        with contextlib.suppress(FileNotFoundError):  # another process has done so
+            os.replace(folder, gone)
+    except OSError as error:
+        raise DataError(f"{folder} is damaged and cannot be replaced: {error}. Delete it.") from error
+    finally:
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _write_arrays(

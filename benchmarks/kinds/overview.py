@@ -53,7 +53,7 @@ class LookAt(Work[Content]):
 
     def settled(self, job: Content) -> bool:
         """Whether it is there."""
-        return (self.place(job) / "about.json").exists()
+        return Overview(self.place(job)).complete()
 
     def fail(self, job: Content, failure: Failure) -> bool:
         """Without its data there is nothing to show."""

@@ -25,7 +25,7 @@ from benchmarks.machine.environment import environment
 from benchmarks.plan import building, choices, identity, sources
 from benchmarks.runner import Work
 from benchmarks.store.config import DatasetConfig
-from benchmarks.store.files import read_json, write_json
+from benchmarks.store.files import read_frame, read_json, write_json
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.results import Results, Store
 from datasets.base import DataError
@@ -63,7 +63,7 @@ class Hold(Work[Contest]):
 
     def settled(self, job: Contest) -> bool:
         """Whether all rounds are there."""
-        return (job.folder / "done.json").exists()
+        return contest.complete(job.folder)
 
     def do(self, job: Contest) -> None:
         """Time the rounds that are missing."""
@@ -133,7 +133,7 @@ class Timing(Kind):
 def _filled(results: Results, folder: Path) -> Results:
     """Results with a row per call (COLUMNS)."""
     machine = (read_json(folder / "about.json") or {})["environment"]
-    rows = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("round-*.parquet"))], ignore_index=True)
+    rows = pd.concat([read_frame(path) for path in sorted(folder.glob("round-*.parquet"))], ignore_index=True)
     results.records = rows.assign(**{key: machine[key] for key in MACHINE}).reindex(columns=COLUMNS)
     return results
 
@@ -144,7 +144,7 @@ def find(config: DictConfig, store: Store) -> Path:
     found = [
         done
         for done in _folder(config, store, "*").parent.glob(f"{config.suite.name}-*/done.json")
-        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted
+        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted and contest.complete(done.parent)
     ]
     if not found:
         raise BadInput(

@@ -23,9 +23,9 @@ from benchmarks.plan.sources import prepared
 from benchmarks.plan.standing import find_stored
 from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work
-from benchmarks.store import kept
+from benchmarks.store import kept, sums
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import read_json, write_arrays, write_frame, write_json
+from benchmarks.store.files import read_frame, read_json, there, write_arrays, write_frame, write_json
 from benchmarks.store.records import RECORD_ORDER
 from benchmarks.store.results import Results, Store
 from benchmarks.testing.watching import COLUMNS, Watched, watch
@@ -59,7 +59,7 @@ class Record(Work[Trial]):
 
     def settled(self, job: Trial) -> bool:
         """Whether it is recorded. What failed is tried again."""
-        return self.place(job).exists()
+        return _recorded(self.place(job))
 
     def do(self, job: Trial) -> None:
         """Watch and write."""
@@ -73,7 +73,7 @@ class Record(Work[Trial]):
         rows, arrays = watch(it, _samplings(self.config, job.config), self.config.suite.cases)
         write_arrays(place.with_suffix(".npz"), arrays)
         write_frame(place, pd.DataFrame(rows)[COLUMNS])
-        place.with_suffix(".json").unlink(missing_ok=True)
+        sums.forget(place.with_suffix(".json"))
 
     def fail(self, job: Trial, failure: Failure) -> bool:
         """Write the reason beside it."""
@@ -126,8 +126,8 @@ class Trajectories(Kind):
                 view.done = {"status": "declined", "reason": reason}
                 continue
             path = _path(view.path, config, view.config)
-            if path.exists():
-                frames.append(pd.read_parquet(path))
+            if _recorded(path):
+                frames.append(read_frame(path))
                 results.trajectories += kept.Watched.load(view.key, path.with_suffix(".npz"))
             else:
                 failed = read_json(path.with_suffix(".json")) or {
@@ -142,6 +142,11 @@ class Trajectories(Kind):
 def _samplings(config: DictConfig, trial: TrialConfig) -> list[Sampling]:
     """One sample is watched, however many the method averages."""
     return [replace(sampling, ensemble=1) for sampling in choices.samplings(config, trial.method.name)]
+
+
+def _recorded(path: Path) -> bool:
+    """Whether both files of a recording are there."""
+    return there(path) and there(path.with_suffix(".npz"))
 
 
 def _path(folder: Path, config: DictConfig, trial: TrialConfig) -> Path:

@@ -32,7 +32,7 @@ from benchmarks.store.files import write_frame, write_json
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView, mark
 from benchmarks.testing.evaluate import Candidate, evaluate
-from benchmarks.training.checkpoints import load_checkpoint
+from benchmarks.training.checkpoints import drop_checkpoint, load_checkpoint
 from benchmarks.training.loop import Subject, train
 from benchmarks.training.weights import load_weights, save_weights, trained_model
 from datasets.prepare import Prepared
@@ -68,7 +68,7 @@ class TrainAndTest(Work[Trial]):
             return
         device = fabric_for(self.config).device
         data = prepared(self.config, job.config.dataset)
-        if not (folder / "weights.safetensors").exists():
+        if not state(self.store, job).trained:
             self._train(job, data, folder)
         model = trained_model(job.config, folder).to(device)
         self._test(job, Candidate(job, model, data, device), folder)
@@ -98,6 +98,8 @@ class TrainAndTest(Work[Trial]):
         with console.task(f"{job.name}: training") as report:
             subject = Subject(model, data, config.training, config.seed, checkpoint, fabric, report)
             progress = train(subject, job.key)
+        # The weights first, the cost last: a trial counts as trained where all three are there.
+        save_weights(progress.best or {}, folder / "weights.safetensors")
         write_frame(folder / "history.parquet", pd.DataFrame(progress.history))
         steps = sum(config.training.stage_steps(len(model.stages)) or (progress.step,))
         cost = {
@@ -109,8 +111,7 @@ class TrainAndTest(Work[Trial]):
             "best_val_dsc": progress.best_dsc,
         }
         write_json(folder / "cost.json", cost)
-        save_weights(progress.best or {}, folder / "weights.safetensors")
-        checkpoint.unlink(missing_ok=True)
+        drop_checkpoint(checkpoint)
 
 
 class Trials(Kind):
@@ -185,11 +186,11 @@ def training(config: DictConfig, store: Store, refusal: Refusal = lambda kind: N
     trials = make_plan(config, refusal, tested)
     for trial in trials:
         folder = store.folder(trial.key)
-        weights = folder / "weights.safetensors"
-        if not weights.exists():
+        now = state(store, trial)
+        if not now.trained:
             load_checkpoint(folder / "checkpoint.pt", trial.key)
-        elif not state(store, trial).complete(trial):
-            load_weights(weights)
+        elif not now.complete(trial):
+            load_weights(folder / "weights.safetensors")
     trials = admit(config, store, trials, fabric_for(config).device)
     for trial in trials:
         view = store.trial(trial.key)

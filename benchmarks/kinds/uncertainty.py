@@ -29,8 +29,9 @@ from benchmarks.plan.sources import prepared
 from benchmarks.plan.standing import find_stored
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.runner import Work
+from benchmarks.store import sums
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import read_json, write_arrays, write_frame, write_json
+from benchmarks.store.files import read_frame, read_json, there, write_arrays, write_frame, write_json
 from benchmarks.store.kept import Sampled
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
 from benchmarks.store.results import Results, Store
@@ -82,7 +83,7 @@ class SampleManyTimes(Work[Sampling]):
     def do(self, job: Sampling) -> None:
         """Sample the chunks that are missing."""
         place, trial = self.place(job), job.trial
-        (place / "failed.json").unlink(missing_ok=True)
+        sums.forget(place / "failed.json")
         device, data = fabric_for(self.config).device, prepared(self.config, trial.config.dataset)
         model = trained_model(trial.config, self.store.folder(trial.key)).to(device)
         it, how = Candidate(trial, model, data, device), Repeated(job.condition, runs_of(self.config))
@@ -94,7 +95,7 @@ class SampleManyTimes(Work[Sampling]):
         write_json(place / "about.json", about)
         with console.task(f"{trial.name}: {how.runs} samples an image") as report:
             for number, (part, path) in enumerate(zip(parts, _chunks(place), strict=True)):
-                if path.exists():
+                if _stored_whole(path):
                     continue
                 rows: list[dict[str, Any]] = []
                 maps: list[dict[str, np.ndarray]] = []
@@ -109,7 +110,7 @@ class SampleManyTimes(Work[Sampling]):
                 if maps:
                     ids = {"ids": np.array([data.ids[index] for index in part if int(index) in kept])}
                     numbered = {f"{name}_{n}": array for n, one in enumerate(maps) for name, array in one.items()}
-                    write_arrays(place / f"maps{number:04d}.npz", ids | numbered)
+                    write_arrays(_maps(path), ids | numbered)
                 write_frame(path, _ordered(pd.DataFrame(rows)))
 
 
@@ -172,7 +173,7 @@ class Uncertainty(Kind):
                     reason = failed["reason"] if failed else "not all test cases have been sampled yet"
                     view.done = view.done | {"status": "failed" if failed else "unfinished", "reason": reason}
                     continue
-                frame = pd.concat([pd.read_parquet(path) for path in _chunks(place)], ignore_index=True)
+                frame = pd.concat([read_frame(path) for path in _chunks(place)], ignore_index=True)
                 frames.append(frame)
                 results.uncertainty[tested(frame.iloc[0])] = Sampled(place)
         if frames:
@@ -227,7 +228,17 @@ def _chunks(place: Path) -> list[Path]:
 
 
 def _complete(place: Path) -> bool:
-    return (place / "about.json").exists() and all(path.exists() for path in _chunks(place))
+    return there(place / "about.json") and all(_stored_whole(path) for path in _chunks(place))
+
+
+def _maps(records: Path) -> Path:
+    """The pictures of a chunk, by the file of its records."""
+    return records.with_name(f"{records.stem.replace('records', 'maps')}.npz")
+
+
+def _stored_whole(records: Path) -> bool:
+    """Whether a chunk is there with the pictures that were stored with it."""
+    return there(records) and (there(_maps(records)) or not sums.lost(_maps(records)))
 
 
 def evenly(cases: np.ndarray, most: int | None) -> np.ndarray:

@@ -17,12 +17,15 @@ from benchmarks.machine import memory
 from benchmarks.machine.measure import parameters, peak_memory, timed
 from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for, seed_for
+from benchmarks.store import sums
 from benchmarks.store.config import DatasetConfig, MethodConfig
-from benchmarks.store.files import write_frame
+from benchmarks.store.files import read_frame, there, write_frame
 from methods.base import Callback, Sampling, Segmenter
 
 SHORT = 3
 """Sampling steps of the calls that warm up or measure memory: every step needs as much as any other."""
+MARKS = {"about.json", "done.json"}
+"""Files of a contest that are no rounds."""
 TOO_LARGE = ("stopped after", "out of memory")
 """What the reasons begin with that hold for larger images as well."""
 
@@ -88,9 +91,9 @@ def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folde
     torch.nn.functional.conv2d(torch.rand(1, 8, 64, 64, device=device), torch.rand(8, 8, 3, 3, device=device))
     total = len(entrants) * (1 + limits.repeats)
     first = _round(folder, 0)
-    if not first.exists():
+    if not there(first):
         write_frame(first, pd.DataFrame(_first_calls(entrants, limits, networks, report, total)))
-    status = pd.read_parquet(first)["status"]
+    status = read_frame(first)["status"]
     spent = {n: 0.0 for n in status.index[status == "ok"]}
     cold = set(spent) if not networks.built else set()
     for number in range(1, limits.repeats + 1):
@@ -98,7 +101,7 @@ def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folde
         due = [n for n, seconds in spent.items() if number <= limits.least_calls or seconds < limits.seconds]
         if not due:
             return
-        if not path.exists():
+        if not there(path):
             rows = []
             for place, n in enumerate(due):
                 report(number * len(entrants) + place, total, entrants[n].name)
@@ -107,10 +110,16 @@ def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folde
                     cold.remove(n)
                 rows.append(_attempt(networks, entrants[n], number, n))
             write_frame(path, pd.DataFrame(rows))
-        for row in pd.read_parquet(path).itertuples():
+        for row in read_frame(path).itertuples():
             spent[row.contestant] += row.seconds
             if row.status != "ok":
                 del spent[row.contestant]
+
+
+def complete(folder: Path) -> bool:
+    """Whether a contest has been held and everything of it is still there: its last file, and every round."""
+    rounds = sorted({path.name for path in folder.glob("round-*.parquet")} | set(sums.read(folder).now) - MARKS)
+    return all(there(folder / name) for name in ("done.json", "about.json", *rounds))
 
 
 def _first_calls(

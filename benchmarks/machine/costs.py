@@ -23,7 +23,7 @@ def measure_costs(config: DictConfig, store: Store, trials: Sequence[Trial]) -> 
     """
     for dataset in dict.fromkeys(trial.config.dataset.name for trial in trials):
         # What was trained outside the suite is declined in it: there is no network to time.
-        there = [t for t in trials if not t.declined and store.folder(t.key).joinpath("cost.json").exists()]
+        there = [t for t in trials if not t.declined and (view := store.trial(t.key)) and view.trained]
         # Seeds of a method cost the same.
         mine = {t.config.method.name: t for t in there if t.config.dataset.name == dataset}
         if mine:

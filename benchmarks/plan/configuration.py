@@ -22,7 +22,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 RESCALINGS = ("image", "array", "none")
 DEFAULT_SUITE = "noise_robustness"
 """What conf/config.yaml has where a command names none."""
-ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "list")
+ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "verify", "list")
 
 
 def names(group: str) -> list[str]:

@@ -34,8 +34,8 @@ def state(store: Store, trial: Trial) -> State:
     if view is None:
         return State(False, 0)
     failed = view.reason if view.status == "failed" and not view.done["retry"] else None
-    trained = (view.path / "weights.safetensors").exists()
-    return State(trained, sum(view.has(condition.key) for condition in trial.conditions), view.status == "ok", failed)
+    tested = sum(view.has(condition.key) for condition in trial.conditions)
+    return State(view.trained, tested, view.status == "ok", failed)
 
 
 Narrow = Callable[[TrialConfig, tuple[Condition, ...]], tuple[Condition, ...]]

@@ -1,14 +1,18 @@
 """What the store keeps of single cases for pictures: pictures, whole cases, states of a diffusion, maps of samples."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.errors import BadInput
+from benchmarks.store.files import read_arrays, read_frame, read_json, there
+
+Found = TypeVar("Found")
 
 
 class Shown(NamedTuple):
@@ -29,24 +33,34 @@ class Overview:
     @cached_property
     def about(self) -> dict:
         """name, title, class_names, spatial_dims, channels, fingerprint."""
-        return json.loads((self.path / "about.json").read_text())
+        return self._there(read_json(self.path / "about.json"))
 
     @cached_property
     def cases(self) -> pd.DataFrame:
         """A row per case: case, group, split, video, time, shape (text), spacing_0, ... in mm or NaN, and for each
         class `voxels CLASS`."""
-        return pd.read_parquet(self.path / "cases.parquet")
+        return self._there(read_frame(self.path / "cases.parquet"))
 
     def pictures(self) -> list[Shown]:
         """The cases kept."""
-        with np.load(self.path / "pictures.npz") as content:
-            return [
-                Shown(
-                    str(name), content[f"image_{n}"].astype(np.float32) / 255, content[f"label_{n}"],
-                    tuple(content[f"spacing_{n}"].tolist()) or None,
-                )
-                for n, name in enumerate(content["ids"])
-            ]  # fmt: skip
+        content = self._there(read_arrays(self.path / "pictures.npz"))
+        return [
+            Shown(
+                str(name), content[f"image_{n}"].astype(np.float32) / 255, content[f"label_{n}"],
+                tuple(content[f"spacing_{n}"].tolist()) or None,
+            )
+            for n, name in enumerate(content["ids"])
+        ]  # fmt: skip
+
+    def complete(self) -> bool:
+        """Whether all of it is stored."""
+        return all(there(self.path / name) for name in ("about.json", "cases.parquet", "pictures.npz"))
+
+    def _there(self, content: Found | None) -> Found:
+        """The content of a file. Raises BadInput where it is gone."""
+        if content is None:
+            raise BadInput(f"{self.path}: is not complete any more. Run the same command without action first.")
+        return content
 
 
 class Watched(NamedTuple):
@@ -68,17 +82,17 @@ class Watched(NamedTuple):
 
     @classmethod
     def load(cls, trial: str, path: Path) -> "list[Watched]":
-        """The cases in a file of trajectories/."""
-        with np.load(path) as content:
-            found = []
-            for n, case in enumerate(content["ids"].astype(str).tolist()):
-                parts = [name.split("_") for name in content if name.startswith((f"states_{n}_", f"decoded_{n}_"))]
-                processes: dict[str, dict] = {"states": {}, "decoded": {}}
-                for part, _, direction, steps in parts:
-                    processes[part][direction, int(steps)] = content[f"{part}_{n}_{direction}_{steps}"]
-                image, label = content[f"image_{n}"], content[f"label_{n}"]
-                found.append(cls(trial, case, bool(content["latent"]), image, label, **processes))
-            return found
+        """The cases in a file of trajectories/, none where there is no such file."""
+        content = read_arrays(path) or {"ids": np.array([], dtype=str)}
+        found = []
+        for n, case in enumerate(content["ids"].astype(str).tolist()):
+            parts = [name.split("_") for name in content if name.startswith((f"states_{n}_", f"decoded_{n}_"))]
+            processes: dict[str, dict] = {"states": {}, "decoded": {}}
+            for part, _, direction, steps in parts:
+                processes[part][direction, int(steps)] = content[f"{part}_{n}_{direction}_{steps}"]
+            image, label = content[f"image_{n}"], content[f"label_{n}"]
+            found.append(cls(trial, case, bool(content["latent"]), image, label, **processes))
+        return found
 
 
 class Maps(NamedTuple):
@@ -103,9 +117,9 @@ class Sampled:
         """The cases kept, in the order of the test set."""
         found = []
         for path in sorted(self.path.glob("maps*.npz")):
-            with np.load(path) as content:
-                for n, name in enumerate(content["ids"]):
-                    found.append(Maps(str(name), *(content[f"{part}_{n}"] for part in Maps._fields[1:])))
+            content = read_arrays(path) or {"ids": np.array([], dtype=str)}
+            for n, name in enumerate(content["ids"]):
+                found.append(Maps(str(name), *(content[f"{part}_{n}"] for part in Maps._fields[1:])))
         return found
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.errors import BadInput
+from benchmarks.store import sums
 from benchmarks.store.config import DatasetConfig, TrialConfig
-from benchmarks.store.files import read_json, write_json
+from benchmarks.store.files import read_arrays, read_frame, read_json, there, write_json
 from benchmarks.store.kept import Parts, unstacked
 
 
@@ -58,11 +58,16 @@ class TrialView:
         return self.done.get("reason")
 
     @property
+    def trained(self) -> bool:
+        """Whether all that its training leaves is there; the weights are written first, the cost last."""
+        return all((self.path / name).exists() for name in ("weights.safetensors", "history.parquet", "cost.json"))
+
+    @property
     def history(self) -> pd.DataFrame:
         """Long table: stage, step, epoch, seconds, split, metric, value (empty where training never began)."""
-        path = self.path / "history.parquet"
         columns = ["stage", "step", "epoch", "seconds", "split", "metric", "value"]
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=columns)
+        found = read_frame(self.path / "history.parquet")
+        return pd.DataFrame(columns=columns) if found is None else found
 
     @property
     def cost(self) -> dict | None:
@@ -84,30 +89,32 @@ class TrialView:
         return [found for found in known if any(found.asked() == one.asked() for one in asked)]
 
     def has(self, condition: str) -> bool:
-        """Whether the records of a condition (its key) are stored."""
-        return (self.path / "records" / f"{condition}.parquet").exists()
+        """Whether the records of a condition (its key) are stored, and the pictures that were stored with them."""
+        pictures = self.path / "samples" / f"{condition}.npz"
+        return there(self.path / "records" / f"{condition}.parquet") and (there(pictures) or not sums.lost(pictures))
 
     def records(self, condition: str) -> pd.DataFrame | None:
         """A row per test case and class at a condition (its key); None where none are stored."""
-        path = self.path / "records" / f"{condition}.parquet"
-        return pd.read_parquet(path) if path.exists() else None
+        return read_frame(self.path / "records" / f"{condition}.parquet")
 
     def has_validation(self, condition: str) -> bool:
         """Whether the validation records of a condition (its key) are stored."""
-        return (self.path / "validation" / f"{condition}.parquet").exists()
+        return there(self.path / "validation" / f"{condition}.parquet")
 
     def validation(self, condition: str) -> pd.DataFrame:
-        """A row per validation case and class, as of test cases, for a condition (its key) that is stored."""
-        return pd.read_parquet(self.path / "validation" / f"{condition}.parquet")
+        """A row per validation case and class, as of test cases, for a condition (its key) that is stored. Raises
+        BadInput where it is not."""
+        path = self.path / "validation" / f"{condition}.parquet"
+        found = read_frame(path)
+        if found is None:
+            raise BadInput(f"{path}: is not there any more. Run the same command without action first.")
+        return found
 
     def samples(self, condition: str) -> dict[str, Parts] | None:
         """Example cases at a condition (its key): ids (n,), and n arrays of each part: image uint8 (C, h, w) as the
         method saw it, label and prediction uint8 (h, w), of a volume one slice; None where none are stored."""
-        path = self.path / "samples" / f"{condition}.npz"
-        if not path.exists():
-            return None
-        with np.load(path) as content:
-            return unstacked(content)
+        content = read_arrays(self.path / "samples" / f"{condition}.npz")
+        return None if content is None else unstacked(content)
 
 
 def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from benchmarks.errors import BadInput
-from benchmarks.store.files import write_atomic
+from benchmarks.store import sums
+from benchmarks.store.files import there, write_atomic
 from benchmarks.training.averaging import MovingAverage
 from methods.base import Segmenter
 
@@ -48,9 +49,14 @@ def save_checkpoint(
     write_atomic(path, lambda file: torch.save(content, file))
 
 
+def drop_checkpoint(path: Path) -> None:
+    """Delete the checkpoint of a training that has ended; nothing where there is none."""
+    sums.forget(path)
+
+
 def load_checkpoint(path: Path, trial: str) -> dict[str, Any] | None:
     """The content of a checkpoint, None where there is none. Raises BadInput naming a file that cannot be used."""
-    if not path.exists():
+    if not there(path):
         return None
     fix = "Delete the file to train this trial from the beginning."
     try:

@@ -4,24 +4,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import building
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import write_atomic
+from benchmarks.store.files import there, write_atomic
 from methods.base import Segmenter
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write a state_dict, all of it or nothing."""
-    write_atomic(path, lambda file: save_file({name: value.contiguous() for name, value in weights.items()}, file))
+    write_atomic(path, lambda file: file.write(save({name: value.contiguous() for name, value in weights.items()})))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """A state_dict. Raises BadInput naming a file that cannot be read."""
+    """A state_dict. Raises BadInput naming a file that cannot be read or was damaged since it was written."""
     try:
+        if not there(path):
+            raise FileNotFoundError("there is no such file")
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise BadInput(

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import threading
 import time
@@ -7,7 +8,7 @@ import pytest
 
 from datasets.base import Case, DataError
 from datasets.glas import Glas
-from datasets.prepare import prepare, resized
+from datasets.prepare import AT_WORK, prepare, resized
 
 
 def test_what_is_prepared_matches_the_cases(memory, tmp_path):
@@ -131,3 +132,38 @@ def test_remains_of_a_killed_process_are_cleared_after_a_day(memory, tmp_path):
 def test_image_size_must_fit_the_data(memory, tmp_path, size):
     with pytest.raises(DataError, match="image_size"):
         prepare(memory(), size, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete"])
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "own_labels.bin", "cases.json", "SHA256SUMS"])
+def test_a_damaged_cache_is_noticed_and_made_again(memory, tmp_path, name, damage):
+    source = memory()
+    first = prepare(source, (5, 4), tmp_path)
+    images, labels = np.array(first.images), np.array(first.labels)
+    (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("memory-"))
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content if damage == "flip" else content[:-5])
+    if damage == "delete":
+        (folder / name).unlink()
+    if (name, damage) == ("SHA256SUMS", "delete"):
+        prepare(source, (5, 4), tmp_path)  # as of a version that wrote no sums
+        assert source.reads == 6
+        return
+    with pytest.warns(UserWarning, match=f"{name} damaged since written .*prepared again"):
+        again = prepare(source, (5, 4), tmp_path)
+    assert source.reads == 12
+    np.testing.assert_array_equal(again.images, images)
+    np.testing.assert_array_equal(again.labels, labels)
+    prepare(source, (5, 4), tmp_path)
+    assert source.reads == 12 and not list(tmp_path.glob(".preparing-*"))
+
+
+def test_remains_of_a_killed_process_are_cleared_at_once_and_those_of_one_at_work_stay(memory, tmp_path):
+    for name in ("killed", "working"):
+        (tmp_path / f".preparing-{name}").mkdir()
+        (tmp_path / f".preparing-{name}" / AT_WORK).touch()
+    with open(tmp_path / ".preparing-working" / AT_WORK, "rb") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        prepare(memory(), (5, 4), tmp_path)
+    assert [path.name for path in tmp_path.glob(".preparing-*")] == [".preparing-working"]

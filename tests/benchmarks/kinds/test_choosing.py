@@ -7,6 +7,7 @@ from benchmarks import runner
 from benchmarks.errors import BadInput
 from benchmarks.kinds import choosing
 from benchmarks.kinds.registry import checked
+from benchmarks.store.files import write_frame
 from benchmarks.store.results import Store
 from benchmarks.store.selection import fewest_enough
 from methods.ldseg import LDSeg
@@ -37,7 +38,7 @@ def favour(tmp_path, steps: int) -> None:
     for path in tmp_path.glob("trials/*ldseg*/validation/*.parquet"):
         frame = pd.read_parquet(path)
         frame["dsc"] = 0.9 if frame["steps"].iloc[0] == steps else 0.1
-        frame.to_parquet(path, index=False)
+        write_frame(path, frame)
 
 
 def forget_tests(tmp_path) -> None:
@@ -106,7 +107,7 @@ def test_every_method_is_also_tested_at_the_evaluations_of_the_one_that_chose_th
     for path in tmp_path.glob("trials/*/validation/*.parquet"):
         frame, hungry = pd.read_parquet(path), "sdf_ddpm" in str(path)
         frame["dsc"] = float(frame["steps"].iloc[0] == (3 if hungry else 2))
-        frame.to_parquet(path, index=False)
+        write_frame(path, frame)
     results = ran(tmp_path, *both)
     found = {method: chosen for (_, method), chosen in results.selection.items()}
     # SDF-DDPM makes as many evaluations as steps, LDSeg one fewer; samples averaged count each.
