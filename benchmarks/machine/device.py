@@ -5,11 +5,13 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
+from benchmarks.machine.allocation import keep_freed_memory
 
 
 def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
     says. Raises BadInput for a device that is not there."""
+    keep_freed_memory()
     try:
         fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision)
     except Exception as error:  # a device that is not there raises errors of many kinds

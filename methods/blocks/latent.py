@@ -157,7 +157,7 @@ class LabelDecoder(Network):
         super().__init__()
         inputs = (latent_channels, *layout.decoder[:-1])
         self.ups = nn.ModuleList(
-            TransposedConv(2, i, o, tf_padding) if spatial_dims == 2 else UpsampledConv(spatial_dims, i, o)
+            TransposedConv(i, o, tf_padding) if spatial_dims == 2 else UpsampledConv(spatial_dims, i, o)
             for i, o in zip(inputs, layout.decoder, strict=True)
         )
         self.blocks = nn.ModuleList(LabelBlock(spatial_dims, o, o) for o in layout.decoder)

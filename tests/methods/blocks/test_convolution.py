@@ -20,9 +20,18 @@ def test_strided_convolution_samples_the_grid_as_tensorflow_does(tf_padding, row
 
 
 def test_transposed_convolution_keeps_the_first_outputs():
-    layers = TransposedConv(2, 1, 1, True), TransposedConv(2, 1, 1, False)
+    layers = TransposedConv(1, 1, True), TransposedConv(1, 1, False)
     layers[1].load_state_dict(layers[0].state_dict())
     x = torch.randn(1, 1, 3, 3)
     first, last = (layer(x) for layer in layers)
     assert first.shape == last.shape == (1, 1, 6, 6)
     torch.testing.assert_close(first[..., 1:, 1:], last[..., :-1, :-1])
+
+
+@pytest.mark.parametrize("tf_padding", [True, False])
+def test_transposed_convolution_as_a_convolution_is_the_same(tf_padding):
+    layer = TransposedConv(3, 5, tf_padding).double()
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    whole = layer.conv(x)
+    assert whole.shape[2:] == ((9, 13) if tf_padding else (8, 12))
+    torch.testing.assert_close(layer(x), whole[..., :8, :12])
