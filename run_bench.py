@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -33,7 +34,9 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
 
   suite=all        every suite in turn with the same overrides, and one report that links theirs
 
-Exit status: 0 all trials ended well or were declined, 1 a trial failed (the report names it), 2 bad input.
+Exit status: 0 all trials ended well or were declined, 1 a trial failed (the report names it) or what is to be written
+cannot be, 2 bad input, 3 stopped by training.stop_after, 128 + N stopped by signal N (130 Ctrl-C, 143 SIGTERM). After 3
+and 128 + N the same command goes on where the run stopped.
 Of suite=all: 1 where any suite failed or could not begin, 2 where none could.
 """
 
@@ -44,21 +47,34 @@ def main(overrides: list[str]) -> int:
         print(USAGE)
         return 0
     # Imported here so that help answers at once.
+    from benchmarks.training import stopping
+
+    try:
+        with stopping.on_signals():
+            return attempt(overrides)
+    except KeyboardInterrupt as stop:
+        words = str(stop) or "interrupted"
+        print(f"{words[0].upper()}{words[1:]}. The same command goes on where this run stopped.", file=sys.stderr)
+        return stop.status if isinstance(stop, stopping.Stopped) else 130
+
+
+def attempt(overrides: list[str]) -> int:
+    """The exit status of a command, what goes wrong said in a line. Raises Stopped."""
     from benchmarks import console
-    from benchmarks.errors import BadInput
+    from benchmarks.errors import BadInput, CannotWrite
 
     try:
         return act(overrides)
     except BadInput as error:
         console.err.print(f"Error: {error}", markup=False)
         return 2
-    except KeyboardInterrupt:
-        console.err.print("Interrupted. The same command goes on where this run stopped.")
-        return 130
+    except CannotWrite as error:
+        console.err.print(f"Error: {error}", markup=False)
+        return 1
 
 
 def act(overrides: list[str]) -> int:
-    """The exit status of a command. Raises BadInput, and KeyboardInterrupt where it is interrupted."""
+    """The exit status of a command. Raises BadInput, CannotWrite, and Stopped where it is interrupted."""
     from benchmarks.plan.configuration import configure
 
     config = configure(overrides)
@@ -99,8 +115,16 @@ def command(overrides: list[str]) -> str:
 def run(config: DictConfig, kind: Kind, said: str) -> int:
     """Train and test what is missing, then measure, report and track. `said` is the command, for the report."""
     from benchmarks import console
+    from benchmarks.errors import BadInput
+    from benchmarks.training.stopping import OUT_OF_TIME, Stopped
 
-    results = kind.run(config, said)
+    try:
+        results = kind.run(config, said)
+    except Stopped as stop:
+        if stop.status == OUT_OF_TIME:
+            with contextlib.suppress(BadInput):  # nothing to report yet
+                redraw(config, kind, said)
+        raise
     folder = write_report(config, results)
     note = track(results, folder, config)
     if note:
@@ -244,13 +268,17 @@ ALONE = {"verify": verify, "list": show_list}
 
 
 def write_report(config: DictConfig, results: Results) -> Path:
-    """Draw the report of a suite into its folder, say where it is, and return the folder."""
+    """Draw the report of a suite into its folder, say where it is, and return the folder. Raises CannotWrite."""
     from benchmarks import console
+    from benchmarks.errors import cannot_write
     from benchmarks.store.results import Store
     from reports import write
 
     folder = Store(Path(config.paths.runs)).report_folder(results.suite["name"])
-    write(results, folder)
+    try:
+        write(results, folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     console.say(f"Report: {folder / 'report.md'}")
     return folder
 
@@ -267,6 +295,8 @@ def conclude(results: Results) -> int:
     """Say what went wrong, if anything, and give the exit status."""
     from benchmarks import console
 
+    for line in results.unwritten:
+        console.say(f"Failed: {line}")
     failed = [view for view in results.trials if view.status == "failed"]
     for view in failed:
         console.say(f"Failed: {view.label} on {view.config.dataset.name}, seed {view.config.seed}: {view.reason}")
@@ -274,7 +304,7 @@ def conclude(results: Results) -> int:
     broken = results.records[results.records["status"] == "failed"] if "status" in results.records else ()
     for row in broken.itertuples() if len(broken) else ():
         console.say(f"Failed: {row.title} on {row.dataset} at {row.image_size}: {row.reason}")
-    return 1 if failed or len(broken) else 0
+    return 1 if failed or len(broken) or results.unwritten else 0
 
 
 if __name__ == "__main__":

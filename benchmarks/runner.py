@@ -17,12 +17,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from benchmarks import console
-from benchmarks.errors import BadInput, Failure, failure_of
+from benchmarks.errors import BadInput, CannotWrite, Failure, cannot_write, failure_of
+from benchmarks.store.files import sweep
 from benchmarks.store.results import Store
 
 Job = TypeVar("Job")
-Outcome = bool | Exception
-"""Of an attempt: True where the job is over, False where another run works on it, or what ends the run."""
+Outcome = bool | Exception | Failure
+"""Of an attempt: True where the job is over, False where another run works on it, what ends the run, or a failure that
+could not be written down."""
 
 ASK_AGAIN_SECONDS = 1.0
 """How often a run looks whether another one has finished what it was working on."""
@@ -59,13 +61,16 @@ class Work(ABC, Generic[Job]):
         """Write the failure down where reports find it. False where no report could: the error then ends the run."""
 
 
-def run(work: Work[Job], jobs: Sequence[Job]) -> None:
-    """Do the jobs that are not settled. Raises BadInput where one finds that the user's input cannot be used."""
+def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
+    """Do the jobs that are not settled, and return a line for each that failed where its failure could not be written:
+    on a full disk, in a folder that is read-only. Raises BadInput where one finds that the user's input cannot be used.
+    """
     waiting = [job for job in jobs if not work.settled(job)]
+    unwritten: list[str] = []
     told = False
     with instantiate(work.config.executor) as executor:
         while waiting:
-            waiting = _round(executor, work, waiting)
+            waiting = _round(executor, work, waiting, unwritten)
             if waiting and not told:
                 names = ", ".join(work.name(job) for job in waiting)
                 console.say(f"Another run is working on {names}; waiting for it.")
@@ -73,17 +78,18 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> None:
             if waiting:
                 time.sleep(ASK_AGAIN_SECONDS)
                 waiting = [job for job in waiting if not work.settled(job)]
+    return unwritten
 
 
-def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job]) -> list[Job]:
-    """Attempt each job once; returns those that another run is working on."""
+def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: list[str]) -> list[Job]:
+    """Attempt each job once; returns those that another run is working on. `unwritten` gets those of `run`."""
     futures: list[Future[Outcome]] = []
     try:
         for job in jobs:
             futures.append(_submitted(executor, work, job))
             if futures[-1].done():
                 _raise(futures[-1])  # what ends the run does so before the next job begins
-        return [job for job, future in zip(jobs, futures, strict=True) if not _ended(work, job, future)]
+        return [job for job, future in zip(jobs, futures, strict=True) if not _ended(work, job, future, unwritten)]
     except BaseException:  # an interruption, too
         for future in futures:
             future.cancel()
@@ -108,34 +114,40 @@ def _raise(future: "Future[Outcome]") -> None:
         raise found
 
 
-def _ended(work: Work[Job], job: Job, future: "Future[Outcome]") -> bool:
+def _ended(work: Work[Job], job: Job, future: "Future[Outcome]", unwritten: list[str]) -> bool:
     """Whether the job is over. What goes wrong with the executor takes the job with it, not the run: a worker that was
     killed, for want of memory perhaps, or a machine that was lost."""
     try:
         outcome = future.result()
     except Exception as error:
         failure = Failure(f"the executor lost the job ({failure_of(error).error})")
-        console.say(f"  {work.name(job)} failed: {failure.reason}")
-        if not work.fail(job, failure):
+        outcome = _failed(work, job, failure, error)
+        if outcome is error:
             raise
-        return True
-    _raise(future)
-    return outcome is True
+    if isinstance(outcome, Exception):
+        raise outcome
+    if isinstance(outcome, Failure):
+        unwritten.append(f"{work.name(job)}: {outcome.reason}")
+    return outcome is not False
 
 
 def attempt(work: Work[Job], job: Job) -> Outcome:
     """Do one job under its lock, or write down why it failed. False where another run holds the lock; an exception
     where the run has to end, returned so that it is told from what the executor itself may raise."""
     place = work.place(job)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = place.with_name(f".{place.name}.lock")
     try:
-        with FileLock(place.with_name(f".{place.name}.lock")).acquire(timeout=0):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock).acquire(timeout=0):
             if not work.settled(job):  # another run may have finished it in the meantime
+                sweep(place if place.is_dir() else lock)
                 return _do(work, job)
     except Timeout:
         return False
     except BadInput as error:
         return error
+    except OSError as error:
+        return _failed(work, job, failure_of(cannot_write(lock, error)), error)
     return True
 
 
@@ -145,8 +157,14 @@ def _do(work: Work[Job], job: Job) -> Outcome:
     except BadInput:
         raise
     except Exception as error:  # whatever ends one job must not end the suite
-        failure = failure_of(error)
-        console.say(f"  {work.name(job)} failed: {failure.reason}")
-        if not work.fail(job, failure):
-            return error
+        return _failed(work, job, failure_of(error), error)
     return True
+
+
+def _failed(work: Work[Job], job: Job, failure: Failure, error: Exception) -> Outcome:
+    """Say and write down that a job failed."""
+    console.say(f"  {work.name(job)} failed: {failure.reason}")
+    try:
+        return True if work.fail(job, failure) else error
+    except (CannotWrite, OSError):
+        return failure

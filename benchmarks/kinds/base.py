@@ -83,10 +83,13 @@ class Kind(ABC):
         store = Store(Path(config.paths.runs))
         store.open()
         done: list[Batch] = []
+        unwritten: list[str] = []
         for work, jobs in self.batches(config, store):
-            runner.run(work, jobs)
+            unwritten += runner.run(work, jobs)
             done.append((work, jobs))
-        return self.finish(config, store, done, described(config, self, command))
+        results = self.finish(config, store, done, described(config, self, command))
+        results.unwritten = unwritten
+        return results
 
     def stored(self, config: DictConfig, command: str) -> Results:
         """What the store holds for this command, found without the data. Raises BadInput where that is nothing."""

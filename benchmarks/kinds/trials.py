@@ -32,8 +32,9 @@ from benchmarks.store.files import write_frame, write_json
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView, mark
 from benchmarks.testing.evaluate import Candidate, evaluate
-from benchmarks.training.checkpoints import drop_checkpoint, load_checkpoint
+from benchmarks.training.checkpoints import check_space, drop_checkpoint, load_checkpoint
 from benchmarks.training.loop import Subject, train
+from benchmarks.training.stopping import Stopped
 from benchmarks.training.weights import load_weights, save_weights, trained_model
 from datasets.prepare import Prepared
 
@@ -96,8 +97,17 @@ class TrainAndTest(Work[Trial]):
         write_json(folder / "environment.json", environment(fabric.device))
         checkpoint = folder / "checkpoint.pt"
         with console.task(f"{job.name}: training") as report:
-            subject = Subject(model, data, config.training, config.seed, checkpoint, fabric, report)
-            progress = train(subject, job.key)
+            subject = Subject(
+                model, data, config.training, config.seed, checkpoint, fabric, report,
+                stop_after=self.config.training.stop_after,
+            )  # fmt: skip
+            check_space(checkpoint, model)
+            try:
+                progress = train(subject, job.key)
+            except Stopped as stop:
+                if stop.whole:
+                    mark(folder, "stopped", f"{stop}; its checkpoint is saved, and the same command resumes it")
+                raise
         # The weights first, the cost last: a trial counts as trained where all three are there.
         save_weights(progress.best or {}, folder / "weights.safetensors")
         write_frame(folder / "history.parquet", pd.DataFrame(progress.history))

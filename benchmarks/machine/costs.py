@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig
 
 from benchmarks import console
+from benchmarks.errors import CannotWrite
 from benchmarks.machine import measure
 from benchmarks.machine.device import fabric_for
 from benchmarks.plan import identity
@@ -48,7 +49,10 @@ def _compare(config: DictConfig, store: Store, dataset: str, trials: list[Trial]
     for trial in trials:
         own = [row | {"comparison": comparison} for row, owner in zip(rows, owners, strict=True) if owner == trial.key]
         others = [row for row in _timed(store, trial) if row.get("comparison") not in (None, comparison)]
-        write_json(store.folder(trial.key) / "cost.json", _cost(store, trial) | {"inference": others + own})
+        try:
+            write_json(store.folder(trial.key) / "cost.json", _cost(store, trial) | {"inference": others + own})
+        except CannotWrite as error:
+            console.say(f"  {trial.name}: its timing is not kept: {error}")
 
 
 def _timed(store: Store, trial: Trial) -> list[dict]:

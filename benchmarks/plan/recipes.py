@@ -14,6 +14,9 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov")
 CLIPPING = ("norm", "max")
 KNOWN = tuple(sorted(entry.name for entry in fields(TrainingConfig)))
 
+OF_A_RUN = ("stop_after",)
+"""Keys of `training` that say something of the run and nothing of what is trained."""
+
 
 class Rule(NamedTuple):
     """What a setting may be, and the same in words."""
@@ -41,6 +44,7 @@ SHARE = Rule(_number(0, 1, ends=True), "a number from 0 to below 1")
 SWITCH = Rule(lambda x: isinstance(x, bool), "true or false")
 RULES = {
     "seconds": ABOVE_0,
+    "stop_after": ABOVE_0,
     "learning_rate": ABOVE_0,
     "clip": ABOVE_0,
     "steps": WHOLE,
@@ -71,7 +75,7 @@ RULES = {
 
 def check(key: str, settings: Mapping[str, Any]) -> None:
     """Raises BadInput, under the name of `key`, for a setting there is none of and for a value that cannot be."""
-    if unknown := sorted(set(settings) - set(KNOWN)):
+    if unknown := sorted(set(settings) - {*KNOWN, *(OF_A_RUN if key == "training" else ())}):
         raise BadInput(f"{key}: {unknown} mean nothing; known: {list(KNOWN)}.")
     for name, value in settings.items():
         rule = RULES.get(name)
@@ -125,7 +129,7 @@ def recipe(config: DictConfig, method: str, dataset: str, profiles: list[str]) -
         given["batch_size"] = min(given["batch_size"], bound)
     command = _plain(config.training)
     check("training", command)
-    given |= {name: value for name, value in command.items() if value is not None}
+    given |= {name: value for name, value in command.items() if value is not None and name not in OF_A_RUN}
     if given.get("seconds") is not None:
         given["steps"] = None
     if "lr_drops" in given:

@@ -45,6 +45,8 @@ class Results:
     uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
     """Maps of the cases that were sampled many times, by `tested` of one of their records."""
     trajectories: list[Watched] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
+    """A line for each job whose failure could not be written into the store."""
 
 
 class Store:

@@ -49,12 +49,12 @@ class TrialView:
 
     @property
     def status(self) -> str:
-        """ok, failed, declined, or unfinished."""
+        """ok, failed, declined, stopped (its training goes on where it was), or unfinished."""
         return self.done.get("status", "unfinished")
 
     @property
     def reason(self) -> str | None:
-        """Why it failed or was declined."""
+        """Why it failed, was declined or was stopped."""
         return self.done.get("reason")
 
     @property
@@ -118,6 +118,6 @@ class TrialView:
 
 
 def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:
-    """Write a trial's marker, done.json: status is ok, failed or declined."""
+    """Write a trial's marker, done.json: status is ok, failed, declined or stopped."""
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_json(folder / "done.json", {"status": status, "reason": reason, "finished": finished, **more})

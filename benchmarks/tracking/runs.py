@@ -24,7 +24,7 @@ VALUE_LENGTH, TAG_LENGTH = 500, 5000
 """Below the limits of every MLflow version from 2.16."""
 
 SOURCE = {"mlflow.source.name": "run_bench.py", "mlflow.source.type": "LOCAL"}
-STATUS = {"ok": "FINISHED", "failed": "FAILED", "declined": "KILLED", "unfinished": "SCHEDULED"}
+STATUS = {"ok": "FINISHED", "failed": "FAILED", "declined": "KILLED", "unfinished": "SCHEDULED", "stopped": "SCHEDULED"}
 
 
 @dataclass(frozen=True)

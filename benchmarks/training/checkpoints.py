@@ -1,6 +1,7 @@
 """Where an interrupted training goes on: what a checkpoint holds."""
 
 import copy
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, CannotWrite
 from benchmarks.store import sums
 from benchmarks.store.files import there, write_atomic
 from benchmarks.training.averaging import MovingAverage
@@ -18,7 +19,11 @@ from methods.base import Segmenter
 
 @dataclass
 class Progress:
-    """Where a training stands; with the model and the optimiser it is all a checkpoint holds."""
+    """Where a training stands; with the model and the optimiser it is all a checkpoint holds.
+
+    sums, count: of the losses since the last point on the training curves; factor: of the learning rate at the last
+    step; due: whether this step is still to be logged and validated.
+    """
 
     trial: str
     stage: int = 0
@@ -29,6 +34,10 @@ class Progress:
     best: dict[str, Tensor] | None = None
     best_dsc: float = -1.0
     best_step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+    factor: float = 1.0
+    due: bool = False
 
     def next_stage(self) -> None:
         """Begin the stage after this one."""
@@ -47,6 +56,22 @@ def save_checkpoint(
         "average": average.average,
     }
     write_atomic(path, lambda file: torch.save(content, file))
+
+
+def check_space(path: Path, model: Segmenter) -> None:
+    """Raises CannotWrite where the disk that `path`, the checkpoint, lies on has no room for what a training writes: a
+    new checkpoint is whole before the former one goes, and the weights come last."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    parameters = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    # The model and its best weights, the moving average, and the two moments of Adam, the most of the optimisers.
+    checkpoint = 2 * weights + (parameters if model.ema_decay else 0) + 2 * parameters
+    needed = 2 * checkpoint + weights - (path.stat().st_size if path.exists() else 0)
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise CannotWrite(
+            f"disk full: training writes up to {needed / 2**20:.3g} MiB of checkpoints and weights, and {path.parent} "
+            f"has {free / 2**20:.3g} MiB free. Free space or choose another folder, paths.runs=DIR, and run again."
+        )
 
 
 def drop_checkpoint(path: Path) -> None:

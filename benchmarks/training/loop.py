@@ -20,6 +20,7 @@ from benchmarks.console import Report
 from benchmarks.errors import TrialFailed
 from benchmarks.seeding import generator_for, seed_for
 from benchmarks.store.config import TrainingConfig
+from benchmarks.training import stopping
 from benchmarks.training.averaging import MovingAverage
 from benchmarks.training.batches import batch_indices, load_batch, training_images
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
@@ -45,7 +46,8 @@ def ignore(done: float, score: float) -> None:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is trained on what, how, and where its progress is kept."""
+    """What is trained on what, how, and where its progress is kept; stop_after: seconds since the process began after
+    which it is stopped."""
 
     model: Segmenter
     data: Prepared
@@ -55,6 +57,7 @@ class Subject:
     fabric: Fabric
     report: Report
     validated: Validated = ignore
+    stop_after: float | None = None
 
 
 def train(subject: Subject, trial: str) -> Progress:
@@ -62,7 +65,7 @@ def train(subject: Subject, trial: str) -> Progress:
 
     The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are
     kept, moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is
-    not finite, BadInput for a checkpoint that cannot be used.
+    not finite, BadInput for a checkpoint that cannot be used, Stopped where the run is asked to stop.
     """
     model, settings = subject.model, subject.settings
     progress = Progress(trial)
@@ -132,6 +135,7 @@ class Stage:
     ) -> None:
         self.subject, self.wrapped, self.optimizer = subject, wrapped, optimizer
         self.average, self.progress = average, progress
+        self.message = subject.model.stages[number]
         self.number, self.name = number, subject.model.stages[number]
         settings, stages = subject.settings, len(subject.model.stages)
         steps = settings.stage_steps(stages)
@@ -148,51 +152,84 @@ class Stage:
         self.order = ("" if number == 0 else self.name, subject.data.name, subject.seed)
 
     def train(self) -> None:
-        """Train until the stage's budget of steps or seconds is used up."""
-        subject, settings, progress = self.subject, self.subject.settings, self.progress
+        """Train until the stage's budget of steps or seconds is used up. Raises Stopped where the run is asked to stop,
+        once a checkpoint is saved."""
+        subject, progress = self.subject, self.progress
         before = progress.seconds - progress.stage_seconds
         started = time.perf_counter() - progress.stage_seconds
         saved_at = time.perf_counter()
-        sums: dict[str, float] = {}
-        count, message = 0, self.name
-        subject.model.train()
-        done = self._done(progress.stage_seconds)
-        while done < 1:
-            # 1. The learning rate of this step, each parameter group by its own factor.
-            factor = self._set_rates(done)
-            # 2. The step's cases, augmented; they depend on the step alone.
-            cases = subject.data.split["train"]
-            indices, epoch = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
-            image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise)
-            # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
-            _add(sums, self._gradients(image, label))
-            count += 1
-            clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
-            self.optimizer.step()
-            self.average.update(progress.step)
-            progress.step += 1
-            # The stage ends with a step that is logged and validated, whatever these take of a budget in seconds.
-            done = self._done(time.perf_counter() - started)
-            last = done >= 1
-            if progress.step % self.log_every and not last:
-                continue
-            # 6. Now and then: a point on the training curves, ...
+
+        def clock() -> float:
             progress.stage_seconds = time.perf_counter() - started
             progress.seconds = before + progress.stage_seconds
-            means = {metric: value / count for metric, value in sums.items()}
-            self._log(epoch, "train", means | {"learning_rate": settings.learning_rate * factor})
-            sums, count = {}, 0
-            # ... the validation cases, ...
-            if progress.step % self.validate_every == 0 or last:
-                score = self._validate(epoch)
-                message = f"{self.name}, val DSC {score:.3f}"
-                if self.number + 1 == len(subject.model.stages):
-                    subject.validated(done, score)
-            subject.report(progress.step, self.steps or progress.step, f"{message}, loss {means['total']:.3f}")
-            # ... and a checkpoint.
-            if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and not last:
-                save_checkpoint(subject.checkpoint, progress, subject.model, self.optimizer, self.average)
-                saved_at = time.perf_counter()
+            return progress.stage_seconds
+
+        subject.model.train()
+        done = self._done(progress.stage_seconds)
+        with stopping.at_steps():
+            try:
+                while done < 1 or progress.due:
+                    if not progress.due:
+                        self._step(done)
+                        done = self._done(clock())
+                        # The stage ends with a step that is logged and validated, whatever these take of a budget in
+                        # seconds.
+                        progress.due = done >= 1 or progress.step % self.log_every == 0
+                    stopping.check(subject.stop_after)
+                    if progress.due:
+                        self._note(done)
+                        progress.due = False
+                        if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and done < 1:
+                            self._save()
+                            saved_at = time.perf_counter()
+                stopping.check(None)
+            except stopping.Stopped as stop:
+                if stop.whole:
+                    clock()
+                    self._save()
+                raise
+
+    def _step(self, done: float) -> None:
+        """One step of the optimiser, when the share `done` of the stage is behind."""
+        subject, settings, progress = self.subject, self.subject.settings, self.progress
+        # 1. The learning rate of this step, each parameter group by its own factor.
+        progress.factor = self._set_rates(done)
+        # 2. The step's cases, augmented; they depend on the step alone.
+        cases = subject.data.split["train"]
+        indices, _ = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
+        image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise)
+        # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
+        _add(progress.sums, self._gradients(image, label))
+        progress.count += 1
+        clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
+        self.optimizer.step()
+        self.average.update(progress.step)
+        progress.step += 1
+
+    def _note(self, done: float) -> None:
+        """Now and then: validate, and add a point to the training curves."""
+        subject, settings, progress = self.subject, self.subject.settings, self.progress
+        epoch = (progress.step * settings.batch_size - 1) // len(subject.data.split["train"])
+        validated = None
+        if progress.step % self.validate_every == 0 or done >= 1:
+            # Interrupted here, a resumed training validates this step first.
+            with stopping.at_once():
+                validated = self._validate()
+        means = {metric: value / progress.count for metric, value in progress.sums.items()}
+        rate = settings.learning_rate * progress.factor
+        self._log(epoch, "train", means | {"learning_rate": rate})
+        progress.sums, progress.count = {}, 0
+        if validated is not None:
+            score, scores = validated
+            self._log(epoch, "val", scores)
+            self.message = f"{self.name}, val DSC {score:.3f}"
+            if self.number + 1 == len(subject.model.stages):
+                subject.validated(done, score)
+        subject.report(progress.step, self.steps or progress.step, f"{self.message}, loss {means['total']:.3f}")
+
+    def _save(self) -> None:
+        """Write a checkpoint of where the training stands."""
+        save_checkpoint(self.subject.checkpoint, self.progress, self.subject.model, self.optimizer, self.average)
 
     def _done(self, elapsed: float) -> float:
         """Share of the budget that is used up after `elapsed` seconds of this stage."""
@@ -229,8 +266,9 @@ class Stage:
             _add(means, {metric: share * value.item() for metric, value in losses.items()})
         return means
 
-    def _validate(self, epoch: int) -> float:
-        """Score the validation cases with the averaged weights, which are kept where they are the best so far."""
+    def _validate(self) -> tuple[float, dict[str, float]]:
+        """Score the validation cases with the averaged weights, which are kept where they are the best so far; the DSC
+        they are judged by, and all scores."""
         subject, progress = self.subject, self.progress
         with self.average.applied():
             scores = validate(
@@ -242,8 +280,7 @@ class Stage:
                 state = subject.model.state_dict()
                 progress.best = {name: value.detach().cpu().clone() for name, value in state.items()}
                 progress.best_dsc, progress.best_step = score, progress.step
-        self._log(epoch, "val", scores)
-        return score
+        return score, scores
 
     def _log(self, epoch: int, split: str, values: dict[str, float]) -> None:
         progress = self.progress

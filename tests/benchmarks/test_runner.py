@@ -1,5 +1,6 @@
 """Jobs: what is settled is skipped, what fails is written down, what is locked is waited for, wherever they run."""
 
+import errno
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from omegaconf import OmegaConf
 from benchmarks import runner
 from benchmarks.errors import BadInput, TrialFailed
 from benchmarks.runner import Work
+from benchmarks.store import files as store_files
+from benchmarks.store.files import write_json
 from benchmarks.store.results import Store
 
 LOCAL = "benchmarks.executors.local.Local"
@@ -32,6 +35,8 @@ class Files(Work[str]):
     def do(self, job):
         with open(self.store.runs / "order", "a") as file:
             file.write(f"{job}\n")
+        if job == "full":
+            write_json(self.place(job), {})
         error = ENDINGS.get(job)
         if error is not None:
             raise error
@@ -40,8 +45,20 @@ class Files(Work[str]):
     def fail(self, job, failure):
         if job == "hopeless":
             return False
+        if job == "full":
+            write_json(self.place(job), {})
         self.place(job).write_text(failure.reason)
         return True
+
+
+class Folders(Files):
+    """Jobs that leave a folder, which an earlier run has begun."""
+
+    def settled(self, job):
+        return False
+
+    def do(self, job):
+        pass
 
 
 ENDINGS = {
@@ -105,6 +122,30 @@ def test_a_failure_is_written_down_and_the_others_go_on(files, capsys):
     assert work.place("refused").read_text() == "as it was told"
     assert work.place("a").read_text() == "done"
     assert "job broken failed: OSError: no space left" in capsys.readouterr().out
+
+
+def test_a_failure_that_cannot_be_written_is_told_and_the_others_go_on(files, monkeypatch, capsys):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store_files.os, "fsync", full)
+    work = files()
+    (line,) = runner.run(work, ["a", "full", "b"])
+    assert line.startswith("job full: disk full: ") and "Free space and run again" in line
+    assert order(work) == ["a", "full", "b"] and not work.place("full").exists()
+    assert not list(work.store.runs.glob(".*.tmp"))
+    assert "job full failed: disk full" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert runner.run(work, ["full"]) == [] and work.place("full").exists()
+
+
+def test_what_a_killed_run_left_half_written_is_swept_under_the_lock(files):
+    work = files()
+    place = work.place("folder")
+    (place / "records").mkdir(parents=True)
+    (place / "records" / ".c.parquet.x1.tmp").touch()
+    assert runner.attempt(Folders(work.config, work.store), "folder") is True
+    assert not list(place.rglob("*.tmp"))
 
 
 def test_a_failure_that_no_report_could_show_ends_the_run(files):

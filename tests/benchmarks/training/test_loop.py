@@ -69,12 +69,15 @@ def data() -> Prepared:
     return Prepared("squares", ["square"], (6, 6), "0", names, names, split, images, labels, [None] * 8, policy)
 
 
-def run(data: Prepared, folder: Path, report=lambda *_: None, model: Threshold | None = None, **settings) -> Progress:
+def run(
+    data: Prepared, folder: Path, report=lambda *_: None, model: Threshold | None = None, stop_after=None, **settings
+) -> Progress:
     torch.manual_seed(0)
     model = model or Threshold()
     fabric = Fabric(accelerator="cpu", devices=1)
     how = replace(SETTINGS, **settings)
-    return train(Subject(model, data, how, 0, folder / "checkpoint.pt", fabric, report), "trial")
+    subject = Subject(model, data, how, 0, folder / "checkpoint.pt", fabric, report, stop_after=stop_after)
+    return train(subject, "trial")
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 11])
