@@ -99,29 +99,42 @@ class Curve:
         """Mean DSC over patients at every sigma."""
         return [estimate for sigma in self.sigmas if (estimate := self.mean(sigma)) is not None]
 
+    def trainings(self, sigma: float) -> int:
+        """How many seeds have a DSC at a sigma: what is said there is of so many trainings."""
+        index = self.at(sigma)
+        return 0 if index is None else int(np.isfinite(self.by_seed("dsc")[:, index]).any(axis=1).sum())
+
     def undefined(self, sigma: float, metric: str, name: str = POOLED) -> int:
         """How many scores (cases times seeds) are undefined at a sigma."""
         return int(np.isnan(self.by_seed(metric, name)[:, self.at(sigma)]).sum())
 
     def seed_sd(self, sigma: float) -> float | None:
-        """SD over seeds of the mean DSC, None for a single seed."""
-        return statistics.seed_spread(self.by_seed("dsc")[:, self.at(sigma)], self.groups)[1]
+        """SD over seeds of the mean DSC, of those that have one; None for a single seed."""
+        scores = self.by_seed("dsc")[:, self.at(sigma)]
+        scored = np.isfinite(scores).any(axis=1)
+        return statistics.seed_spread(scores[scored], self.groups)[1] if scored.any() else None
+
+    def _everywhere(self) -> np.ndarray:
+        """DSC (seeds, S, N) of the trainings that have one at every sigma; of all where none has."""
+        scores = self.by_seed("dsc")
+        whole = np.isfinite(scores).any(axis=2).all(axis=1)
+        return scores[whole] if whole.any() else scores
 
     def relative_area(self) -> Estimate:
         """Mean DSC over the range of sigma, divided by that at the smallest; 1 means that nothing was lost."""
-        return statistics.smooth(lambda y: statistics.relative_area(self.sigmas, y), self.by_seed("dsc"), self.groups)
+        return statistics.smooth(lambda y: statistics.relative_area(self.sigmas, y), self._everywhere(), self.groups)
 
     def area(self) -> Estimate:
         """Mean DSC over the range of sigma, by trapezia."""
         found = statistics.smooth(
-            lambda y: statistics.area_under_curve(self.sigmas, y), self.by_seed("dsc"), self.groups
+            lambda y: statistics.area_under_curve(self.sigmas, y), self._everywhere(), self.groups
         )
         return found.within(0.0, 1.0)
 
     def sigma_at_loss(self, loss: float = 0.05) -> Estimate:
         """Sigma at which so much DSC is lost since the smallest one; infinite where the loss was not reached."""
         return statistics.statistic(
-            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self.by_seed("dsc"), self.groups
+            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self._everywhere(), self.groups
         )
 
 
@@ -199,6 +212,9 @@ def curve(results: Results, dataset: str, variant: Variant, any_steps: bool = Fa
     ]
     if part.empty:
         return None
+    # A training that gave no score at all has no part in any mean, nor in how many trainings a sentence speaks of.
+    scored = part.loc[part["dsc"].notna(), "seed"].unique()
+    part = part[part["seed"].isin(scored)] if len(scored) else part
     part = part.assign(case=part["case"].astype(str))
     seeds, sigmas = np.unique(part["seed"]), np.unique(part["sigma"].astype(float))
     by_name = part.drop_duplicates("case").sort_values("case")

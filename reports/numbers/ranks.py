@@ -27,11 +27,13 @@ class Rank(NamedTuple):
 def ranks(rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> list[Rank | None]:
     """Rank of every row by its mean over groups, and how stable it is over bootstrap samples of groups and trainings.
 
-    rows: of every method (cases,) of one training or (seeds, cases); a case that is undefined in one row is left out
-    for all. None for a row without any defined case, which the others do not wait for, and for every row where no case
-    is left. Trainings are drawn as in `statistics.statistic`, for each method apart.
+    rows: of every method (cases,) of one training or (seeds, cases); a training without any score does not count, and a
+    case that is undefined in one of the others is left out for all. None for a row without any defined case, which the
+    others do not wait for, and for every row where no case is left. Trainings are drawn as in `statistics.statistic`,
+    for each method apart.
     """
-    tables = [np.atleast_2d(np.asarray(row, dtype=np.float64)) for row in rows]
+    given = [np.atleast_2d(np.asarray(row, dtype=np.float64)) for row in rows]
+    tables = [table[scored] if (scored := np.isfinite(table).any(axis=1)).any() else table for table in given]
     defined = [np.isfinite(table).all(axis=0) for table in tables]
     kept = np.all([mask for mask in defined if mask.any()] or [np.zeros(1, dtype=bool)], axis=0)
     if not kept.any():
@@ -70,23 +72,23 @@ def orders(found: Sequence[Curve], sigma: float) -> dict[str, list[int | None]]:
     """Places of the methods (1: the best; None without a score) at a sigma, all tested there on the same cases, under
     other ways to sum up: by the name of the way. Scores are averaged over trainings first.
 
-    Of DSC: the median over patients; the mean over images, where patients have several; the mean of the ranks within
-    each patient, who then weigh the same however much they tell the methods apart (Maier-Hein et al., Nature
-    Communications 9:5217, 2018, on how such choices change rankings). Of every other metric: the mean over patients.
+    Of DSC: the median over groups; the mean over cases, where groups have several; the mean of the ranks within each
+    group, which then weigh the same however much they tell the methods apart (Maier-Hein et al., Nature Communications
+    9:5217, 2018, on how such choices change rankings). Of every other metric: the mean over groups.
     """
     groups = found[0].groups
     # A distance that is left out where it is undefined would reward a method for what it misses.
     metrics = [m for m in HIGHER_IS_BETTER if _has(found, m) and not _has(found, f"{m}_penalised")]
-    by_patient = {m: [_by_patient(curve, sigma, m) for curve in found] for m in metrics}
-    ways = {"median over patients": _order(by_patient["dsc"], np.median)}
+    by_group = {m: [_by_group(curve, sigma, m) for curve in found] for m in metrics}
+    ways = {"median": _order(by_group["dsc"], np.median)}
     if len(set(groups.tolist())) < len(groups):
         index = found[0].at(sigma)
-        ways["mean over images"] = _order([c.by_case("dsc")[c.at(sigma)] for c in found if index is not None], np.mean)
-    complete = [row for row in by_patient["dsc"] if np.isfinite(row).all()]
+        ways["mean over cases"] = _order([c.by_case("dsc")[c.at(sigma)] for c in found if index is not None], np.mean)
+    complete = [row for row in by_group["dsc"] if np.isfinite(row).all()]
     if len(complete) == len(found) and len({len(row) for row in complete}) == 1:
         within = stats.rankdata(-np.round(complete, 12), axis=0)
-        ways["mean rank over patients"] = _order(list(-within), np.mean)
-    for metric, rows in by_patient.items():
+        ways["mean rank"] = _order(list(-within), np.mean)
+    for metric, rows in by_group.items():
         if metric != "dsc":
             ways[metric] = _order([row if HIGHER_IS_BETTER[metric] else -row for row in rows], np.mean)
     return ways
@@ -105,7 +107,7 @@ def _has(found: Sequence[Curve], metric: str) -> bool:
     return all((metric, POOLED) in curve.scores for curve in found)
 
 
-def _by_patient(curve: Curve, sigma: float, metric: str) -> np.ndarray:
+def _by_group(curve: Curve, sigma: float, metric: str) -> np.ndarray:
     return statistics.group_means(curve.by_case(metric)[curve.at(sigma)], curve.groups)
 
 

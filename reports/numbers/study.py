@@ -1,5 +1,6 @@
 """What a report on trials is made from, computed once and used by its tables, figures and words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.store.results import Results
@@ -35,10 +36,22 @@ class Study:
         """As of `margin`."""
         return margin(self.results)
 
-    def unit(self, dataset: str) -> str:
-        """What a group of cases is, "patient" or, where nobody knows the patients, "image"."""
-        known = {getattr(trial.config.dataset, "patients", None) for trial in self.results.trials
-                 if trial.config.dataset.name == dataset}  # fmt: skip
+    def unit(self, *datasets: str) -> str:
+        """What a group of cases is, "patient" or, where nobody knows the patients, "image"; of several data sets, all
+        measured ones unless named, "patient or image" where they differ."""
+        return " or ".join(self._units(datasets))
+
+    def units(self, *datasets: str) -> str:
+        """The plural of `unit`."""
+        return " or ".join(f"{unit}s" for unit in self._units(datasets))
+
+    def _units(self, datasets: Sequence[str]) -> list[str]:
+        chosen = datasets or [dataset for dataset in self.datasets if self.curves[dataset]]
+        found = {self._of_dataset(dataset) for dataset in chosen}
+        return sorted(found, reverse=True) or ["image"]
+
+    def _of_dataset(self, dataset: str) -> str:
+        known = {trial.config.dataset.patients for trial in self.results.trials if trial.config.dataset.name == dataset}
         if known <= {None}:
             return "patient" if any(len(set(c.groups)) < len(c.cases) for c in self.curves[dataset]) else "image"
         return "image" if False in known else "patient"

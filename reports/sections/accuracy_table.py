@@ -19,7 +19,7 @@ def table(it: Study, dataset: str) -> Table:
     several = len(found[0].classes) > 1 if found else False
     classes = found[0].classes if several else ()
     ranks = ranking(found, it.clean)
-    seeded = any(len(curve.seeds) > 1 for curve in found)
+    seeded = any(curve.trainings(it.clean) > 1 for curve in found)
     rows, data = [], []
     for curve, rank in zip(found, ranks):
         row, values = _row(it, curve, found, seeded)
@@ -35,8 +35,9 @@ def table(it: Study, dataset: str) -> Table:
         rows.append([words.NOTHING, f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(columns) - 2)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     caption = (
-        f"{dataset}: mean over {counted(found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with its "
-        f"range over bootstrap samples of the cases. {distances.caption(it, dataset, found)} {cost.EXPLAINED}"
+        f"{dataset}: mean over {counted(it, found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with "
+        f"its range over bootstrap samples of {it.units(dataset)}. {distances.caption(it, dataset, found)} "
+        f"{cost.EXPLAINED}"
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -59,7 +60,7 @@ def _row(it: Study, curve: Curve, found: list[Curve], seeded: bool) -> tuple[lis
         *cost.cells(spent),
     ]  # fmt: skip
     values |= {
-        "undefined_distances": undefined, "scores": total, "seeds": len(curve.seeds), "seed_sd": spread,
+        "undefined_distances": undefined, "scores": total, "seeds": curve.trainings(it.clean), "seed_sd": spread,
         **cost.values(spent),
     }  # fmt: skip
     return row, values

@@ -109,7 +109,7 @@ def _choices(it: Study) -> Table:
     columns = ["data set", "method", "validation DSC by steps", "chosen", "NFE", "each training alone would choose",
                "steps (NFE) at equal evaluations"]  # fmt: skip
     caption = (
-        "Sampling steps chosen on validation cases: mean DSC, foreground classes pooled, over cases and trainings. "
-        "NFE: evaluations of the main network for one image."
+        "Sampling steps chosen on validation cases: mean DSC, foreground classes pooled, over "
+        f"{it.units()} and trainings. NFE: evaluations of the main network for one image."
     )
     return Table("chosen_steps", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))

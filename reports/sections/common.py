@@ -12,15 +12,17 @@ from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragr
 from reports.paper.style import Look
 from reports.sections import groups, training_figure, trials
 
-INTERVALS = (
-    "Intervals are of 95 %. Where a method was trained with several seeds, an interval is Student's, its standard "
-    "error holds the variance of patients and of training, its degrees of freedom are Satterthwaite's, and it speaks "
-    f"of the method; with one seed it is a bootstrap over patients ({statistics.RESAMPLES} resamples; bootstrap-t "
-    f"below {statistics.LARGE} patients, percentiles from there on) and speaks of that training. None is given below "
-    f"{statistics.MIN_GROUPS} patients. Thresholds, which have no standard error, have percentile intervals, expanded "
-    f"below {statistics.LARGE} patients."
-)
-"""What every report says of its intervals."""
+
+def intervals(units: str) -> str:
+    """What every report says of its intervals. units: what groups of cases are, as of `Study.units`."""
+    return (
+        "Intervals are of 95 %. Where a method was trained with several seeds, an interval is Student's, its standard "
+        f"error holds the variance of {units} and of training, its degrees of freedom are Satterthwaite's, and it "
+        f"speaks of the method; with one seed it is a bootstrap over {units} ({statistics.RESAMPLES} resamples; "
+        f"bootstrap-t below {statistics.LARGE} {units}, percentiles from there on) and speaks of that training. None "
+        f"is given below {statistics.MIN_GROUPS} {units}. Thresholds, which have no standard error, have percentile "
+        f"intervals, expanded below {statistics.LARGE} {units}."
+    )
 
 
 def opening(it: Study) -> list[str]:
@@ -69,14 +71,14 @@ def notes(it: Study, first: list[str]) -> list[Block]:
     """How things were measured: what is said of every suite after what the suite itself says `first`."""
     items = [
         *first,
-        "The unit of analysis is the patient: scores are averaged over the cases of a patient, and every patient "
-        f"weighs the same. {INTERVALS}",
+        f"The unit of analysis is the {it.unit()}: scores are averaged over the cases of one {it.unit()}, and every "
+        f"{it.unit()} weighs the same. {intervals(it.units())}",
     ]
     unknown = [dataset for dataset in it.datasets if it.curves[dataset] and it.unit(dataset) == "image"]
     if unknown:
         items.append(
-            f"Nobody knows the patients of {words.listing(unknown)}: there every image counts as one, and intervals "
-            "are too short if images share patients."
+            f"Whose the images of {words.listing(unknown)} are, nobody knows: every image counts for itself, and "
+            "intervals are too short if several are of one person."
         )
     if any(comparisons(it, dataset) for dataset in it.datasets):
         items.append(

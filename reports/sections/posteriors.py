@@ -11,7 +11,7 @@ from reports.sections.score_tables import keys
 
 
 def posteriors(it: Study) -> list[Block]:
-    """A row for each comparison with the reference; nothing where there are too few patients everywhere."""
+    """A row for each comparison with the reference; nothing where there are too few groups everywhere."""
     rows, data = [], []
     for dataset in it.datasets:
         for comparison in comparisons(it, dataset):
@@ -25,14 +25,15 @@ def posteriors(it: Study) -> list[Block]:
                 rows.append([dataset, " \u2212 ".join(names), f"{sigma:g}", *map(words.share, found)])
                 data.append(
                     keys(comparison.reference) | {"other": comparison.other.variant.key, "sigma": sigma,
-                                                  "margin": it.margin, "patients": len(differences)} | found._asdict()
+                                                  "margin": it.margin, "groups": len(differences)} | found._asdict()
                 )  # fmt: skip
     if not rows:
         return []
     columns = ["data set", "comparison", "σ", "first better", "equivalent", "second better"]
     caption = (
-        "Bayesian signed-rank test on the patients' mean differences of DSC: the probability that the first method is "
-        f"better by more than {it.margin:g}, that both are equivalent within {it.margin:g}, and that the second is "
-        "better (Benavoli et al. 2017). It takes the trainings as given: with another training it may be another."
+        f"Bayesian signed-rank test on the mean differences of DSC by {it.unit()}: the probability that the first "
+        f"method is better by more than {it.margin:g}, that both are equivalent within {it.margin:g}, and that the "
+        "second is better (Benavoli et al. 2017). It takes the trainings as given: with another training it may be "
+        "another."
     )
     return [Table("posteriors", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))]

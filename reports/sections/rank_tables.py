@@ -55,8 +55,8 @@ def _ranks(it: Study) -> Table:
     caption = (
         "Ranks by mean DSC over the cases that all methods share, and how stable they are: the 95 % range of the rank, "
         f"and the share of {statistics.RESAMPLES} bootstrap samples in which a method keeps its rank or is first "
-        "(methods with equal means share a rank). A sample draws patients and, where a method has several, trainings. "
-        f"Not given below {statistics.MIN_GROUPS} patients."
+        f"(methods with equal means share a rank). A sample draws {it.units()} and, where a method has several, "
+        f"trainings. Not given below {statistics.MIN_GROUPS} {it.units()}."
     )
     return Table("ranks", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -89,9 +89,10 @@ def _elsewhere(it: Study) -> Table | None:
         for *head, own, others in rows
     ]  # fmt: skip
     caption = (
-        "The same methods ranked in other ways: places by mean DSC over patients, by DSC summed up otherwise, and by "
-        "the mean over patients of other metrics. Kendall's τ: 1 the same order as by mean DSC, −1 the reverse. A "
-        "winner that changes with the way is no winner."
+        f"The same methods ranked in other ways: places by mean DSC over {it.units()}; by DSC summed up otherwise, as "
+        f"its median over {it.units()}, its mean over all cases, or the mean rank within {it.units()}; and by the mean "
+        f"over {it.units()} of other metrics. Kendall's τ: 1 the same order as by mean DSC, −1 the reverse. A winner "
+        "that changes with the way is no winner."
     )
     return Table("ranks_elsewhere", caption, pd.DataFrame(shown, columns=columns), pd.DataFrame(data))
 

@@ -1,6 +1,7 @@
 """Tables of scores and of their differences, per data set."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -34,7 +35,7 @@ def by_class(it: Study, dataset: str) -> Table:
                     rows.append([it.names[curve.variant], *row])
                     data.append(keys(curve) | values)
     columns = ["method", "class", "σ", "DSC", "IoU", *distances.columns(it, dataset, found), "both empty"]
-    caption = f"{dataset}: scores per class, mean over {counted(found)} [{INTERVAL}]. "
+    caption = f"{dataset}: scores per class, mean over {counted(it, found)} [{INTERVAL}]. "
     caption += distances.caption(it, dataset, found)
     return Table(f"classes_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -48,14 +49,14 @@ def differences(it: Study) -> Table | None:
             for comparison in found:
                 if sigma in comparison.at:
                     tested = comparison.at[sigma], comparison.tests[sigma]
-                    rows.append(_difference(it, comparison, f"DSC at σ = {sigma:g}", *tested))
-                    data.append(_difference_data(comparison, f"dsc at sigma {sigma:g}", *tested))
+                    rows.append(_difference(it, comparison, [sigma], f"DSC at σ = {sigma:g}", *tested))
+                    data.append(_difference_data(comparison, [sigma], f"dsc at sigma {sigma:g}", *tested))
         for comparison in found:
             if comparison.kept is not None:
                 span = f"{it.clean:g} to {it.noisy:g}"
                 tested = comparison.kept, comparison.kept_test
-                rows.append(_difference(it, comparison, f"change of DSC from σ = {span}", *tested))
-                data.append(_difference_data(comparison, f"change of dsc from sigma {span}", *tested))
+                rows.append(_difference(it, comparison, it.compared, f"change of DSC from σ = {span}", *tested))
+                data.append(_difference_data(comparison, it.compared, f"change of dsc from sigma {span}", *tested))
     if not rows:
         return None
     columns = [
@@ -65,13 +66,13 @@ def differences(it: Study) -> Table | None:
     caption = (
         "Differences on the same cases, first method minus second: positive favours the first. p: that there is none. "
         "With several trainings of both, Student's t on a standard error that holds the variance of training; with "
-        "one, Wilcoxon's signed-rank test on the patients' mean differences, which speaks of these trainings alone. p "
-        f"not worse, p equivalent: one-sided tests that the first is not worse by more than {it.margin:g} DSC, and "
-        "that the two differ by less than that either way; after Holm, as p (Holm) is. Holm's families: "
+        f"one, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which speaks of these trainings "
+        f"alone. p not worse, p equivalent: one-sided tests that the first is not worse by more than {it.margin:g} "
+        "DSC, and that the two differ by less than that either way; after Holm, as p (Holm) is. Holm's families: "
         f"{'; '.join(_families(it))}. Found at 80 %: the smallest true difference that this design finds with that "
-        "probability. Effect sizes, on the patients' differences: the matched-pairs rank-biserial correlation (rank "
-        "sum of the patients that favour the first method minus that of the others, divided by both together; from −1 "
-        "to 1) and Cohen's d_z (mean divided by SD)."
+        "probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation (rank sum of the "
+        f"{it.units()} that favour the first method minus that of the others, divided by both together; from −1 to 1) "
+        "and Cohen's d_z (mean divided by SD)."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -93,34 +94,41 @@ def _families(it: Study) -> list[str]:
         changes = sum(1 for c in found if c.kept_test is not None and c.kept_test.p is not None)
         if changes:
             said.append(f"the {words.plural(changes, 'change')} with σ on {dataset}")
-    return said or ["none, for want of patients"]
+    return said or ["none, for want of independent cases"]
 
 
-def _difference(it: Study, comparison: Comparison, what: str, estimate: Estimate, test: Significance) -> list[str]:
-    """A comparison as a row of the table."""
+def _difference(
+    it: Study, comparison: Comparison, sigmas: Sequence[float], what: str, estimate: Estimate, test: Significance
+) -> list[str]:
+    """A comparison of scores at these sigmas as a row of the table."""
     pair = f"{it.names[comparison.reference.variant]} \u2212 {it.names[comparison.other.variant]}"
+    counts = "{} and {}".format(*trainings(comparison, *sigmas))
     return [
         comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
-        str(estimate.cases), trainings(comparison), words.p_value(test.p), words.p_value(test.p_holm),
+        str(estimate.cases), counts, words.p_value(test.p), words.p_value(test.p_holm),
         words.p_value(test.not_worse), words.p_value(test.equivalent), words.number(test.detectable),
         words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2), judged(estimate, test),
     ]  # fmt: skip
 
 
-def _difference_data(comparison: Comparison, what: str, estimate: Estimate, test: Significance) -> dict:
+def _difference_data(
+    comparison: Comparison, sigmas: Sequence[float], what: str, estimate: Estimate, test: Significance
+) -> dict:
     """The same for its CSV file."""
     first, second = comparison.reference, comparison.other
+    counts = trainings(comparison, *sigmas)
     return {
         "dataset": first.dataset, "first": first.variant.key, "second": second.variant.key, "of": what,
         "difference": estimate.value, "low": estimate.low, "high": estimate.high, "cases": estimate.cases,
-        "groups": estimate.groups, "first_seeds": len(first.seeds), "second_seeds": len(second.seeds),
+        "groups": estimate.groups, "first_seeds": counts[0], "second_seeds": counts[1],
         "error": estimate.error, "df": estimate.df,
     } | test_columns(estimate, test)  # fmt: skip
 
 
-def trainings(comparison: Comparison) -> str:
-    """How often each of the two was trained: 3 and 3."""
-    return f"{len(comparison.reference.seeds)} and {len(comparison.other.seeds)}"
+def trainings(comparison: Comparison, *sigmas: float) -> tuple[int, int]:
+    """How many trainings of each of the two have a score at these sigmas."""
+    first, second = (min(c.trainings(s) for s in sigmas) for c in (comparison.reference, comparison.other))
+    return first, second
 
 
 def judged(estimate: Estimate, test: Significance) -> str:
@@ -184,12 +192,13 @@ def keys(curve: Curve) -> dict:
     return {"dataset": curve.dataset, "method": variant.method, "steps": variant.steps, "sampler": variant.sampler}
 
 
-def counted(found: list[Curve]) -> str:
-    """40 test cases of 20 groups."""
+def counted(it: Study, found: list[Curve]) -> str:
+    """40 test cases of 20 patients; 40 test cases where nobody knows the patients. All curves are of one data set."""
     cases = max((len(curve.cases) for curve in found), default=0)
     groups = max((len(set(curve.groups)) for curve in found), default=0)
     text = words.plural(cases, "test case")
-    return text if groups == cases else f"{text} of {words.plural(groups, 'patient')}"
+    unit = it.unit(found[0].dataset) if found else "image"
+    return text if unit == "image" else f"{text} of {words.plural(groups, unit)}"
 
 
 def under(it: Study) -> str:

@@ -47,7 +47,7 @@ def sentences(it: Study, dataset: str) -> list[str]:
             pair = comparison.reference, comparison.other
             if sigma in comparison.at and comparison.at[sigma].cases:
                 tested = comparison.at[sigma], comparison.tests[sigma]
-                names = subjects(it.names, *pair, tested[0])
+                names = subjects(it.names, *pair, sigma, tested[0])
                 said.append((sigma, ORDER.index(verdict(*tested)), sentence(*names, *tested, where)))
                 tests.append(tested)
             else:
@@ -96,7 +96,7 @@ def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block
         blocks.append(
             Paragraph(
                 f"No Friedman test on {words.listing(missing)}: it takes at least {MIN_METHODS} methods that have "
-                f"every case, and {statistics.MIN_GROUPS} patients."
+                f"every case, and {statistics.MIN_GROUPS} {it.units()}."
             )
         )
     tests = {key: test for key, test in tests.items() if test is not None}
@@ -107,9 +107,9 @@ def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block
     if panels:
         style.save(critical_difference.draw(panels, it.names, looks), folder, "critical_difference")
         caption = (
-            "Critical-difference diagram: methods by their mean rank over the patients (1: the highest DSC in every "
-            "patient), trainings taken as given. A bar joins methods that Nemenyi's test does not tell apart at 0.05, "
-            "those whose mean ranks differ by less than the critical difference."
+            f"Critical-difference diagram: methods by their mean rank over the {it.units()} (1: the highest DSC in "
+            f"every {it.unit()}), trainings taken as given. A bar joins methods that Nemenyi's test does not tell "
+            "apart at 0.05, those whose mean ranks differ by less than the critical difference."
         )
         alt = f"Mean ranks of the methods on {words.listing(list(panels))}, bars joining those not told apart."
         data = [row for (d, s), test in tests.items() for row in _mean_ranks(d, s, test)]
@@ -127,16 +127,16 @@ def _friedman_table(it: Study, tests: dict[tuple[str, float], Friedman]) -> Tabl
              words.p_value(test.p), f"{test.concordance:.2f}", f"{test.critical:.2f}", words.listing(left_out)]
         )  # fmt: skip
         data.append(
-            {"dataset": dataset, "sigma": sigma, "methods": methods, "patients": test.blocks,
+            {"dataset": dataset, "sigma": sigma, "methods": methods, "groups": test.blocks,
              "chi_squared": test.statistic, "p": test.p, "kendall_w": test.concordance,
              "critical_difference": test.critical, "left_out": "; ".join(left_out)}
         )  # fmt: skip
-    columns = ["data set", "σ", "methods", "patients", "χ² (df)", "p", "Kendall's W", "critical difference", "left out"]
+    columns = ["data set", "σ", "methods", it.units(), "χ² (df)", "p", "Kendall's W", "critical difference", "left out"]
     caption = (
-        "Friedman's test: do the methods' ranks within the patients differ by more than chance? It takes the trainings "
-        "as given, averaged over seeds: what another training would change is not in its p. Kendall's W: 0 no "
-        "agreement between patients on the order of methods, 1 all agree. Critical difference: of mean ranks, at 0.05 "
-        "(Nemenyi). Left out: methods without a score in every case."
+        f"Friedman's test: do the methods' ranks within the {it.units()} differ by more than chance? It takes the "
+        "trainings as given, averaged over seeds: what another training would change is not in its p. Kendall's W: 0 "
+        f"no agreement between {it.units()} on the order of methods, 1 all agree. Critical difference: of mean ranks, "
+        "at 0.05 (Nemenyi). Left out: methods without a score in every case."
     )
     return Table("friedman", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

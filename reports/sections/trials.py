@@ -82,7 +82,7 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
             }
         )
     caption = (
-        "Data sets. A group is what must not be split between training and test (the patient); the fingerprint is the "
+        "Data sets. A group is what must not be split between training and test; the fingerprint is the "
         "beginning of a hash of the content."
     )
     return Table("data_sets", caption, pd.DataFrame(rows))

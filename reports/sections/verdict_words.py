@@ -1,5 +1,5 @@
 """Comparisons of two methods in sentences, for every report: who is better, equivalent or undecided, with what follows
-from how many trainings and patients there were."""
+from how many trainings and independent cases there were."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,16 +12,19 @@ from reports.paper import words
 from reports.paper.words import Write
 
 
-def subjects(names: dict[Variant, str], first: Curve, second: Curve, estimate: Estimate) -> tuple[str, str]:
-    """What a sentence speaks of: methods where the estimate holds the variance of training, else trainings."""
-    return _subject(names, first, estimate), _subject(names, second, estimate)
+def subjects(
+    names: dict[Variant, str], first: Curve, second: Curve, sigma: float, estimate: Estimate
+) -> tuple[str, str]:
+    """What a sentence on scores at sigma speaks of: methods where the estimate holds the variance of training, else
+    those trainings that have a score there."""
+    return _subject(names, first, sigma, estimate), _subject(names, second, sigma, estimate)
 
 
-def _subject(names: dict[Variant, str], curve: Curve, estimate: Estimate) -> str:
+def _subject(names: dict[Variant, str], curve: Curve, sigma: float, estimate: Estimate) -> str:
     name = f"**{names[curve.variant]}**"
     if estimate.seeds > 1:
         return name
-    count = len(curve.seeds)
+    count = curve.trainings(sigma)
     return f"this training of {name}" if count == 1 else f"the mean of {count} trainings of {name}"
 
 
@@ -58,7 +61,7 @@ def judgement(estimate: Estimate, test: Significance) -> str:
     """What the tests say, after a sentence that has told the amount."""
     judged, within = verdict(estimate, test), f"{test.margin:g} DSC"
     if judged is Verdict.BARE:
-        return "Too few patients for an interval or a test."
+        return "Too few independent cases for an interval or a test."
     kind = "methods" if estimate.seeds > 1 else "trainings"
     said = {
         Verdict.BETTER: f"A gain is shown, {p_words(test)}",

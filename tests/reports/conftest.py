@@ -49,10 +49,11 @@ class Fabricator:
     def trial(
         self, method="ldseg", dataset="phantom_glands", seed=0, sigmas=SIGMAS, steps=(2, 10), cases=24, patients=None,
         size=(64, 64), status="ok", reason=None, rise=0.002, samples=True, score=None, stages=("train",),
-        records=True, classes=None, frames=None, twin_of=None, shift=0.0,
+        records=True, classes=None, frames=None, twin_of=None, shift=0.0, known=None,
     ):  # fmt: skip
         """score: function (sigma, case index, class) -> DSC in place of the built-in fall with sigma; frames: so many
-        consecutive cases are the frames of one video, which is a patient; shift: added to every DSC."""
+        consecutive cases are the frames of one video, which is a patient; shift: added to every DSC; known: whether
+        the data set says that its groups are patients."""
         classes = classes or CLASSES.get(dataset, ["object"])
         key = f"{dataset}-{method}-s{seed}-0123456789ab"
         path = self.runs / "trials" / key
@@ -63,7 +64,8 @@ class Fabricator:
                        **({"latent_norm": "spread"} if method == "ldseg" else {})},
             "dataset": {"name": dataset, "title": f"{dataset}, fabricated", "class_names": classes,
                         "image_size": list(size), "fingerprint": "fedcba987654", "distance_unit": "px",
-                        "cases": {"train": 80, "val": 16, "test": cases}},
+                        "cases": {"train": 80, "val": 16, "test": cases},
+                        **({} if known is None else {"patients": known})},
             "training": {"steps": 800, "batch_size": 8, "learning_rate": 1e-3 if method == "resunet" else 1e-4},
             "seed": seed, "profile": "quick", "code": "c0dec0dec0de",
         }  # fmt: skip
@@ -123,7 +125,7 @@ class Fabricator:
                             )
                         scores.append((name, float(np.clip(dsc, 0, 1))))
                     scores.append(("all", float(np.mean([dsc for _, dsc in scores]))))
-                    group = f"patient{case if patients is None else case % patients:03d}"
+                    group = f"case{case:03d}" if patients is None else f"patient{case % patients:03d}"
                     temporal = {"video": None, "time": None, "temporal_dsc": np.nan, "temporal_dsc_label": np.nan}
                     if frames:
                         group = f"patient{case // frames:03d}"

@@ -24,8 +24,8 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     if not found:
         return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
     size = next(iter(it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"]))
-    seeds = words.plural(max(len(curve.seeds) for curve in found), "training seed")
-    lead = f"**{dataset}** ({score_tables.counted(found)} at {size}, {seeds}). {_leader(it, found)}"
+    seeds = words.plural(max(curve.trainings(it.clean) for curve in found), "training seed")
+    lead = f"**{dataset}** ({score_tables.counted(it, found)} at {size}, {seeds}). {_leader(it, found)}"
     friedman = significance.friedman_sentence(it, dataset, it.clean)
     items = [*significance.sentences(it, dataset), *([friedman] if friedman else []), *twins.sentences(it, dataset)]
     items += [*_unconverged(it, dataset), *problems]

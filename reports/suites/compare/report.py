@@ -9,6 +9,7 @@ from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import Variant
+from reports.numbers.study import Study, study
 from reports.numbers.verdicts import Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph
@@ -31,6 +32,7 @@ def build(results: Results, folder: Path) -> Document:
     changed = {dataset: changes.changes(earlier, later, dataset) for dataset in datasets}
     every = [change for part in changed.values() for change in part]
     settings = tables.changed_settings(found)
+    it = study(later)
     document = Document(results.suite["title"])
     document.add(
         Paragraph(results.suite["question"]),
@@ -39,7 +41,7 @@ def build(results: Results, folder: Path) -> Document:
         *(block for dataset in datasets for block in _summary(dataset, changed[dataset], found, names)),
     )
     if every:
-        document.add(Heading("Accuracy"), tables.scores(every, names), *_figure(changed, names, folder))
+        document.add(Heading("Accuracy"), tables.scores(it, every, names), *_figure(changed, names, folder))
         document.add(tables.by_class(every, names), Heading("Cost"))
         document.add(tables.costs(earlier, later, every, names))
     document.add(Heading("What changed"))
@@ -48,7 +50,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(
         Heading("In one store only"), apart or Paragraph("Nothing: both hold the same trials, tests and cases.")
     )
-    document.add(Heading("Command"), Code(str(results.suite["command"]), "sh"), *_notes())
+    document.add(Heading("Command"), Code(str(results.suite["command"]), "sh"), *_notes(it))
     return document
 
 
@@ -129,15 +131,15 @@ def _figure(changed: dict[str, list[Change]], names: dict[Variant, str], folder:
     return [Figure("dsc_change", caption, alt, data)]
 
 
-def _notes() -> list[Block]:
+def _notes(it: Study) -> list[Block]:
     return [
         Heading("How it was compared"),
         Bullets(
             (
                 "A trial of one store is set beside that of the other with the same data set, method and seed: the "
                 "newest that the command above asks for or, where settings changed, the newest of the same profile.",
-                "Scores are compared case by case over the seeds both stores have, and averaged within patients. "
-                + common.INTERVALS,
+                f"Scores are compared case by case over the seeds both stores have, and averaged within {it.units()}. "
+                + common.intervals(it.units()),
                 "A method is said to have become better when it was trained with several seeds before and after, the "
                 "interval of the difference does not contain 0 and the test, after Holm's correction, agrees at 0.05. "
                 "Two trainings that differ by their seed alone may differ by as much: one seed before and after "

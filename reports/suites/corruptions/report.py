@@ -48,7 +48,7 @@ def _summary(it: Corrupted, dataset: str) -> list[str]:
     found = comparisons(it, dataset, it.clean.margin).get("", [])
     curves = {curve.variant: curve for curve in it.clean.curves[dataset]}
     for first, second, (estimate, test) in found:
-        names = subjects(it.clean.names, curves[first], curves[second], estimate)
+        names = subjects(it.clean.names, curves[first], curves[second], it.clean.clean, estimate)
         said.append(sentence(*names, estimate, test, " under corruption"))
     said += cautions([result for *_, result in found], it.clean.unit(dataset))
     wanted = it.clean.results.suite.get("reference")

@@ -36,7 +36,7 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
             rows.append([named[kind], it.clean.names[curve.variant], *cells, lost])
             data += [
                 keys(curve) | {"corruption": kind, "severity": int(level)} | numbers("dsc", estimate)
-                | {"cases": estimate.cases, "groups": estimate.groups, "seeds": len(curve.seeds), "note": ""}
+                | {"cases": estimate.cases, "groups": estimate.groups, "seeds": curve.trainings(level), "note": ""}
                 for level, estimate in by_level.items()
             ]  # fmt: skip
         reason = left_out(it, dataset).get(kind)
@@ -48,8 +48,8 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     columns = ["corruption", "method", "as it is", *map(str, it.severities), f"mean loss [{INTERVAL}]"]
     caption = (
-        f"{dataset}: mean DSC over {counted(it.clean.curves[dataset])}, foreground classes pooled, by kind and "
-        "severity of corruption; loss: DSC of the images as they are minus the mean over the severities."
+        f"{dataset}: mean DSC over {counted(it.clean, it.clean.curves[dataset])}, foreground classes pooled, by kind "
+        "and severity of corruption; loss: DSC of the images as they are minus the mean over the severities."
     )
     return Table(f"dsc_by_severity_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

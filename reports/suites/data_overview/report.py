@@ -41,7 +41,8 @@ def _splits(overview: Overview) -> Table:
         row["spacing in mm"] = "x".join(_range(part[f"spacing_{axis}"], ".3g") for axis in range(dims))
         row["cases without foreground"] = int((part[_columns(overview)].sum(axis=1) == 0).sum())
         rows.append(row)
-    caption = f"{name}: cases of each split; a group is what must not be split between training and test (the patient)."
+    known = " (the patient)" if cases["group"].nunique() < len(cases) else ""
+    caption = f"{name}: cases of each split; a group is what must not be split between training and test{known}."
     return Table(f"splits_{name}", caption, pd.DataFrame(rows).astype(str), pd.DataFrame(rows))
 
 

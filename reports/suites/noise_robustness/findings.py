@@ -10,6 +10,7 @@ from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import significance, twins
 from reports.sections.cost import cost
+from reports.sections.score_tables import counted
 from reports.sections.trials import absences, of_dataset
 from reports.sections.verdict_words import negated
 
@@ -30,11 +31,10 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     problems = [f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)]
     if not found:
         return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
-    cases, groups = len(found[0].cases), len(set(found[0].groups))
+    groups = len(set(found[0].groups))
     size = next(iter(it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"]))
-    about = words.plural(cases, "test case") + (f" of {words.plural(groups, 'patient')}" if groups < cases else "")
-    about += f" at {size}"
-    seeds = max(len(curve.seeds) for curve in found)
+    about = f"{counted(it, found)} at {size}"
+    seeds = max(curve.trainings(it.clean) for curve in found)
     about += f", {words.plural(seeds, 'training seed')}"
     lead = f"**{dataset}** ({about})."
     if it.noisy is not None:

@@ -32,7 +32,9 @@ def by_sigma(it: Study, dataset: str) -> Table:
         rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(sigmas)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     columns = ["method", *(f"σ = {sigma:g}" for sigma in sigmas)]
-    caption = f"{dataset}: mean DSC over {counted(found)}, foreground classes pooled, by noise standard deviation σ."
+    caption = (
+        f"{dataset}: mean DSC over {counted(it, found)}, foreground classes pooled, by noise standard deviation σ."
+    )
     if found and not any(e.has_interval for curve in found for e in curve.means()):
         caption += f" No interval is given below {statistics.MIN_GROUPS} independent groups."
     return Table(f"dsc_by_sigma_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
@@ -42,7 +44,7 @@ def means(curve: Curve) -> list[dict]:
     """The curve's points as rows for CSV files."""
     return [
         keys(curve) | {"sigma": sigma, "dsc": estimate.value, "low": estimate.low, "high": estimate.high,
-                       "cases": estimate.cases, "groups": estimate.groups, "seeds": len(curve.seeds),
+                       "cases": estimate.cases, "groups": estimate.groups, "seeds": curve.trainings(sigma),
                        "seed_sd": curve.seed_sd(sigma)}
         for sigma, estimate in zip(curve.sigmas.tolist(), curve.means())
     ]  # fmt: skip
@@ -76,10 +78,10 @@ def robustness(it: Study) -> Table:
     columns = ["data set", "method", "area under the curve", "relative area", f"σ at which {LOSS:g} DSC is lost",
                *cost.COLUMNS]  # fmt: skip
     caption = (
-        f"Robustness over all tested σ [{INTERVAL}]. Area under the curve: of DSC over σ, divided by the range of "
-        f"σ, that is the mean DSC. Relative area: divided by the DSC at the smallest σ; 1 means that nothing was lost. "
-        f"The loss of {LOSS:g} is counted from the smallest σ and interpolated between neighbours; “>”: not "
-        f"reached within the range. {cost.EXPLAINED}"
+        f"Robustness over all tested σ [{INTERVAL}]. Area under the curve: of DSC over σ, divided by the range of σ, "
+        "that is the mean DSC. Relative area: divided by the DSC at the smallest σ; 1 means that nothing was lost. The "
+        f"loss of {LOSS:g} is counted from the smallest σ and interpolated between neighbours; “>”: not reached within "
+        f"the range. {cost.EXPLAINED}"
     )
     return Table("robustness", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

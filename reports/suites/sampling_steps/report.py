@@ -91,7 +91,7 @@ def _table(it: Study, dataset: str, curves: list[StepCurve]) -> Table:
         rows.append([f"{absence.title}: {absence.words}", *[words.NOTHING] * len(steps)])
     caption = f"{dataset}: mean DSC by number of sampling steps{under(it)}"
     if curves:
-        caption += f", {counted([part for curve in curves for part in curve.parts])} [{INTERVAL}]"
+        caption += f", {counted(it, [part for curve in curves for part in curve.parts])} [{INTERVAL}]"
     data = steps_figure.numbers(curves)
     frame = pd.DataFrame(rows, columns=["method", *(f"{k} steps" for k in steps)])
     return Table(f"dsc_by_steps_{dataset}", f"{caption}.", frame, data if len(data) else None)
@@ -122,7 +122,7 @@ def _enough(it: Study, found: dict[str, list[StepCurve]]) -> Table:
         f"Steps needed: the smallest number whose mean DSC lies within {TOLERANCE:g} of the method's best among those "
         f"tested [{INTERVAL}]; the cost is that of this number. It and the best one are chosen anew in every "
         "bootstrap sample. Last column: DSC at the best number minus that at the smallest, case by case, the best "
-        f"chosen on the patients of a bootstrap sample and judged on those left out of it [{INTERVAL}]; where it "
+        f"chosen on the {it.units()} of a bootstrap sample and judged on those left out of it [{INTERVAL}]; where it "
         "contains 0, no gain from more steps was shown. The DSC at the best number is of the cases it was chosen on, "
         f"which flatters it. {cost.EXPLAINED}"
     )

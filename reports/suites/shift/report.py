@@ -38,7 +38,7 @@ def build(results: Results, folder: Path) -> Document:
     document.add(*common.training(it.home, looks, folder))
     document.add(Heading("Settings"), trials.dataset_table(results, it.home.datasets), trials.method_table(results))
     document.add(*trials.training_tables(results), trials.trial_table(results, it.home.datasets))
-    document.add(*common.commands(results), *common.notes(it.home, _notes()))
+    document.add(*common.commands(results), *common.notes(it.home, _notes(it)))
     return document
 
 
@@ -68,15 +68,18 @@ def _summary(it: Shifts, pair: tuple[str, str]) -> list[str]:
                 f"{judgement(estimate, test)}"
             )
     for first, second, (estimate, test) in contests(it, pair):
-        names = subjects(it.home.names, first.there, second.there, estimate)
+        names = subjects(it.home.names, first.there, second.there, it.home.clean, estimate)
         said.append(sentence(*names, estimate, test, f" on {pair[1]}"))
     return said or ["Nothing was measured."]
 
 
 def _unit(it: Shifts, pair: tuple[str, str]) -> str:
     """What a group of the cases tested on is called."""
+    if it.home.curves.get(pair[1]):
+        return it.home.unit(pair[1])
     there = it.found[pair][0].there if it.found[pair] else None
-    return "patient" if there is not None and len(set(there.groups)) < len(there.cases) else "image"
+    # Nothing was trained there, so no trial says it: a case whose group is called otherwise is somebody's.
+    return "image" if there is None or there.groups.tolist() == there.cases.tolist() else "patient"
 
 
 def _of_variant(it: Shifts, one: Shifted) -> str:
@@ -229,11 +232,11 @@ def _typical(curve: Curve, names: list[str]) -> str:
     return sorted(names, key=lambda case: (scores.get(case, -1.0), case))[len(names) // 2]
 
 
-def _notes() -> list[str]:
+def _notes(it: Shifts) -> list[str]:
     return [
         "Weights are those trained on the first data set and selected on its validation part. Images of the second are "
         "brought to the size that the method was trained at; classes, channels and spatial axes are the same, and no "
-        "patient of the test is in the training.",
-        "The interval of a drop adds the variances of the two means over patients, by Welch's t with Satterthwaite's "
-        "degrees of freedom, and with several trainings that of their drops.",
+        f"{it.home.unit()} of the test is in the training.",
+        f"The interval of a drop adds the variances of the two means over {it.home.units()}, by Welch's t with "
+        "Satterthwaite's degrees of freedom, and with several trainings that of their drops.",
     ]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from reports.numbers import statistics
 from reports.numbers.curves import Variant
 from reports.paper import words
 from reports.paper.style import WIDTH, Look
@@ -38,8 +39,9 @@ def risks(panels: Panels, names: dict[Variant, str], looks: dict[Variant, Look])
 
 
 def _pixel_risks(spread: Spread) -> np.ndarray:
-    """(coverages,) mean over images and trainings."""
-    return np.nanmean(spread.pixel_risks, axis=(0, 2))
+    """(coverages,) mean over groups of cases and over trainings."""
+    by_case = np.nanmean(spread.pixel_risks, axis=0)
+    return np.array([statistics.group_means(row, spread.curve.groups).mean() for row in by_case])
 
 
 def _image_risks(spread: Spread) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def _what(it: Study, dataset: str, found: list[Spread]) -> str:
     tested = max(len(curve.cases) for curve in curves)
     total = of_dataset(it.results, dataset)[0].config.dataset.cases.get("test", tested)
     size = it.results.records.loc[it.results.records["dataset"] == dataset, "image_size"].iloc[0]
-    text = f"{counted(curves)}{f', evenly spread over the {total} there are,' if tested < total else ''} at {size}"
+    text = f"{counted(it, curves)}{f', evenly spread over the {total} there are,' if tested < total else ''} at {size}"
     runs, wanted = max(spread.runs for spread in found), it.results.suite.get("runs")
     text += f", {words.plural(runs, 'run')} on each"
     text += f" instead of {wanted}, as the profile limits them" if wanted and runs < wanted else ""
@@ -69,7 +69,7 @@ def _places(it: Study, found: list[Spread]) -> str:
         second, other = others[0]
         apart = difference(best, second)
         text += (
-            f", followed by {_name(it, second)} with {words.with_interval(other)} (image by image "
+            f", followed by {_name(it, second)} with {words.with_interval(other)} (by {it.unit(found[0].curve.dataset)} "
             f"{words.with_interval(apart, write=words.signed)}{_verdict(apart)})"
         )
     if len(others) > 1:

@@ -52,7 +52,8 @@ def _curves(it: Study, found: dict[str, list[Spread]], looks: dict[Variant, Look
     drawn = (
         (
             "risk_coverage", error_figure.risks, error_figure.risk_data,
-            "Risk by coverage. Left: share of wrong pixels among those kept, from the lowest SD on, mean over images. "
+            "Risk by coverage. Left: share of wrong pixels among those kept, from the lowest SD on, mean over "
+            f"{it.units()}. "
             "Right: mean 1 − DSC of the images kept, from the lowest mean SD on. A curve that stays low to the left of "
             "its end belongs to an SD that tells the error; a flat one to an SD that does not.",
             f"Lines of risk against coverage, over pixels and over images, on {where}.",

@@ -32,12 +32,12 @@ def runs(it: Study, dataset: str, found: list[Spread]) -> Table:
                f"mean SD [{INTERVAL}]", f"GED² [{INTERVAL}]", "time for all runs", "parameters", "training",
                "peak memory"]  # fmt: skip
     caption = (
-        f"{dataset}: the runs on one image, means over {counted([s.curve for s in found])}. NFE: network evaluations "
-        "of one run. DSC of the mean: of the segmentation by the mean probabilities of all runs. DSC of one run: mean "
-        "over the runs ± SD over the runs, averaged over the cases. Gain: the former minus the latter, case by case. "
-        "Mean SD: of the SD map, over all pixels. GED²: squared generalised energy distance to the one label there is, "
-        "over pairs of different runs, 0 at best. Time: for all runs on one image. Peak memory: of "
-        "one run, beyond the weights."
+        f"{dataset}: the runs on one image, means over {counted(it, [s.curve for s in found])}. NFE: network "
+        "evaluations of one run. DSC of the mean: of the segmentation by the mean probabilities of all runs. DSC of "
+        "one run: mean over the runs ± SD over the runs, averaged over the cases. Gain: the former minus the latter, "
+        "case by case. Mean SD: of the SD map, over all pixels. GED²: squared generalised energy distance to the one "
+        "label there is, over pairs of different runs, 0 at best. Time: for all runs on one image. Peak memory: of one "
+        "run, beyond the weights."
     )
     return _table(it, dataset, "runs", caption, columns, rows, data)
 
@@ -88,11 +88,11 @@ def error_prediction(it: Study, dataset: str, found: list[Spread]) -> Table:
                "error rate"]  # fmt: skip
     caption = (
         f"{dataset}: does the spread tell where the segmentation by the mean is wrong? AUROC: of the pixels of an "
-        "image, mean over images; 0.5 is chance; undefined where no pixel or every pixel is wrong. Confidence: the "
-        "largest mean probability of a class. ρ: over images, of the mean SD with 1 − DSC. AURC: area under the "
-        "risk-coverage curve, lower is better: over images the risk is 1 − DSC; over the pixels of an image it is the "
-        "share of wrong ones, which is the error rate where all are kept. What is said of all images together is taken "
-        "of each training by itself, then averaged."
+        f"image, mean over {it.units(dataset)}; 0.5 is chance; undefined where no pixel or every pixel is wrong. "
+        "Confidence: the largest mean probability of a class. ρ: over images, of the mean SD with 1 − DSC. AURC: area "
+        "under the risk-coverage curve, lower is better: over images the risk is 1 − DSC; over the pixels of an image "
+        "it is the share of wrong ones, which is the error rate where all are kept. What is said of all images "
+        "together is taken of each training by itself, then averaged."
     )
     return _table(it, dataset, "error_prediction", caption, columns, rows, data)
 

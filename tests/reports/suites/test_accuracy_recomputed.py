@@ -120,16 +120,16 @@ def test_ranks_under_other_metrics_and_aggregations(report, dataset):
         return [summary(patients(averaged(v), g)) for v, g in (scores(records, dataset, m, metric) for m in METHODS)]
 
     assert rows["mean_dsc"].tolist() == falling(over_patients("dsc", np.mean))
-    assert rows["median_over_patients"].tolist() == falling(over_patients("dsc", np.median))
+    assert rows["median"].tolist() == falling(over_patients("dsc", np.median))
     for metric in ("iou", "hd95_penalised", "assd_penalised"):
         sign = 1 if metric == "iou" else -1
         assert rows[metric].tolist() == falling(sign * np.array(over_patients(metric, np.mean)))
     by_patient = over_patients("dsc", np.asarray)
     within = stats.rankdata(-np.round(by_patient, 12), axis=0).mean(axis=1)
-    assert rows["mean_rank_over_patients"].tolist() == falling(-within)
+    assert rows["mean_rank"].tolist() == falling(-within)
     if dataset == "camus":
         of_images = [np.mean(averaged(scores(records, dataset, method)[0])) for method in METHODS]
-        assert rows["mean_over_images"].tolist() == falling(of_images)
+        assert rows["mean_over_cases"].tolist() == falling(of_images)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -176,7 +176,7 @@ def test_posteriors_of_the_bayesian_signed_rank_test(report, dataset):
         likeliest = np.argmax([above, 1 - above - below, below], axis=0)
         found = [row[name] for name in ("better", "equivalent", "worse")]
         assert found == pytest.approx(np.bincount(likeliest, minlength=3) / 4000, abs=0.03)
-        assert row["patients"] == len(z) - 1
+        assert row["groups"] == len(z) - 1
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -186,7 +186,7 @@ def test_friedman_s_test_and_the_numbers_behind_its_diagram(report, dataset):
     k, n = len(METHODS), len(by_patient[0])
     row = table(folder, "friedman").set_index("dataset").loc[dataset]
     value, p = stats.friedmanchisquare(*by_patient)
-    assert (row.methods, row.patients) == (k, n)
+    assert (row.methods, row.groups) == (k, n)
     assert (row.chi_squared, row.p, row.kendall_w) == pytest.approx((value, p, value / (n * (k - 1))))
     error = np.sqrt(k * (k + 1) / (6 * n))
     critical = stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * error
