@@ -16,10 +16,10 @@ POOLED = "all"
 class Selection:
     """How often one method is sampled on one data set.
 
-    candidates (n,) ascending and scores (seeds, n), the mean DSC of the validation cases, foreground classes pooled, of
-    each training; steps is the choice from them, nfe its network evaluations for one image. equal_steps and equal_nfe:
-    the same where every method of the suite gets as many evaluations as the one that chose the most, as nearly as its
-    steps and samples admit.
+    candidates (n,) ascending and scores (seeds, n), the mean DSC on validation, foreground classes pooled, of each
+    training: over groups of cases, so that every patient weighs the same; steps is the choice from them, nfe its
+    network evaluations for one image. equal_steps and equal_nfe: the same where every method of the suite gets as many
+    evaluations as the one that chose the most, as nearly as its steps and samples admit.
     """
 
     candidates: tuple[int, ...]
@@ -58,9 +58,14 @@ def validation_scores(frames: Mapping[int, Sequence[pd.DataFrame]]) -> tuple[tup
     cases = 0
     for seed, found in frames.items():
         pooled = [frame[frame["class"] == POOLED] for frame in found]
-        rows[seed] = {int(frame["steps"].iloc[0]): float(frame["dsc"].mean()) for frame in pooled}
+        rows[seed] = {int(frame["steps"].iloc[0]): _mean(frame) for frame in pooled}
         cases = max(cases, *(frame["case"].nunique() for frame in pooled))
     candidates = tuple(sorted(next(iter(rows.values()))))
     if any(tuple(sorted(row)) != candidates for row in rows.values()):
         raise ValueError(f"validated at other numbers of steps by seed: {rows}, expected the same for all.")
     return candidates, np.array([[row[steps] for steps in candidates] for row in rows.values()]), cases
+
+
+def _mean(frame: pd.DataFrame) -> float:
+    """Mean DSC over groups of the means over their cases."""
+    return float(frame.groupby("group")["dsc"].mean().mean())
