@@ -17,6 +17,9 @@ NAME = re.compile(r"(train|testA|testB)_(\d+)")
 SUBSETS = {"testA": "test A", "testB": "test B"}
 SPLITS = ("official", BY_PATIENT)
 GRADES = "Grade.csv"
+COLUMNS = ("name", "patient ID")
+NOBODY = ("", "-", "?", "na", "n/a", "nan", "none")
+"""What tables have in place of a patient."""
 PIXEL = 0.62
 """Side of a pixel in um (section 2 of the paper: 20x, 0.62005 um)."""
 TEST_FRACTION = 1 / 3
@@ -136,20 +139,36 @@ class Glas(Source):
 
 
 def read_patients(path: Path) -> dict[str, str]:
-    """Image -> patient from Grade.csv, whose columns are called name and patient ID. Raises DataError for another
-    file."""
+    """Image -> patient from Grade.csv, whose columns are called name and patient ID. Raises DataError for another file,
+    a row without a name or a patient, and rows that give an image to two patients."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. Restore it from the release.") from error
-    rows = list(csv.DictReader(lines, skipinitialspace=True))
-    wrong = [
-        number for number, row in enumerate(rows, 2) if not (row.get("name") and (row.get("patient ID") or "").strip())
-    ]
-    if not rows or wrong:
-        where = f"line {wrong[0]}" if rows else "the file, which is empty,"
+    reader = csv.DictReader(lines, skipinitialspace=True)
+    absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if absent:
         raise DataError(
-            f"{path}: {where} lacks a name or a patient. Expected the columns name and patient ID in every line, as "
-            "in the release: restore the table, or remove it."
+            f"{path} has no column {' and none '.join(absent)} (found: {', '.join(reader.fieldnames or ['nothing'])}). "
+            f"Expected the release's table with the columns {' and '.join(COLUMNS)}: restore it, or remove it."
         )
-    return {row["name"].strip(): row["patient ID"].strip() for row in rows}
+    found: dict[str, tuple[str, int]] = {}
+    for row in reader:
+        name, patient = ((row[column] or "").strip() for column in COLUMNS)
+        blank = [column for column, value in zip(COLUMNS, (name, patient)) if value.lower() in NOBODY]
+        if blank:
+            raise DataError(
+                f"{path}, line {reader.line_num}: {' and '.join(blank)} is blank (found {name!r}, {patient!r}). "
+                "Expected an image and its patient in every line: restore it from the release, or remove the table."
+            )
+        former, line = found.setdefault(name, (patient, reader.line_num))
+        if former != patient:
+            raise DataError(
+                f"{path}, line {reader.line_num}: {name} is of patient {patient}, but of patient {former} in line "
+                f"{line}. Expected one patient for each image: remove the wrong line."
+            )
+    if not found:
+        raise DataError(
+            f"{path} names no image. Expected a line for every image, as in the release: restore it, or remove it."
+        )
+    return {name: patient for name, (patient, _) in found.items()}

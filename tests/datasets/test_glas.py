@@ -79,9 +79,16 @@ def test_another_split_is_refused(glas_root):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file, which is empty, lacks a name or a patient"),
-        ("name,patient ID\ntrain_1,3\ntrain_2,\n", "line 3 lacks a name or a patient"),
-        ("image,patient\ntrain_1,3\n", "line 2 lacks a name or a patient"),
+        ("", "has no column name and none patient ID .found: nothing"),
+        ("name,patient ID\n", "names no image"),
+        ("name,patient ID\ntrain_1,3\ntrain_2,\n", r"line 3: patient ID is blank \(found 'train_2', ''\)"),
+        ("name,patient ID\ntrain_1,3\n\n  ,4\n", r"line 4: name is blank .*restore the line"),
+        ("name,patient ID\ntrain_1,nan\n", r"line 2: patient ID is blank \(found 'train_1', 'nan'\)"),
+        ("image,patient\ntrain_1,3\n", r"has no column name and none patient ID \(found: image, patient\)"),
+        (
+            "name,patient ID\ntrain_1,3\ntrain_2,3\ntrain_1,4\n",
+            "line 4: train_1 is of patient 4, but of patient 3 in line 2.*remove the wrong line",
+        ),
         ("name,patient ID\ntrain_1,3\n", r"names no patient for testA_1, .* \(13 of 14 images\)"),
     ],
 )
