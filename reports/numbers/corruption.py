@@ -157,13 +157,13 @@ def losses(it: Corrupted, dataset: str, variant: Variant) -> dict[str, Estimate]
         curve = it.curve(dataset, kind, variant)
         if curve is not None:
             lost = curve.by_seed("dsc")[:, 0] - curve.by_seed("dsc")[:, 1:].mean(axis=1)
-            found[kind] = statistics.mean(lost, curve.groups)
+            found[kind] = statistics.mean(lost, curve.groups, bounds=(-1.0, 1.0))
     return found
 
 
 def robust_mean(it: Corrupted, dataset: str, variant: Variant) -> Estimate:
     """Mean DSC over kinds and severities, clean images left out."""
-    return statistics.mean(it.values(dataset, variant)[:, 1:].mean(axis=1), it.groups(dataset)).within(0, 1)
+    return statistics.mean(it.values(dataset, variant)[:, 1:].mean(axis=1), it.groups(dataset), bounds=(0.0, 1.0))
 
 
 def comparisons(it: Corrupted, dataset: str, margin: float) -> dict[str, list[tuple[Variant, Variant, Tested]]]:

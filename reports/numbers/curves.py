@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.store.records import undisturbed
 from benchmarks.store.results import Results
-from reports.numbers import statistics
+from reports.numbers import areas, statistics
 from reports.numbers.statistics import Estimate, Pair
 
 POOLED = "all"
@@ -93,7 +93,7 @@ class Curve:
         if index is None:
             return None
         highest = 1.0 if HIGHER_IS_BETTER.get(metric, True) else np.inf
-        return statistics.mean(self.by_seed(metric, name)[:, index], self.groups).within(0.0, highest)
+        return statistics.mean(self.by_seed(metric, name)[:, index], self.groups, bounds=(0.0, highest))
 
     def means(self) -> list[Estimate]:
         """Mean DSC over patients at every sigma."""
@@ -122,20 +122,16 @@ class Curve:
 
     def relative_area(self) -> Estimate:
         """Mean DSC over the range of sigma, divided by that at the smallest; 1 means that nothing was lost."""
-        return statistics.smooth(lambda y: statistics.relative_area(self.sigmas, y), self._everywhere(), self.groups)
+        return statistics.smooth(lambda y: areas.relative_area(self.sigmas, y), self._everywhere(), self.groups)
 
     def area(self) -> Estimate:
         """Mean DSC over the range of sigma, by trapezia."""
-        found = statistics.smooth(
-            lambda y: statistics.area_under_curve(self.sigmas, y), self._everywhere(), self.groups
-        )
+        found = statistics.smooth(lambda y: areas.area_under_curve(self.sigmas, y), self._everywhere(), self.groups)
         return found.within(0.0, 1.0)
 
     def sigma_at_loss(self, loss: float = 0.05) -> Estimate:
         """Sigma at which so much DSC is lost since the smallest one; infinite where the loss was not reached."""
-        return statistics.statistic(
-            lambda y: statistics.x_at_loss(self.sigmas, y, loss), self._everywhere(), self.groups
-        )
+        return statistics.statistic(lambda y: areas.x_at_loss(self.sigmas, y, loss), self._everywhere(), self.groups)
 
 
 def variants(results: Results) -> list[Variant]:

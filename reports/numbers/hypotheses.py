@@ -1,8 +1,8 @@
 """Tests of a difference between two methods, what they can show, and how large a difference is beside its spread.
 
-With several trainings of both methods the tests are Student's, on the standard error that holds the variance of
-training (`reports.numbers.components`), and speak of the methods. With one training of either, superiority is tested
-by Wilcoxon's signed-rank test on the patients' mean differences, and the result is one of these trainings.
+With MIN_SEEDS trainings of both methods or more the tests are Student's, on the standard error that holds the variance
+of training (`reports.numbers.components`), and speak of the methods. With fewer of either, superiority is tested by
+Wilcoxon's signed-rank test on the patients' mean differences, and the result is one of these trainings.
 """
 
 from collections.abc import Sequence
@@ -67,10 +67,10 @@ def detectable(estimate: Estimate, comparisons: int = 1) -> float | None:
     return float(brentq(lacks, 0, 4 * critical + 4, xtol=1e-4)) * estimate.error
 
 
-def attainable(groups: int, comparisons: int) -> float | None:
-    """The smallest p that Wilcoxon's test can give on so many groups, after Holm's correction: all signs agree, which
-    has a probability of 2 / 2^n. None below MIN_GROUPS groups."""
-    return None if groups < MIN_GROUPS else min(1.0, comparisons * 2.0 ** (1 - groups))
+def attainable(differing: int) -> float:
+    """The smallest p that Wilcoxon's test can give where so many groups differ: all signs agree, which has a
+    probability of 2 / 2^n; 1 for none."""
+    return min(1.0, 2.0 ** (1 - differing))
 
 
 def signed_rank(first: ArrayLike, second: ArrayLike, groups: Groups) -> float | None:
@@ -78,7 +78,10 @@ def signed_rank(first: ArrayLike, second: ArrayLike, groups: Groups) -> float | 
     means = mean_differences(first, second, groups)
     if len(means) < MIN_GROUPS:
         return None
-    return float(stats.wilcoxon(means).pvalue) if means.any() else 1.0
+    # The test drops groups without a difference. With them the library takes a sample of few others for a large one,
+    # and its normal approximation for good: 0.043 for five of fifteen, where 2 / 2^5 = 0.0625 is the smallest p.
+    changed = means[means != 0]
+    return float(stats.wilcoxon(changed).pvalue) if len(changed) > 1 else 1.0
 
 
 def effect_sizes(first: ArrayLike, second: ArrayLike, groups: Groups) -> tuple[float | None, float | None]:

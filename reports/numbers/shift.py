@@ -8,9 +8,9 @@ from scipy import stats
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers import statistics
-from reports.numbers.components import standard_error
+from reports.numbers.components import combined, standard_error
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.statistics import LEVEL, MIN_GROUPS, Estimate
+from reports.numbers.statistics import LEVEL, MIN_GROUPS, MIN_SEEDS, ROUNDING, Estimate
 from reports.numbers.study import Study, study
 from reports.numbers.verdicts import Tested, tested
 
@@ -63,9 +63,9 @@ def drop(it: Shifted) -> Estimate:
     """Mean DSC on the data set trained on minus that on the other, over patients, with its interval.
 
     The patients of the two are not the same, so that the variances of both means add up (Welch, Biometrika 34:28-35,
-    1947), with Satterthwaite's degrees of freedom. With several trainings that of their drops is added, which are
-    taken training by training, since one that is good here may be good there; it holds some of the variance of patients
-    once more, so that the interval is rather too wide.
+    1947), with the degrees of freedom of `combined`. From MIN_SEEDS trainings on that of their drops is added, which
+    are taken training by training, since one that is good here may be good there; it holds some of the variance of
+    patients once more, so that the interval is rather too wide. None where nothing scatters.
     """
     own, there = (_by_group(curve) for curve in (it.own, it.there))
     value = float(own.mean() - there.mean())
@@ -73,16 +73,15 @@ def drop(it: Shifted) -> Estimate:
     if groups < MIN_GROUPS:
         return Estimate(value, None, None, cases, groups)
     parts = [(standard_error(table.mean(axis=0)).error ** 2, table.shape[1] - 1) for table in (own, there)]
-    seeds = len(own) if len(own) == len(there) else 1
+    seeds = len(own) if len(own) == len(there) >= MIN_SEEDS else 1
+    trainings = []
     if seeds > 1:
-        parts.append((float(np.var(own.mean(axis=1) - there.mean(axis=1), ddof=1)) / seeds, seeds - 1))
-    total = sum(variance for variance, _ in parts)
-    if total <= 0:
-        return Estimate(value, value, value, cases, groups, 0, seeds, 0.0, float(groups - 1))
-    df = total**2 / sum(variance**2 / freedom for variance, freedom in parts)
-    error = float(np.sqrt(total))
+        trainings.append((float(np.var(own.mean(axis=1) - there.mean(axis=1), ddof=1)) / seeds, seeds - 1))
+    error, df = combined(parts, trainings)
+    if error <= ROUNDING:
+        return Estimate(value, None, None, cases, groups, 0, seeds)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return Estimate(value, value - half, value + half, cases, groups, 0, seeds, error, float(df))
+    return Estimate(value, value - half, value + half, cases, groups, 0, seeds, error, df)
 
 
 def _by_group(curve: Curve) -> np.ndarray:

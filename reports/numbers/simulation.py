@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from reports.numbers import statistics
+from reports.numbers import areas, statistics
 from reports.numbers.hypotheses import effect_sizes
 from reports.numbers.statistics import Estimate
 from reports.numbers.verdicts import Significance, Verdict, p_values, verdict
@@ -47,8 +47,8 @@ def coverage(groups: int, shape: str, repeats: int, seed: int = 0) -> dict[str, 
     training, with three trainings, of a relative area and of the sigma at which 0.05 is lost."""
     random, draw = np.random.default_rng([seed, groups]), SHAPES[shape]
     truth = 0.8 - FALL
-    area = float(statistics.relative_area(SIGMAS, truth))
-    lost = float(statistics.x_at_loss(SIGMAS, truth))
+    area = float(areas.relative_area(SIGMAS, truth))
+    lost = float(areas.x_at_loss(SIGMAS, truth))
     hits: dict[str, list[bool]] = {}
     names = np.arange(groups)
     for _ in range(repeats):
@@ -62,8 +62,8 @@ def coverage(groups: int, shape: str, repeats: int, seed: int = 0) -> dict[str, 
             "difference": (statistics.paired_difference(other, patients, names), 0.0),
             "mean, 3 seeds": (statistics.mean(first, names), 0.8),
             "difference, 3 seeds": (statistics.paired_difference(first, second, names), 0.0),
-            "relative area": (statistics.smooth(lambda y: statistics.relative_area(SIGMAS, y), curves, names), area),
-            "sigma at loss": (statistics.statistic(lambda y: statistics.x_at_loss(SIGMAS, y), curves, names), lost),
+            "relative area": (statistics.smooth(lambda y: areas.relative_area(SIGMAS, y), curves, names), area),
+            "sigma at loss": (statistics.statistic(lambda y: areas.x_at_loss(SIGMAS, y), curves, names), lost),
         }
         for name, (estimate, value) in found.items():
             hits.setdefault(name, []).append(holds(estimate, value))

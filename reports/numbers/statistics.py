@@ -1,13 +1,15 @@
 """Means over patients and trainings with their intervals.
 
 The unit of analysis is the group (the patient): the cases of a group (slices or frames of one patient) are averaged
-first, and every group weighs the same. Where each method was trained with several seeds, an interval holds the variance
-of training, too, and speaks of the method; with one seed it speaks of that training.
+first, and every group weighs the same. Where each method was trained with MIN_SEEDS seeds or more, an interval holds
+the variance of training, too, and speaks of the method; with fewer it speaks of these trainings.
 
-- one training: bootstrap-t below LARGE groups (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
+- these trainings: bootstrap-t below LARGE groups (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
   section 10.10; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1), percentiles from
   there on;
-- several: Student's t with Satterthwaite's degrees of freedom (`reports.numbers.components`).
+- methods: Student's t with the degrees of freedom of `reports.numbers.components`;
+- where half of the groups or more have one and the same value, as at the ceiling of a score: Gaffke's limits, which
+  know that the values not seen lie between the bounds of the score.
 
 The draw of a bootstrap depends on the number of groups and the seed alone: methods tested on the same patients are
 resampled alike. `python -m reports.numbers.simulation` shows how often these intervals hold the truth.
@@ -33,15 +35,25 @@ RESAMPLES = 2000
 LEVEL = 0.95
 MIN_GROUPS = 5
 """Fewer independent groups than this, and no interval is given."""
+MIN_SEEDS = 3
+"""Of fewer trainings the variance of training is not estimated: by simulation a t interval on two is too short in up to
+10 % of experiments, whatever its degrees of freedom, as two trainings that happen to agree hide it."""
 LARGE = 40
 """From so many groups on percentiles of the bootstrap cover what they promise."""
+FURTHEST = 2.0
+"""A limit of the bootstrap-t is at most so many times as far from the mean as Student's: samples that leave out the one
+outlier of a dozen groups hardly spread, and without a bound their t would put the limits ten times as far out."""
 ROUNDING = 1e-12
 """Scores closer than this are equal."""
+Bounds = tuple[float, float]
+"""Between what a value can lie: (0, 1) of a score, (-1, 1) of a difference of two. An interval is cut there."""
+UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval. `low` and `high` are None where fewer than MIN_GROUPS groups carry a value.
+    """A value with its interval. `low` and `high` are None where fewer than MIN_GROUPS groups carry a value, and where
+    all of them carry the same and the value has no bounds: nothing then tells how far it may be off.
 
     cases and groups count what entered the value (cases whose value is undefined, NaN, do not); undefined counts the
     cases that were left out; value is NaN when nothing was left. seeds: how many trainings of each method the interval
@@ -61,7 +73,7 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there were groups enough for one."""
+        """Whether there were groups enough for one, and not all alike."""
         return self.low is not None
 
     def within(self, lowest: float, highest: float) -> "Estimate":
@@ -71,21 +83,28 @@ class Estimate:
         return replace(self, low=min(max(self.low, lowest), highest), high=max(min(self.high, highest), lowest))
 
 
-def mean(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def mean(
+    values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0, bounds: Bounds = UNBOUNDED
+) -> Estimate:
     """Mean over groups of their means over cases, with its interval. values: (cases,) of one training or (seeds,
     cases), NaN = undefined; groups: (cases,). A case is averaged over the seeds in which it is defined."""
     table = _trainings(values)
-    return _estimate(_seed_means(table), [table], groups, resamples, seed)
+    return _estimate(_seed_means(table), [table], groups, resamples, seed, bounds)
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: Groups,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: Bounds = UNBOUNDED,
 ) -> Estimate:
     """Mean over groups of first - second with its interval; a case undefined in either is left out. Each is (cases,) of
     one training or (seeds, cases), with a number of seeds of its own. The interval holds the variance of training where
-    both have several. Raises ValueError where the cases are not the same number."""
+    both have MIN_SEEDS or more. Raises ValueError where the cases are not the same number."""
     tables = [_trainings(part) for part in (first, second)]
-    return _estimate(differences(first, second), tables, groups, resamples, seed)
+    return _estimate(differences(first, second), tables, groups, resamples, seed, bounds)
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> np.ndarray:
@@ -98,7 +117,14 @@ def differences(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     return _seed_means(tables[0]) - _seed_means(tables[1])
 
 
-def _estimate(values: np.ndarray, tables: list[np.ndarray], groups: Groups, resamples: int, seed: int) -> Estimate:
+def _estimate(
+    values: np.ndarray,
+    tables: list[np.ndarray],
+    groups: Groups,
+    resamples: int,
+    seed: int,
+    bounds: Bounds = UNBOUNDED,
+) -> Estimate:
     """values (cases,): what is averaged; tables (seeds, cases): the trainings of the methods that it was taken from."""
     cases, count, undefined = _counts(values, groups)
     means = group_means(values, groups)
@@ -106,14 +132,22 @@ def _estimate(values: np.ndarray, tables: list[np.ndarray], groups: Groups, resa
     if count < MIN_GROUPS:
         return Estimate(value, None, None, cases, count, undefined)
     trainings = [found for table in tables if (found := _complete(table, groups)) is not None]
-    if len(trainings) < len(tables):
-        error, df = standard_error(means)
+    several = len(trainings) == len(tables)
+    seeds = min(len(table) for table in trainings) if several else 1
+    error, df = standard_error(means, trainings if several else ())
+    students = float(stats.t.ppf((1 + LEVEL) / 2, df))
+    if several:
+        low, high = value - students * error, value + students * error
+    else:
         low, high = _of_one_training(means, resamples, seed)
-        return Estimate(value, low, high, cases, count, undefined, 1, error, df)
-    error, df = standard_error(means, trainings)
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    seeds = min(len(table) for table in trainings)
-    return Estimate(value, value - reach, value + reach, cases, count, undefined, seeds, error, df)
+    if _half_alike(means) and np.isfinite(bounds).all():
+        lowest, highest = _of_bounded_mean(means, bounds, resamples, seed)
+        low, high = (min(low, lowest), max(high, highest)) if several else (lowest, highest)
+        # Tests are made on the error: it is no smaller than what the interval says.
+        error = max(error, max(value - low, high - value) / students)
+    elif error <= ROUNDING:
+        return Estimate(value, None, None, cases, count, undefined, seeds)
+    return Estimate(value, low, high, cases, count, undefined, seeds, error, df).within(*bounds)
 
 
 def _of_one_training(means: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -125,14 +159,36 @@ def _of_one_training(means: np.ndarray, resamples: int, seed: int) -> tuple[floa
         return float(low), float(high)
     # Bootstrap-t: t*_b = (m*_b - m) / se*_b, and m - se q_0.975 ... m - se q_0.025 of these. A sample in which all
     # groups are alike has no t.
-    centre, error = means.mean(), standard_error(means)[0]
+    centre, (error, df) = means.mean(), standard_error(means)
     squares = weights @ (means - centre) ** 2 / len(means) - (drawn - centre) ** 2
     errors = np.sqrt(np.maximum(squares, 0) / (len(means) - 1))
     known = errors > ROUNDING
     if not known.any():
         return float(centre), float(centre)
-    low, high = interval(np.where(known, drawn - centre, np.nan) / np.where(known, errors, 1))
+    furthest = FURTHEST * stats.t.ppf((1 + LEVEL) / 2, df)
+    ends = interval(np.where(known, drawn - centre, np.nan) / np.where(known, errors, 1))
+    low, high = np.clip(ends, -furthest, furthest)
     return float(centre - error * high), float(centre - error * low)
+
+
+def _half_alike(means: np.ndarray) -> bool:
+    """Whether half of the values (groups,) or more are one and the same."""
+    ordered, half = np.sort(means), (len(means) + 1) // 2
+    return bool((ordered[half - 1 :] - ordered[: len(means) - half + 1]).min() <= ROUNDING)
+
+
+def _of_bounded_mean(means: np.ndarray, bounds: Bounds, resamples: int, seed: int) -> tuple[float, float]:
+    """Interval of the mean of values (groups,) between bounds, however rare those are that were not seen.
+
+    The lower limit is a quantile of w_0 a + sum_i w_i x_i, a being the lower bound and w_0 ... w_n Dirichlet of ones;
+    the upper one likewise (Gaffke, Math. Methods of Statistics 14:451-467, 2005; Phan, Thomas and Learned-Miller, ICML
+    2021, who compare such limits). Of zeros and ones these are Clopper's and Pearson's: twelve patients with a score of
+    1 leave it possible that a quarter of all patients has 0.
+    """
+    weights = np.random.default_rng(seed).dirichlet(np.ones(len(means) + 1), resamples)
+    seen = weights[:, 1:] @ means
+    low, high = (interval(seen + weights[:, 0] * bound)[place] for place, bound in enumerate(bounds))
+    return float(low), float(high)
 
 
 def smooth(
@@ -188,9 +244,8 @@ def statistic(
     values: (conditions, cases) or (seeds, conditions, cases); function: maps means (..., conditions) to (...,) and is
     applied to the means over all groups and to those of every bootstrap sample. A case counts when it is defined under
     every condition and seed. A function that jumps or is infinite has no standard error, hence no bootstrap-t: below
-    LARGE groups the percentiles are taken further out instead (`expanded`). Of several trainings one less than there
-    are is drawn with replacement in every sample, which gives their mean the variance that it has (Rao and Wu, J. Am.
-    Statist. Assoc. 83:231-241, 1988).
+    LARGE groups the samples' means are moved away from the mean instead (`stretch`). From MIN_SEEDS trainings on, what
+    other trainings would change is drawn, too (`seed_draws`).
     """
     table = _by_seed(values)
     complete = np.where(np.isfinite(table).all(axis=(0, 1)), 0.0, np.nan)
@@ -203,20 +258,22 @@ def statistic(
     if count < MIN_GROUPS:
         return Estimate(value, None, None, cases, count, undefined)
     # The function is taken of each sample's means, so that they stay paired: all conditions see the same groups drawn.
-    seeds = seed_draws(len(table), resamples, seed)
-    replicates = np.einsum("bg,bs,scg->bc", _draws(count, resamples, seed) / count, seeds, by_group, optimize=True)
-    low, high = interval(function(replicates), expanded(count))
-    return Estimate(value, float(low), float(high), cases, count, undefined, len(table))
+    centre = by_group.mean(axis=(0, 2))
+    patients = centre + stretch(count) * (_draws(count, resamples, seed) / count @ by_group.mean(axis=0).T - centre)
+    trainings = (seed_draws(len(table), resamples, seed) - 1 / len(table)) @ by_group.mean(axis=2)
+    low, high = interval(function(patients + trainings))
+    seeds = len(table) if len(table) >= MIN_SEEDS else 1
+    return Estimate(value, float(low), float(high), cases, count, undefined, seeds)
 
 
-def expanded(groups: int, level: float = LEVEL) -> float:
-    """The level of percentiles that makes up for few groups: of LEVEL, 1 - 2 Phi(-t sqrt(n / (n - 1))) with t of n - 1
-    degrees of freedom; from LARGE groups on the level itself (Hesterberg, American Statistician 69:371-386, 2015,
-    section 5.3: the expanded percentile interval)."""
+def stretch(groups: int) -> float:
+    """How many times as far as a bootstrap sample of so few groups the true mean lies from the mean, at the ends of an
+    interval: t / z sqrt(n / (n - 1)) with t of n - 1 degrees of freedom; 1 from LARGE groups on. (Hesterberg, American
+    Statistician 69:371-386, 2015, section 5.3, who takes percentiles further out instead.)"""
     if groups >= LARGE:
-        return level
-    reach = stats.t.ppf((1 + level) / 2, groups - 1) * np.sqrt(groups / (groups - 1))
-    return float(1 - 2 * stats.norm.cdf(-reach))
+        return 1.0
+    students, normal = stats.t.ppf((1 + LEVEL) / 2, groups - 1), stats.norm.ppf((1 + LEVEL) / 2)
+    return float(students / normal * np.sqrt(groups / (groups - 1)))
 
 
 def resample(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -263,44 +320,6 @@ def seed_spread(values: ArrayLike, groups: Groups) -> tuple[float, float | None]
     return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None
 
 
-def area_under_curve(x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """Trapezoidal area divided by the range of x, that is the mean height. x: (n,) ascending; y: (..., n) -> (...).
-
-    NaN for a single point, which has no range.
-    """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if len(x) < 2:
-        return np.full(y.shape[:-1], np.nan)
-    # Sum over the stretches between neighbours of (y_i + y_i+1) / 2 * (x_i+1 - x_i), divided by x_n - x_1.
-    return np.sum((y[..., 1:] + y[..., :-1]) / 2 * np.diff(x), axis=-1) / (x[-1] - x[0])
-
-
-def relative_area(x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """Area under the curve divided by its value at the first x: 1 means that nothing was lost. NaN where that is 0."""
-    y = np.asarray(y, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(y[..., 0] > 0, area_under_curve(x, y) / y[..., 0], np.nan)
-
-
-def x_at_loss(x: ArrayLike, y: ArrayLike, loss: float = 0.05) -> np.ndarray:
-    """First x, linearly interpolated, at which y is `loss` below its value at x[0]; infinity if it never is.
-
-    x: (n,) ascending; y: (..., n) -> (...).
-    """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    target = y[..., :1] - loss
-    # The tolerance keeps a fall of exactly `loss` from being missed by rounding.
-    below = y <= target + 1e-12
-    after = np.argmax(below, axis=-1)[..., None]
-    before = np.maximum(after - 1, 0)
-    y_before, y_after = np.take_along_axis(y, before, axis=-1), np.take_along_axis(y, after, axis=-1)
-    # The crossing between x_k-1 and x_k: x_k-1 + (y_k-1 - target) / (y_k-1 - y_k) * (x_k - x_k-1).
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = np.clip((y_before - target) / (y_before - y_after), 0, 1)
-        crossing = x[before] + fraction * (x[after] - x[before])
-    return np.where(below.any(axis=-1), crossing[..., 0], np.where(np.isnan(y).any(axis=-1), np.nan, np.inf))
-
-
 def _trainings(values: ArrayLike) -> np.ndarray:
     """(seeds, cases) of that, or of (cases,)."""
     return np.atleast_2d(np.asarray(values, dtype=np.float64))
@@ -321,11 +340,11 @@ def _seed_means(table: np.ndarray) -> np.ndarray:
 
 def _complete(table: np.ndarray, groups: Groups) -> np.ndarray | None:
     """The groups' means under every seed that has scores (seeds, groups), over cases that are defined in all of them;
-    None for one seed and below two groups, which say nothing of the variance of training."""
+    None below MIN_SEEDS seeds and two groups, which say too little of the variance of training."""
     table = table[np.isfinite(table).any(axis=1)]
     kept = np.isfinite(table).all(axis=0)
     labels = np.asarray(groups)[kept]
-    if len(table) < 2 or len(set(labels.tolist())) < 2:
+    if len(table) < MIN_SEEDS or len(set(labels.tolist())) < 2:
         return None
     return _means_of_groups(table[:, kept], labels)
 
@@ -350,12 +369,19 @@ def _draws(groups: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def seed_draws(seeds: int, resamples: int, seed: int, stream: int = 0) -> np.ndarray:
-    """Weights of the trainings in each bootstrap sample (resamples, seeds), which sum to 1: of one training 1, of more
-    the shares in one draw less than there are."""
-    if seeds == 1:
-        return np.ones((resamples, 1))
+    """Weights of the trainings in each bootstrap sample (resamples, seeds), which sum to 1; all alike below MIN_SEEDS.
+
+    The weighted mean of S trainings scatters as Student's t around their plain mean, with S - 1 degrees of freedom and
+    the error that this mean has: what is known of the mean of all trainings after S of them (Gelman et al., Bayesian
+    Data Analysis, 3rd edition, 2013, section 3.2). Draws among three trainings never lie more than two errors from
+    their mean, where Student's limits are 4.3 away.
+    """
+    if seeds < MIN_SEEDS:
+        return np.full((resamples, seeds), 1 / seeds)
     random = np.random.default_rng([seed, 1, stream])
-    return random.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples) / (seeds - 1)
+    # w_s = 1 / S + (z_s - mean z) / sqrt(S chi^2): given chi^2, sum_s w_s x_s has the variance (S - 1) / chi^2 s^2 / S.
+    normal, spread = random.normal(size=(resamples, seeds)), random.chisquare(seeds - 1, (resamples, 1))
+    return 1 / seeds + (normal - normal.mean(axis=1, keepdims=True)) / np.sqrt(seeds * spread)
 
 
 def _counts(values: np.ndarray, groups: Groups) -> tuple[int, int, int]:

@@ -32,7 +32,7 @@ class Significance:
     rank_biserial, d_z: `hypotheses.effect_sizes`. not_worse, not_better, equivalent: p after Holm that the first is not
     worse by more than `margin` DSC, not better by more than that, and both. attainable: the smallest p_holm that the
     test could have given, 0 where there is no smallest. detectable: the smallest true difference that would have been
-    found with a probability of 80 %.
+    found with a probability of 80 %. differing: groups in which the two methods differ at all.
     """
 
     p: float | None
@@ -46,6 +46,7 @@ class Significance:
     detectable: float | None = None
     family: int = 1
     margin: float = MARGIN
+    differing: int | None = None
 
 
 Tested = tuple[Estimate, Significance]
@@ -55,24 +56,33 @@ Tested = tuple[Estimate, Significance]
 def tested(pairs: Sequence[Pair | None], margin: float = MARGIN) -> list[Tested | None]:
     """The difference of every pair with its tests, corrected over all of them; None for None. margin in units of the
     score. The pairs given are one family."""
-    # Scores lie in [0, 1]. Bootstrap-t with an outlier among few patients can go far beyond.
-    estimates = [None if pair is None else statistics.paired_difference(*pair).within(-1, 1) for pair in pairs]
+    # Scores lie in [0, 1].
+    estimates = [None if pair is None else statistics.paired_difference(*pair, bounds=(-1.0, 1.0)) for pair in pairs]
     found = [p_values(pair, estimate, margin) for pair, estimate in zip(pairs, estimates)]
     family = sum(p is not None for p, *_ in found)
-    corrected = zip(*(hypotheses.holm(column) for column in zip(*found))) if found else []
+    differing = [None if pair is None else int(hypotheses.mean_differences(*pair).astype(bool).sum()) for pair in pairs]
+    least = [_least(estimate, count) for estimate, count in zip(estimates, differing)]
+    corrected = zip(*map(hypotheses.holm, [*zip(*found), least])) if found else []
     results: list[Tested | None] = []
-    for pair, estimate, (p, *_), bounds in zip(pairs, estimates, found, corrected):
+    for pair, estimate, count, (p, *_), bounds in zip(pairs, estimates, differing, found, corrected):
         if pair is None or estimate is None:
             results.append(None)
             continue
-        p_holm, not_worse, not_better, equivalent = bounds
+        p_holm, not_worse, not_better, equivalent, attainable = bounds
         rank_biserial, d_z = hypotheses.effect_sizes(*pair)
-        least = 0.0 if estimate.seeds > 1 else hypotheses.attainable(estimate.groups, family)
         smallest = hypotheses.detectable(estimate, family)
-        test = Significance(p, p_holm, rank_biserial, d_z, not_worse, not_better, equivalent, least, smallest, family,
-                            margin)  # fmt: skip
+        test = Significance(p, p_holm, rank_biserial, d_z, not_worse, not_better, equivalent, attainable, smallest,
+                            family, margin, count)  # fmt: skip
         results.append((estimate, test))
     return results
+
+
+def _least(estimate: Estimate | None, differing: int | None) -> float | None:
+    """The smallest p before Holm's correction that a test could have given, any being possible for Student's. Corrected
+    like p itself, these are the smallest p after it: no p of the family can be smaller than its own."""
+    if estimate is None or differing is None or not estimate.has_interval:
+        return None
+    return 0.0 if estimate.seeds > 1 else hypotheses.attainable(differing)
 
 
 def p_values(pair: Pair | None, estimate: Estimate | None, margin: float) -> tuple[float | None, ...]:

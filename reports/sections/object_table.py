@@ -51,4 +51,4 @@ def _mean(curve: Curve, sigma: float, metric: str, chosen: np.ndarray) -> statis
     """Mean over the chosen cases (N,), by patient."""
     highest = np.inf if metric == "object_hausdorff" else 1.0
     scores = curve.by_seed(metric)[:, curve.at(sigma)]
-    return statistics.mean(scores[:, chosen], curve.groups[chosen]).within(0.0, highest)
+    return statistics.mean(scores[:, chosen], curve.groups[chosen], bounds=(0.0, highest))

@@ -43,11 +43,13 @@ def samples(values, groups):
 
 
 def seed_shares(seeds, stream=0):
-    """(2000, seeds): share of each training in each bootstrap sample, one fewer being drawn than there are."""
-    if seeds == 1:
-        return np.ones((RESAMPLES, 1))
-    draws = np.random.default_rng([0, 1, stream]).multinomial(seeds - 1, [1 / seeds] * seeds, size=RESAMPLES)
-    return draws / (seeds - 1)
+    """(2000, seeds): weight of each training in each bootstrap sample; their mean scatters as Student's t."""
+    if seeds < 3:
+        return np.full((RESAMPLES, seeds), 1 / seeds)
+    random = np.random.default_rng([0, 1, stream])
+    normal, chi_squared = random.normal(size=(RESAMPLES, seeds)), random.chisquare(seeds - 1, (RESAMPLES, 1))
+    t = (normal - normal.mean(axis=1)[:, None]) * np.sqrt((seeds - 1) / chi_squared)
+    return 1 / seeds + t / np.sqrt(seeds * (seeds - 1))
 
 
 def ends(replicates, level=0.95):
@@ -56,11 +58,11 @@ def ends(replicates, level=0.95):
     return ordered[int(np.floor(tail * (len(ordered) - 1)))], ordered[int(np.ceil((1 - tail) * (len(ordered) - 1)))]
 
 
-def widened(count):
-    """The level of an expanded percentile interval (Hesterberg 2015)."""
+def stretched(count):
+    """How much further out samples of few patients are put: t / z sqrt(n / (n - 1)) (after Hesterberg 2015)."""
     if count >= 40:
-        return 0.95
-    return 1 - 2 * stats.norm.cdf(stats.t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
+        return 1
+    return stats.t.ppf(0.025, count - 1) / stats.norm.ppf(0.025) * np.sqrt(count / (count - 1))
 
 
 def bootstrap(means):
@@ -74,18 +76,20 @@ def bootstrap(means):
             found.append((sample.mean() - means.mean()) / (sample.std(ddof=0) / np.sqrt(count - 1)))
     if not found:
         return means.mean(), means.mean()
-    low, high = ends(found)
+    furthest = 2 * stats.t.ppf(0.975, count - 1)
+    low, high = np.clip(ends(found), -furthest, furthest)
     error = means.std(ddof=1) / np.sqrt(count)
     return means.mean() - error * high, means.mean() - error * low
 
 
 def error(values, tables, groups):
-    """Standard error and Satterthwaite's degrees of freedom of the mean over patients of values (cases,), which were
-    taken from the methods' tables (seeds, cases)."""
+    """Standard error and degrees of freedom of the mean over patients of values (cases,), which were taken from the
+    methods' tables (seeds, cases): 1 / df is the mean of that of patients and Satterthwaite's of trainings, weighted by
+    what each adds to the variance."""
     by_patient = patients(values, groups)
     count = len(by_patient)
     total, twice, parts = by_patient.var(ddof=1) / count, 0.0, []
-    if all(len(table) > 1 for table in tables):
+    if all(len(table) > 2 for table in tables):
         for table in tables:
             whole = np.isfinite(table).all(axis=0)
             cells = np.array([patients(row[whole], np.asarray(groups)[whole]) for row in table])
@@ -94,12 +98,10 @@ def error(values, tables, groups):
             parts.append((cells.mean(1).var(ddof=1) / len(cells), len(cells) - 1))
     added = sum(part for part, _ in parts)
     own = max(total - min(twice, added), 0)
-    df = (
-        (own + added) ** 2 / (own**2 / (count - 1) + sum(part**2 / f for part, f in parts))
-        if own + added
-        else count - 1
-    )
-    return np.sqrt(own + added), df
+    if not added:
+        return np.sqrt(own), count - 1
+    of_trainings = added**2 / sum(part**2 / f for part, f in parts)
+    return np.sqrt(own + added), (own + added) / (own / (count - 1) + added / of_trainings)
 
 
 def mean(*tables, groups):
@@ -109,7 +111,7 @@ def mean(*tables, groups):
     by_patient = patients(values, groups)
     if len(by_patient) < 5:
         return by_patient.mean(), np.nan, np.nan
-    if any(len(table) < 2 for table in tables):
+    if any(len(table) < 3 for table in tables):
         return by_patient.mean(), *bootstrap(by_patient)
     spread, df = error(values, tables, groups)
     return by_patient.mean(), *(by_patient.mean() + spread * stats.t.ppf([0.025, 0.975], df))
@@ -122,7 +124,7 @@ def tests(first, second, groups, margin=0.01):
     spread, df = error(values, tables, groups)
     by_patient = patients(values, groups)
     value = by_patient.mean()
-    several = all(len(table) > 1 for table in tables)
+    several = all(len(table) > 2 for table in tables)
     p = 2 * stats.t.sf(abs(value) / spread, df) if several else stats.wilcoxon(by_patient).pvalue
     return p, stats.t.sf((value + margin) / spread, df), stats.t.cdf((value - margin) / spread, df), spread, df
 

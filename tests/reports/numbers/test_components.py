@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.numbers.components import standard_error
+from reports.numbers.components import combined, standard_error
 
 PATIENTS, SEEDS = 15, 3
 
@@ -18,7 +18,18 @@ def test_trainings_that_add_a_constant_add_its_variance():
     error, df = standard_error(means, [means + shifts])
     patients, trainings = means.var(ddof=1) / PATIENTS, shifts.var(ddof=1) / SEEDS
     assert error**2 == pytest.approx(patients + trainings)
-    assert df == pytest.approx((patients + trainings) ** 2 / (patients**2 / 14 + trainings**2 / 2))
+    share = trainings / (patients + trainings)
+    assert df == pytest.approx(1 / ((1 - share) / 14 + share / 2))
+
+
+def test_degrees_of_freedom_lie_between_those_of_the_fewest_trainings_and_of_patients():
+    """Of two methods' trainings Satterthwaite's: two for one that alone scatters, four where both do so equally."""
+    assert combined([(0.0, 39)], [(1.0, 2), (0.0, 2)]) == pytest.approx((1, 2))
+    assert combined([(0.0, 39)], [(1.0, 2), (1.0, 2)]) == pytest.approx((2**0.5, 4))
+    assert combined([(1.0, 39)], [(0.0, 2), (0.0, 2)]) == pytest.approx((1, 39))
+    # Half of the variance each: 1 / df is in the middle of 1 / 39 and 1 / 2.
+    assert combined([(1.0, 39)], [(1.0, 2)]).df == pytest.approx(2 / (1 / 39 + 1 / 2))
+    assert combined([(0.5, 9), (0.5, 9)], []) == pytest.approx((1, 18))
 
 
 def test_what_trainings_scatter_within_patients_is_not_counted_twice():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from reports.numbers import statistics
+from reports.numbers import areas, statistics
 
 
 def by_loop(values, groups, resamples, seed):
@@ -80,11 +81,11 @@ def test_a_pair_with_one_undefined_side_is_left_out():
 
 def test_area_is_the_mean_height_of_the_curve():
     x = np.array([0, 0.1, 0.5])
-    assert statistics.area_under_curve(x, [0.8, 0.8, 0.8]) == pytest.approx(0.8)
-    assert statistics.area_under_curve(x, 1 - x) == pytest.approx(0.75)
-    assert statistics.relative_area(x, 0.5 * (1 - x)) == pytest.approx(0.75)
-    assert np.isnan(statistics.area_under_curve([0.0], [0.9]))
-    assert np.isnan(statistics.relative_area(x, np.zeros(3)))
+    assert areas.area_under_curve(x, [0.8, 0.8, 0.8]) == pytest.approx(0.8)
+    assert areas.area_under_curve(x, 1 - x) == pytest.approx(0.75)
+    assert areas.relative_area(x, 0.5 * (1 - x)) == pytest.approx(0.75)
+    assert np.isnan(areas.area_under_curve([0.0], [0.9]))
+    assert np.isnan(areas.relative_area(x, np.zeros(3)))
 
 
 @pytest.mark.parametrize(
@@ -98,9 +99,9 @@ def test_area_is_the_mean_height_of_the_curve():
     ],
 )
 def test_x_at_loss_interpolates_the_first_fall(y, expected):
-    found = statistics.x_at_loss([0, 0.1, 0.2, 0.3], y)
+    found = areas.x_at_loss([0, 0.1, 0.2, 0.3], y)
     np.testing.assert_allclose(found, expected)
-    np.testing.assert_allclose(statistics.x_at_loss([0, 0.1, 0.2, 0.3], np.stack([y, y]))[1], expected)
+    np.testing.assert_allclose(areas.x_at_loss([0, 0.1, 0.2, 0.3], np.stack([y, y]))[1], expected)
 
 
 def test_lengths_that_do_not_match_are_refused():
@@ -136,10 +137,44 @@ def test_below_forty_groups_the_interval_is_bootstrap_t_and_wider_than_percentil
     assert (estimate.low, estimate.high) == statistics.interval(statistics.resample(values, np.arange(40)))
 
 
-def test_equal_values_have_an_interval_of_no_width():
-    for values in (np.full(9, 0.75), np.full((3, 9), 0.75)):
-        estimate = statistics.mean(values, np.arange(9))
-        assert (estimate.value, estimate.low, estimate.high) == (0.75, 0.75, 0.75)
+@pytest.mark.parametrize("shape", [9, (3, 9)])
+def test_equal_values_say_nothing_of_those_not_seen(shape):
+    unbounded = statistics.mean(np.full(shape, 0.75), np.arange(9))
+    assert (unbounded.value, unbounded.low, unbounded.high, unbounded.error) == (0.75, None, None, None)
+    estimate = statistics.mean(np.full(shape, 0.75), np.arange(9), bounds=(0, 1))
+    # The share of values not seen has the distribution Beta(1, 9), whose 97.5 % point is 1 - 0.025^(1/9).
+    unseen = 1 - 0.025 ** (1 / 9)
+    assert estimate.low == pytest.approx(0.75 * (1 - unseen), abs=0.02)
+    assert estimate.high == pytest.approx(0.75 + 0.25 * unseen, abs=0.02)
+
+
+@pytest.mark.parametrize("ones", [8, 11, 12])
+def test_scores_of_0_and_1_have_the_interval_of_a_share(ones):
+    values = np.repeat([1.0, 0.0], [ones, 12 - ones])
+    estimate = statistics.mean(values, np.arange(12), resamples=20_000, bounds=(0, 1))
+    expected = stats.binomtest(ones, 12).proportion_ci(method="exact")
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=0.01)
+
+
+def test_where_half_are_alike_the_error_says_no_less_than_the_interval():
+    """Of the trainings' mean, too, whose interval is as wide as Student's and as what was not seen."""
+    random = np.random.default_rng(0)
+    values = np.where(np.arange(12) < 7, 1, random.uniform(0.9, 1, (3, 12)))
+    free, bound = (statistics.mean(values, np.arange(12), **more) for more in ({}, {"bounds": (0, 1)}))
+    assert bound.low < free.low and bound.high == free.high and bound.error > 3 * free.error and bound.df == free.df
+    # Five of twelve alike are fewer than half: the bounds cut, and nothing else.
+    apart = np.where(np.arange(12) < 5, 1, random.uniform(0.9, 1, (3, 12)))
+    free, bound = (statistics.mean(apart, np.arange(12), **more) for more in ({}, {"bounds": (0, 1)}))
+    assert (bound.low, bound.error) == (free.low, free.error)
+
+
+def test_one_outlier_puts_no_limit_further_out_than_twice_students():
+    """Eleven distances of a few pixels and one diagonal of the image."""
+    values = np.array([3.1, 4.0, 4.4, 5.2, 5.9, 6.3, 7.0, 7.7, 8.1, 9.5, 11.0, 140.0])
+    estimate = statistics.mean(values, np.arange(12))
+    reach = stats.t.ppf(0.975, 11) * values.std(ddof=1) / 12**0.5
+    assert estimate.high == pytest.approx(values.mean() + 2 * reach)
+    assert values.mean() - reach < estimate.low < values.mean()
 
 
 def test_one_patient_that_differs_from_all_others_has_a_finite_interval():
@@ -166,7 +201,9 @@ def test_several_trainings_widen_the_interval_by_how_much_they_differ():
 def test_a_difference_speaks_of_methods_only_where_both_were_trained_several_times():
     values = np.random.default_rng(3).normal(0.8, 0.02, (3, 12))
     assert statistics.paired_difference(values, values - 0.1, np.arange(12)).seeds == 3
-    assert statistics.paired_difference(values, values[:2] - 0.1, np.arange(12)).seeds == 2
+    # Two trainings that happen to agree would hide how much trainings differ.
+    assert statistics.paired_difference(values, values[:2] - 0.1, np.arange(12)).seeds == 1
+    assert statistics.mean(values[:2], np.arange(12)).seeds == 1 and statistics.mean(values, np.arange(12)).seeds == 3
     assert statistics.paired_difference(values, values[0], np.arange(12)).seeds == 1
     assert statistics.paired_difference(values[0], values[1], np.arange(12)).seeds == 1
 
@@ -192,9 +229,9 @@ def curves():
 
 def test_a_smooth_function_of_the_curve_has_the_interval_of_a_mean(curves):
     sigma = np.linspace(0, 0.5, 6)
-    area = statistics.smooth(lambda y: statistics.area_under_curve(sigma, y), curves, np.arange(25))
+    area = statistics.smooth(lambda y: areas.area_under_curve(sigma, y), curves, np.arange(25))
     # An area is linear: its interval is that of the mean of the patients' own areas.
-    own = statistics.mean(statistics.area_under_curve(sigma, curves.T), np.arange(25))
+    own = statistics.mean(areas.area_under_curve(sigma, curves.T), np.arange(25))
     assert (area.value, area.low, area.high) == pytest.approx((own.value, own.low, own.high))
     curves[3, 4] = np.nan
     assert statistics.smooth(lambda y: y[..., 0], curves, np.arange(25)).cases == 24
@@ -207,22 +244,39 @@ def test_a_smooth_function_holds_the_variance_of_training(curves):
     assert found.seeds == 3 and found.high - found.low > alone.high - alone.low
 
 
-def test_a_threshold_gets_percentiles_further_out_where_groups_are_few(curves):
+def test_a_threshold_s_samples_scatter_more_where_groups_are_few(curves):
     sigma = np.linspace(0, 0.5, 6)
 
     def lost(y):
-        return statistics.x_at_loss(sigma, y, 0.05)
+        return areas.x_at_loss(sigma, y, 0.05)
 
     found = statistics.statistic(lost, curves, np.arange(25))
-    replicates = lost(statistics.resample(curves, np.arange(25)))
-    expected = tuple(statistics.interval(replicates, statistics.expanded(25)))
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert 0.95 < statistics.expanded(25) < statistics.expanded(8) < 1 and statistics.expanded(40) == 0.95
+    means = curves.mean(axis=1)
+    moved = means + statistics.stretch(25) * (statistics.resample(curves, np.arange(25)) - means)
+    assert (found.low, found.high) == pytest.approx(tuple(statistics.interval(lost(moved))))
+    assert 1 < statistics.stretch(25) < statistics.stretch(8) < 2 and statistics.stretch(40) == 1
+    # Of what is no threshold but a mean, the interval is Student's but for the skewness and sqrt(n / (n - 1)).
+    at_zero = statistics.statistic(
+        lambda y: y[..., 0], values := curves + np.linspace(-1, 1, 25), np.arange(25), 20_000
+    )
+    reach = stats.t.ppf(0.975, 24) * values[0].std(ddof=1) / 5
+    assert at_zero.high - at_zero.low == pytest.approx(2 * reach, rel=0.03)
 
 
-def test_the_bootstrap_of_trainings_has_the_variance_of_their_mean():
-    """Three trainings, patients all alike: what varies is the mean of the trainings."""
-    trainings = np.array([-0.03, 0.0, 0.03])[:, None, None] * np.ones((3, 1, 50))
-    found = statistics.statistic(lambda y: y[..., 0], trainings, np.arange(50), resamples=20_000)
-    drawn = statistics.seed_draws(3, 20_000, 0) @ [-0.03, 0.0, 0.03]
-    assert drawn.var() == pytest.approx(0.03**2 / 3, rel=0.05) and found.high == pytest.approx(0.03)
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_where_patients_are_all_alike_a_threshold_s_interval_is_student_s_over_trainings(seeds):
+    values = np.array([-0.03, 0.0, 0.03, 0.01, 0.02])[:seeds]
+    trainings = values[:, None, None] * np.ones((seeds, 1, 50))
+    found = statistics.statistic(lambda y: y[..., 0], trainings, np.arange(50), resamples=50_000)
+    reach = stats.t.ppf(0.975, seeds - 1) * values.std(ddof=1) / seeds**0.5
+    assert (found.low, found.high) == pytest.approx((values.mean() - reach, values.mean() + reach), rel=0.05)
+    assert found.seeds == seeds
+
+
+def test_weights_of_trainings_sum_to_1_and_are_alike_where_there_are_too_few():
+    for seeds in (1, 2, 3, 7):
+        drawn = statistics.seed_draws(seeds, 100, 0)
+        assert drawn.shape == (100, seeds) and drawn.sum(axis=1) == pytest.approx(1)
+        assert (np.ptp(drawn) == 0) == (seeds < 3)
+    # Another stream is another draw: two methods' trainings are drawn independently.
+    assert not np.array_equal(statistics.seed_draws(3, 100, 0), statistics.seed_draws(3, 100, 0, stream=1))
