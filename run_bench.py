@@ -30,6 +30,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=list      every suite, method, data set and profile, each with one line
 
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
+  report=NAME      the report's folder below DIR/reports/; without it named after suite, data sets and what else is said
   paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
 
   suite=all        every suite in turn with the same overrides, and one report that links theirs
@@ -97,12 +98,14 @@ def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
     from benchmarks.errors import BadInput
     from benchmarks.kinds import registry
     from benchmarks.kinds.base import report_name
+    from benchmarks.plan.naming import named
 
     config, kind = registry.checked(overrides)
     try:
         reports.check(report_name(config.suite, kind), config.suite.kind)
     except ValueError as error:
         raise BadInput(f"suite={config.suite.name}: {error}") from error
+    config.report = named(config, overrides)
     return config, kind
 
 
@@ -169,7 +172,11 @@ def show_plan(config: DictConfig, kind: Kind, said: str) -> int:
 
 def redraw(config: DictConfig, kind: Kind, said: str) -> int:
     """Write the report again from what is stored."""
+    from benchmarks import console
+
     results = kind.stored(config, said)
+    for line in results.missing:
+        console.say(f"Asked for and not there: {line}")
     write_report(config, results)
     return conclude(results)
 
@@ -196,7 +203,7 @@ def replay(config: DictConfig, kind: Kind, said: str) -> int:
     if not config.tracking.enabled:
         raise BadInput("tracking: is switched off, so there is nothing to send to; leave out tracking=none.")
     results = kind.stored(config, said)
-    note = track(results, Store(Path(config.paths.runs)).report_folder(config.suite.name), config)
+    note = track(results, Store(Path(config.paths.runs)).report_folder(config.report), config)
     console.say(f"MLflow was not written: {note}." if note else "MLflow holds the suite and its trials.")
     return 1 if note else 0
 
@@ -272,11 +279,13 @@ def write_report(config: DictConfig, results: Results) -> Path:
     from benchmarks import console
     from benchmarks.errors import cannot_write
     from benchmarks.store.results import Store
-    from reports import write
+    from reports import link, write
 
-    folder = Store(Path(config.paths.runs)).report_folder(results.suite["name"])
+    store = Store(Path(config.paths.runs))
+    folder = store.report_folder(config.report)
     try:
         write(results, folder)
+        link(store.report_folder(config.suite.name), folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     console.say(f"Report: {folder / 'report.md'}")

@@ -16,7 +16,7 @@ from reports.catalogue import check, names
 if TYPE_CHECKING:
     from benchmarks.store.results import Results
 
-__all__ = ["check", "names", "write"]
+__all__ = ["check", "link", "names", "write"]
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -28,3 +28,10 @@ def write(results: Results, folder: Path) -> Path:
     from reports import writing
 
     return writing.write(results, folder)
+
+
+def link(latest: Path, folder: Path) -> None:
+    """Let the path `latest` lead to the report in `folder` beside it, see `reports.writing.link`."""
+    from reports import writing
+
+    writing.link(latest, folder)

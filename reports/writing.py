@@ -1,6 +1,8 @@
 """A finished report on disk: report.md, report.html, records.csv, tables/ and figures/, all of them or none."""
 
 import contextlib
+import ctypes
+import errno
 import importlib
 import os
 import shutil
@@ -13,10 +15,15 @@ from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
 from benchmarks.store.results import Results
 from reports import catalogue
 from reports.paper import html, latex, markdown, outline
-from reports.paper.document import Document, write_numbers
+from reports.paper.document import Bullets, Document, Paragraph, write_numbers
 from reports.sections import browser
 
 STALE_SECONDS = 3600.0
+KILLED_SECONDS = 60.0
+"""Seconds after which a report that was moved aside for a moment is known to have been left there by a killed run."""
+FORMER = "former"
+AT_FDCWD, EXCHANGE = -100, 2
+"""Of renameat2: paths are relative to the working directory; the two change places."""
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -32,6 +39,7 @@ def write(results: Results, folder: Path) -> Path:
     drawn = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         document = build(results, drawn)
+        _tell_missing(document, results)
         browser.add(document, results)
         write_records(results, drawn / "records.csv")
         write_document(document, drawn)
@@ -40,6 +48,17 @@ def write(results: Results, folder: Path) -> Path:
     finally:
         shutil.rmtree(drawn, ignore_errors=True)
     return folder / "report.md"
+
+
+def _tell_missing(document: Document, results: Results) -> None:
+    """Say before anything else what was asked for and is not in the report."""
+    if results.missing:
+        document.blocks[:0] = [
+            Paragraph(
+                "**Not in this report**, though it was asked for (the command without `action=report` makes it):"
+            ),
+            Bullets(tuple(results.missing)),
+        ]
 
 
 def write_document(document: Document, folder: Path) -> None:
@@ -66,19 +85,61 @@ def _builder(report: str) -> Callable[[Results, Path], Document]:
     return importlib.import_module(f"reports.suites.{report}").build
 
 
+def link(latest: Path, folder: Path) -> None:
+    """Let the path `latest` lead to a report in a folder beside it, in one step. A report that lies there itself, of a
+    version that named none, becomes NAME-former. Does nothing where the file system knows no links."""
+    if latest == folder:
+        return
+    place = Path(tempfile.mkdtemp(prefix=f".{latest.name}-", dir=latest.parent))
+    try:
+        os.symlink(folder.name, place / "link")
+        if latest.is_dir() and not latest.is_symlink():
+            os.rename(latest, _free(latest.with_name(f"{latest.name}-former")))
+        os.replace(place / "link", latest)
+    except PermissionError:
+        return
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _free(path: Path) -> Path:
+    """This path, or with a number where something lies there."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
+
+
 def _put(drawn: Path, folder: Path) -> None:
-    """Move the drawn report to its place. A folder with content cannot be replaced in one step, so the former one is
-    moved aside first; it comes back should the second step fail."""
+    """Move the drawn report to its place, so that at any moment the former or the new one stands there."""
+    try:
+        os.rename(drawn, folder)  # nothing there yet, or an empty folder
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not _exchange(drawn, folder):
+            _replace(drawn, folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change their places in one step (Linux: renameat2). False where that cannot be done."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    return rename is not None and rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE) == 0
+
+
+def _replace(drawn: Path, folder: Path) -> None:
+    """The same in two steps, where there is no exchange: the former report is moved aside first, and comes back
+    should the second step fail, or from `_remove_stale` where the run was killed in between."""
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    former = aside / "former"
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.rename(folder, former)
+            os.rename(folder, aside / FORMER)
         try:
             os.rename(drawn, folder)
         except OSError:
             if not folder.exists():
-                os.rename(former, folder)
+                os.rename(aside / FORMER, folder)
                 raise
             # Another run put its report here in between, drawn from the same store: its report is as good as ours.
     finally:
@@ -86,8 +147,12 @@ def _put(drawn: Path, folder: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """What a killed run left behind; a run still at work is younger than that."""
+    """What a killed run left behind; a run still at work is younger than that. A former report that it had moved aside
+    comes back."""
     for left in folder.parent.glob(f".{folder.name}-*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            age = time.time() - left.stat().st_mtime
+            if age > KILLED_SECONDS and (left / FORMER).is_dir() and not folder.exists():
+                os.rename(left / FORMER, folder)
+            if age > STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan.choices import VALIDATED, chosen
+from benchmarks.plan.choices import VALIDATED, chosen, requests
 from benchmarks.plan.configuration import names, plain
 from benchmarks.runner import Work
 from benchmarks.store.results import Results, Store
@@ -93,7 +93,11 @@ class Kind(ABC):
 
     def stored(self, config: DictConfig, command: str) -> Results:
         """What the store holds for this command, found without the data. Raises BadInput where that is nothing."""
-        return self.collect(config, Store(Path(config.paths.runs)), described(config, self, command))
+        results = self.collect(config, Store(Path(config.paths.runs)), described(config, self, command))
+        if held := {view.config.name for view in results.trials}:
+            absent = [asked.name for asked in requests(config) if asked.name not in held]
+            results.missing = [f"{name}: no finished trial" for name in absent] + results.missing
+        return results
 
 
 def described(config: DictConfig, kind: Kind, command: str) -> Suite:

@@ -103,7 +103,9 @@ def parts(config: DictConfig, overrides: list[str], checked: Checked) -> list[Pa
         without = config.suite.left_out.get(name) or []
         rest = [word for word in overrides if word.partition("=")[0] != "suite" and not _is(word, "track")]
         left_out = [word for word in rest if any(_is(word, key) for key in without)]
-        given = [f"suite={name}", *(word for word in rest if word not in left_out)]
+        # A report's name is of one report: those of the suites have their suite in it.
+        own = [f"{word}-{name}" if _is(word, "report") else word for word in rest if word not in left_out]
+        given = [f"suite={name}", *own]
         found.append(Part(name, given, left_out, *checked([word for word in given if not _is(word, "action")])))
     return found
 
@@ -138,7 +140,8 @@ def index(config: DictConfig, results: Results, done: Sequence[tuple[Part, Outco
     results.suite["parts"] = [
         {
             "name": part.name, "title": part.config.suite.title, "question": part.config.suite.question,
-            "left_out": part.left_out, "folder": str(store.report_folder(part.name)), **asdict(outcome),
+            "left_out": part.left_out, "folder": str(store.report_folder(part.config.report)),
+            **asdict(outcome),
             **_counts(part),
         }
         for part, outcome in done

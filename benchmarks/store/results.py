@@ -47,6 +47,8 @@ class Results:
     trajectories: list[Watched] = field(default_factory=list)
     unwritten: list[str] = field(default_factory=list)
     """A line for each job whose failure could not be written into the store."""
+    missing: list[str] = field(default_factory=list)
+    """A line for each trial that was asked for and is not there, and for each that lacks records it should have."""
 
 
 class Store:
@@ -70,9 +72,9 @@ class Store:
         """Where a trial (its key) lies."""
         return self.runs / "trials" / trial
 
-    def report_folder(self, suite: str) -> Path:
-        """Where the report of a suite lies."""
-        return self.runs / "reports" / suite
+    def report_folder(self, name: str) -> Path:
+        """Where the report of this name lies; under the name of a suite the latest of its reports."""
+        return self.runs / "reports" / name
 
     def trial(self, key: str) -> TrialView | None:
         """What the store holds of a trial (its key); None where that is nothing. Raises BadInput for a damaged file."""
@@ -89,18 +91,23 @@ class Store:
 
     def results(self, suite: dict[str, Any], trials: list[tuple[str, list[str]]]) -> Results:
         """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
-        views, frames = [], []
+        views, frames, missing = [], [], []
         found: dict[tuple, str] = {}
         for key, conditions in trials:
             view = self.trial(key)
             if view is None:
                 continue
             views.append(view)
+            lacking = []
             for condition in conditions:
                 frame = view.records(condition)
                 if frame is not None and len(frame):
                     found[tested(frame.iloc[0])] = condition
                     frames.append(frame)
+                else:
+                    lacking.append(condition)
+            if lacking and view.status not in ("declined", "failed"):
+                missing.append(f"{view.config.name}: {len(lacking)} of {len(conditions)} tests ({', '.join(lacking)})")
         records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
         records = completed(records).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
-        return Results(suite, views, records, conditions=found)
+        return Results(suite, views, records, conditions=found, missing=missing)

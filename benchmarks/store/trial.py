@@ -91,7 +91,8 @@ class TrialView:
     def has(self, condition: str) -> bool:
         """Whether the records of a condition (its key) are stored, and the pictures that were stored with them."""
         pictures = self.path / "samples" / f"{condition}.npz"
-        return there(self.path / "records" / f"{condition}.parquet") and (there(pictures) or not sums.lost(pictures))
+        records = there(self.path / "records" / f"{condition}.parquet")
+        return (there(pictures) or not sums.lost(pictures)) and records
 
     def records(self, condition: str) -> pd.DataFrame | None:
         """A row per test case and class at a condition (its key); None where none are stored."""

@@ -79,7 +79,7 @@ def _part(part: dict, found: dict | None, folder: Path) -> list[Block]:
         blocks.append(Paragraph("What follows is the report of an earlier run."))
     blocks += [Bullets(tuple(found["headline"]))] if found["headline"] else []
     blocks += _picture(part, found["picture"], folder) if found["picture"] else []
-    place = f"../{part['name']}"
+    place = f"../{Path(part['folder']).name}"
     return [*blocks, Links((("Report as a page", f"{place}/report.html"), ("Report as text", f"{place}/report.md"),
                             ("Records", f"{place}/records.csv")))]  # fmt: skip
 

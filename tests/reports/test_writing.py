@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 import reports
-from reports import write, writing
+from reports import link, write, writing
 
 ROOT = Path(reports.__file__).parents[1]
 
@@ -97,22 +98,81 @@ def test_a_report_that_fails_half_way_leaves_the_former_one(results, tmp_path, m
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".report")] == []
 
 
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_report_is_replaced_while_one_of_the_two_always_stands(results, tmp_path, monkeypatch, exchange):
+    """A watcher opens it as often as it can while it is replaced; without the system's exchange there is a moment."""
+    folder, gone, stop = tmp_path / "report", [], threading.Event()
+    write(results, folder)
+    if not exchange:
+        monkeypatch.setattr(writing, "_exchange", lambda *_: False)
+
+    def watch():
+        while not stop.is_set():
+            try:
+                os.close(os.open(folder / "report.md", os.O_RDONLY))
+            except FileNotFoundError:
+                gone.append(1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for number in range(60):
+        drawn = tmp_path / f"drawn{number}"
+        drawn.mkdir()
+        (drawn / "report.md").write_text(str(number))
+        writing._put(drawn, folder)
+    stop.set()
+    watcher.join()
+    assert content(folder) == {"report.md": b"59"}
+    assert not (exchange and gone)
+
+
 def test_a_report_that_cannot_be_put_in_place_brings_the_former_one_back(results, tmp_path, monkeypatch):
     folder = tmp_path / "report"
     folder.mkdir()
     (folder / "report.md").write_text("former")
     rename, calls = writing.os.rename, []
 
-    def second_fails(source, target):
+    def third_fails(source, target):
         calls.append(target)
-        if len(calls) == 2:
+        if len(calls) == 3:
             raise OSError("disk full")
         rename(source, target)
 
-    monkeypatch.setattr(writing.os, "rename", second_fails)
+    monkeypatch.setattr(writing, "_exchange", lambda *_: False)
+    monkeypatch.setattr(writing.os, "rename", third_fails)
     with pytest.raises(OSError, match="disk full"):
         write(results, folder)
     assert content(folder) == {"report.md": b"former"}
+
+
+def test_a_report_that_a_killed_run_had_moved_aside_comes_back(tmp_path):
+    aside = tmp_path / ".report-abc"
+    (aside / writing.FORMER).mkdir(parents=True)
+    (aside / writing.FORMER / "report.md").write_text("former")
+    writing._remove_stale(tmp_path / "report")
+    assert not (tmp_path / "report").exists()  # its run may still be at work
+    os.utime(aside, (time.time() - 100,) * 2)
+    writing._remove_stale(tmp_path / "report")
+    assert (tmp_path / "report" / "report.md").read_text() == "former"
+
+
+def test_the_latest_report_of_a_suite_is_linked_and_the_others_stay(tmp_path):
+    for name in ("accuracy", "accuracy-glas", "accuracy-camus"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.md").write_text(name)
+    latest = tmp_path / "accuracy"
+    link(latest, tmp_path / "accuracy-glas")
+    assert (latest / "report.md").read_text() == "accuracy-glas"
+    assert (tmp_path / "accuracy-former" / "report.md").read_text() == "accuracy"
+    link(latest, tmp_path / "accuracy-camus")
+    assert (latest / "report.md").read_text() == "accuracy-camus" and os.readlink(latest) == "accuracy-camus"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_was_asked_for_and_is_not_there_stands_first(results, tmp_path):
+    results.missing = ["resunet on camus, seed 0: 1 of 2 tests (sigma0.2-1a2b)"]
+    text = write(results, tmp_path / "report").read_text()
+    assert text.index("Not in this report") < text.index("resunet on camus, seed 0: 1 of 2 tests") < text.index("## ")
 
 
 def test_leftovers_of_killed_runs_go_and_those_of_running_ones_stay(results, tmp_path):

@@ -178,7 +178,7 @@ def test_a_suite_without_its_data_is_named_and_the_other_runs(tmp_path):
     elsewhere = ["datasets=[glas]", "paths.data=/nowhere", "profile.timing.most_steps=3"]
     assert together(tmp_path, *elsewhere) == 1
     text = (tmp_path / "reports/all/report.md").read_text()
-    assert "(`data_overview`) could not begin: dataset.glas: /nowhere/glas" in text and "../runtime/report.md" in text
+    assert "(`data_overview`) could not begin: dataset.glas: /nowhere/glas" in text and "../runtime-glas-tiny" in text
 
 
 def test_where_nothing_is_stored_nothing_is_written(tmp_path):
