@@ -1,17 +1,21 @@
-"""The device and the precision a trial is worked on with."""
+"""The device, the precision and the threads a trial is worked on with."""
+
+import os
 
 import torch
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
+from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.machine.allocation import keep_freed_memory
 
 
 def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
-    says. Raises BadInput for a device that is not there."""
+    says and takes as many `threads`. Raises BadInput for a device that is not there."""
     keep_freed_memory()
+    pin_threads(config.threads)
     try:
         fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision)
     except Exception as error:  # a device that is not there raises errors of many kinds
@@ -20,3 +24,22 @@ def fabric_for(config: DictConfig) -> Fabric:
     # Deterministic mode also fills every new tensor, a debugging aid that costs time and changes no result here.
     torch.utils.deterministic.fill_uninitialized_memory = False
     return fabric
+
+
+def pin_threads(wanted: int | None) -> int:
+    """Let PyTorch work with so many threads and return their number; None: as it would, but no more than there are
+    cores for this process, since threads that take turns on a core wait for each other at every operation.
+
+    Raises BadInput for what is no number of threads.
+    """
+    if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
+        raise BadInput(f"threads={wanted}: expected a whole number above 0, or null for as many as there are cores.")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    chosen = wanted or min(torch.get_num_threads(), cores)
+    if chosen != torch.get_num_threads():
+        if wanted is None:
+            console.say(f"{torch.get_num_threads()} threads were asked for, of {cores} cores: {chosen} are taken.")
+        elif chosen > cores:
+            console.say(f"threads={chosen} on {cores} cores: each operation waits for all of them, which is slow.")
+        torch.set_num_threads(chosen)
+    return chosen

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from methods.blocks.convolution import group_norm
 
-
 NARROW = 16
 """Channels per head below which PyTorch's kernel for CPUs takes longer than for that many."""
 
