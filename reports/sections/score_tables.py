@@ -60,8 +60,8 @@ def differences(it: Study) -> Table | None:
     if not rows:
         return None
     columns = [
-        "data set", "comparison", "of", f"difference [{INTERVAL}]", "cases", "trainings", "p", "p (Holm)",
-        "p not worse", "p equivalent", "found at 80 %", "rank-biserial", "d_z", "verdict",
+        "data set", "comparison", "of", f"difference [{INTERVAL}]", "verdict", "p (Holm)", "p", "p not worse",
+        "p equivalent", "found at 80 %", "rank-biserial", "d_z", "cases", "trainings",
     ]  # fmt: skip
     caption = (
         "Differences on the same cases, first method minus second: positive favours the first. p: that there is none. "
@@ -105,9 +105,9 @@ def _difference(
     counts = "{} and {}".format(*trainings(comparison, *sigmas))
     return [
         comparison.reference.dataset, pair, what, words.with_interval(estimate, write=words.signed),
-        str(estimate.cases), counts, words.p_value(test.p), words.p_value(test.p_holm),
-        words.p_value(test.not_worse), words.p_value(test.equivalent), words.number(test.detectable),
-        words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2), judged(estimate, test),
+        judged(estimate, test), words.p_value(test.p_holm), words.p_value(test.p), words.p_value(test.not_worse),
+        words.p_value(test.equivalent), words.number(test.detectable), words.signed(test.rank_biserial, 2),
+        words.signed(test.d_z, 2), str(estimate.cases), counts,
     ]  # fmt: skip
 
 
@@ -139,16 +139,15 @@ def judged(estimate: Estimate, test: Significance) -> str:
     return str(found) if estimate.seeds > 1 else OF_TRAININGS.get(found, str(found))
 
 
-TEST_CELLS = (f"difference [{INTERVAL}]", "cases", "p", "p (Holm)", "p equivalent", "found at 80 %", "verdict")
+TEST_CELLS = (f"difference [{INTERVAL}]", "verdict", "p (Holm)", "p", "p equivalent", "found at 80 %", "cases")
 """Headings of `test_cells`."""
 
 
 def test_cells(estimate: Estimate, test: Significance) -> list[str]:
     """A difference and its tests in short, as the end of a table's row."""
     return [
-        words.with_interval(estimate, write=words.signed), str(estimate.cases), words.p_value(test.p),
-        words.p_value(test.p_holm), words.p_value(test.equivalent), words.number(test.detectable),
-        judged(estimate, test),
+        words.with_interval(estimate, write=words.signed), judged(estimate, test), words.p_value(test.p_holm),
+        words.p_value(test.p), words.p_value(test.equivalent), words.number(test.detectable), str(estimate.cases),
     ]  # fmt: skip
 
 

@@ -28,17 +28,19 @@ def _subject(names: dict[Variant, str], curve: Curve, sigma: float, estimate: Es
     return f"this training of {name}" if count == 1 else f"the mean of {count} trainings of {name}"
 
 
-def sentence(first: str, second: str, estimate: Estimate, test: Significance, where: str = "") -> str:
-    """One comparison of mean DSC, first minus second, which are `subjects`."""
-    judged, signed = verdict(estimate, test), amount(estimate, words.signed)
-    methods, within = estimate.seeds > 1, f"{test.margin:g} DSC"
+def sentence(
+    first: str, second: str, estimate: Estimate, test: Significance, where: str = "", score: str = "DSC"
+) -> str:
+    """One comparison of mean scores, first minus second, which are `subjects`. score: its name, more being better."""
+    judged, signed = verdict(estimate, test), amount(estimate, words.signed, score)
+    methods, within = estimate.seeds > 1, f"{test.margin:g} {score}"
     if judged is Verdict.BARE:
         count = words.plural(estimate.cases, "case")
         return f"{first} minus {second}{where}: {signed} ({count}), too few for an interval or a test."
     if judged in (Verdict.BETTER, Verdict.WORSE):
         size = estimate if judged is Verdict.BETTER else negated(estimate)
         verb = f"is {judged}" if methods else f"scored {'higher' if judged is Verdict.BETTER else 'lower'}"
-        text = f"{first} {verb} than {second}{where} by {amount(size)}, {p_words(test)}"
+        text = f"{first} {verb} than {second}{where} by {amount(size, score=score)}, {p_words(test)}"
         if test.equivalent is not None and test.equivalent < ALPHA:
             text += f"; the difference is smaller than the margin of {within}, {p_of(test.equivalent)}"
         return f"{_capital(text)}."
@@ -53,7 +55,7 @@ def sentence(first: str, second: str, estimate: Estimate, test: Significance, wh
     else:
         text = f"Undecided between {first} and {second}{where}: {signed}, {p_words(test)}"
     if judged is not Verdict.EQUIVALENT:
-        text += _doubt(estimate, test) + f"; {power_words(test)}"
+        text += _doubt(estimate, test) + f"; {power_words(test, score)}"
     return f"{_capital(text)}."
 
 
@@ -80,12 +82,12 @@ def _doubt(estimate: Estimate, test: Significance) -> str:
     return ""
 
 
-def power_words(test: Significance) -> str:
+def power_words(test: Significance, score: str = "DSC") -> str:
     """What this design could have shown."""
     if test.attainable is not None and test.attainable >= ALPHA:
         return "no difference, however large, can be found by this design"
     found = words.number(test.detectable)
-    return f"with a probability of about 80 % this design finds a difference of {found} DSC or more"
+    return f"with a probability of about 80 % this design finds a difference of {found} {score} or more"
 
 
 def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
@@ -113,9 +115,9 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def amount(estimate: Estimate, write: Write = words.number) -> str:
+def amount(estimate: Estimate, write: Write = words.number, score: str = "DSC") -> str:
     """0.021 DSC [0.008, 0.034]."""
-    return f"{write(estimate.value)} DSC {words.bounds(estimate, write=write)}".strip()
+    return f"{write(estimate.value)} {score} {words.bounds(estimate, write=write)}".strip()
 
 
 def negated(estimate: Estimate) -> Estimate:

@@ -15,7 +15,7 @@ from reports.paper.document import Block, Bullets, Document, Figure, Heading, Pa
 from reports.sections import common, cost, examples, published, trials
 from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
-from reports.suites.sampling_steps import steps_figure
+from reports.suites.sampling_steps import fewest_against_most, steps_figure
 from reports.suites.sampling_steps.curves_by_steps import StepCurve, step_curves
 
 PAPER = (2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -33,7 +33,8 @@ def build(results: Results, folder: Path) -> Document:
         Heading("Accuracy by steps"), *(_table(it, dataset, found.get(dataset, [])) for dataset in it.datasets)
     )
     if found:
-        document.add(_enough(it, found), *_curves(found, folder))
+        compared = fewest_against_most.table(it, found)
+        document.add(_enough(it, found), *([compared] if compared else []), *_curves(found, folder))
         shown = [_gallery(it, curves, folder) for curves in found.values()]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Cost"), cost.cost_table(results, it.curves, it.names))
@@ -50,6 +51,7 @@ def _summary(it: Study, found: dict[str, list[StepCurve]]) -> list[Block]:
     blocks: list[Block] = [Heading("Summary")]
     for dataset in it.datasets:
         items = [sentence(curve) for curve in found.get(dataset, [])]
+        items += fewest_against_most.sentences(it, found.get(dataset, []))
         items += [
             f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)
         ]

@@ -1,15 +1,17 @@
 """The uncertainty report in words: its summary, and how things were measured."""
 
 from reports.numbers import statistics
-from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
 from reports.numbers.training import convergence
+from reports.numbers.verdicts import Tested
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import common
-from reports.sections.score_tables import counted
+from reports.sections.score_tables import counted, judged
 from reports.sections.trials import absences, of_dataset
-from reports.suites.uncertainty.scores import Spread, difference
+from reports.sections.verdict_words import cautions, p_words, sentence, subjects
+from reports.suites.uncertainty import contests
+from reports.suites.uncertainty.scores import Spread
 
 
 def summary(it: Study, found: dict[str, list[Spread]]) -> list[Block]:
@@ -26,6 +28,7 @@ def _of_dataset(it: Study, dataset: str, found: list[Spread]) -> list[Block]:
         return [Heading(dataset, 3), Bullets(tuple(problems or ["Nothing was measured."]))]
     lead = f"**{dataset}** ({_what(it, dataset, found)}). {_places(it, found)}"
     items = [
+        *_compared(it, found),
         *_alike(it, found),
         *_chance(it, found),
         *_beyond_confidence(it, found),
@@ -66,24 +69,20 @@ def _places(it: Study, found: list[Spread]) -> str:
         f"AUROC of {words.with_interval(value)}"
     )
     if others:
-        second, other = others[0]
-        apart = difference(best, second)
-        text += (
-            f", followed by {_name(it, second)} with {words.with_interval(other)} (by {it.unit(found[0].curve.dataset)} "
-            f"{words.with_interval(apart, write=words.signed)}{_verdict(apart)})"
-        )
+        text += f", followed by {_name(it, others[0][0])} with {words.with_interval(others[0][1])}"
     if len(others) > 1:
         text += f"; lowest: {_name(it, others[-1][0])} with {words.with_interval(others[-1][1])}"
     return text + "."
 
 
-def _verdict(estimate: Estimate) -> str:
-    """What the interval of the two highest says; with one training of either it is said of trainings."""
-    if not estimate.has_interval:
-        return ""
-    if estimate.low <= 0 <= estimate.high:
-        return ", which contains 0: not told apart"
-    return ", which excludes 0" if estimate.seeds > 1 else ", which excludes 0 for these trainings, not for the methods"
+def _compared(it: Study, found: list[Spread]) -> list[str]:
+    """The first method's SD against that of every other, and what these sentences take for granted."""
+    met = contests.between(found)
+    said = []
+    for first, second, (estimate, test) in met:
+        names = subjects(it.names, first.curve, second.curve, it.clean, estimate)
+        said.append(sentence(*names, estimate, test, " at telling its wrong pixels", "AUROC"))
+    return [*said, *cautions([result for *_, result in met], it.unit(found[0].curve.dataset))]
 
 
 def _alike(it: Study, found: list[Spread]) -> list[str]:
@@ -104,17 +103,20 @@ def _chance(it: Study, found: list[Spread]) -> list[str]:
 
 def _beyond_confidence(it: Study, found: list[Spread]) -> list[str]:
     """What the SD knows more than the mean of the runs."""
-    parts = []
-    for spread in found:
-        gain = spread.difference("auroc", "auroc_confidence")
-        if gain.cases and not spread.constant:
-            parts.append(f"{_name(it, spread)} {words.with_interval(gain, write=words.signed)}")
+    parts = [_judged(it, *one) for one in contests.beyond_confidence(found)]
     if not parts:
         return []
     return [
         "Does the SD tell more than the mean alone? AUROC of the SD minus that of 1 − confidence of the mean: "
         f"{'; '.join(parts)}."
     ]
+
+
+def _judged(it: Study, spread: Spread, tested: Tested) -> str:
+    """A difference with what its tests say, in brackets."""
+    estimate, test = tested
+    text = f"{_name(it, spread)} {words.with_interval(estimate, write=words.signed)}"
+    return text if test.p_holm is None else f"{text} ({judged(estimate, test)}, {p_words(test)})"
 
 
 def _images(it: Study, found: list[Spread]) -> str:
@@ -142,7 +144,7 @@ def _calibration(it: Study, found: list[Spread]) -> str:
 
 
 def _gain(it: Study, found: list[Spread]) -> str:
-    parts = [f"{_name(it, spread)} {words.with_interval(spread.gain, write=words.signed)}" for spread in found]
+    parts = [_judged(it, *one) for one in contests.gains(found, it.margin)]
     return f"What the mean of all runs gains in DSC over a single run: {'; '.join(parts)}."
 
 
@@ -189,8 +191,9 @@ def notes(it: Study) -> list[Block]:
             "the order of pixels, not at the size of the SD.",
             "The AUROC asks of every image whether its wrong pixels have a higher SD than its right ones. Methods make "
             "different errors, so a higher value says that a method knows its own errors better, not that it makes "
-            "fewer. Next to it stands the AUROC of 1 − confidence of the mean, which takes the mean alone: where it is "
-            "higher, the SD adds nothing that the mean probability did not tell.",
+            f"fewer. Methods count as equivalent at it within {contests.MARGIN:g} AUROC, a margin that was declared "
+            "before. Next to it stands the AUROC of 1 − confidence of the mean, which takes the mean alone: where it "
+            "is higher, the SD adds nothing that the mean probability did not tell.",
             "Risk by coverage: pixels (or images) are kept from the lowest SD (or mean SD) on; equal ones count as in "
             "random order among pixels and enter together among images. The mean SD of an image also grows with the "
             "length of its boundaries.",

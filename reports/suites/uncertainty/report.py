@@ -14,7 +14,7 @@ from reports.paper.document import Block, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
 from reports.sections import common, published, trials
 from reports.sections.examples import first_trial
-from reports.suites.uncertainty import error_figure, findings, maps_figure, tables
+from reports.suites.uncertainty import contests, error_figure, findings, maps_figure, tables
 from reports.suites.uncertainty.scores import Spread, spreads
 
 
@@ -29,6 +29,8 @@ def build(results: Results, folder: Path) -> Document:
     document.add(Heading("Does the spread tell the error?"))
     document.add(*(tables.error_prediction(it, dataset, part) for dataset, part in found.items()))
     document.add(*(tables.calibration(it, dataset, part) for dataset, part in found.items()))
+    compared = contests.table(it, found)
+    document.add(*([compared] if compared else []))
     measured = {dataset: part for dataset, part in found.items() if part}
     if measured:
         document.add(*_curves(it, measured, looks, folder))

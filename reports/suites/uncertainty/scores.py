@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.store.results import Results
-from reports.numbers import statistics
+from reports.numbers import areas, statistics
 from reports.numbers.curves import POOLED, Curve
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
@@ -81,7 +81,7 @@ class Spread:
         """Area under the mean of `pixel_risks` by coverage."""
 
         def area(place: int, weights: np.ndarray) -> np.ndarray:
-            return statistics.area_under_curve(self.coverages, weights @ self.pixel_risks[place].T)
+            return areas.area_under_curve(self.coverages, weights @ self.pixel_risks[place].T)
 
         return self._by_training(area)
 
@@ -176,13 +176,6 @@ def records_of(results: Results, curve: Curve) -> pd.DataFrame:
         & (records["eta"] == variant.eta)
         & (records["ensemble"] == variant.ensemble)
     ]
-
-
-def difference(first: Spread, second: Spread) -> Estimate:
-    """AUROC of the first minus that of the second, image by image, over the images both have."""
-    _, left, right = np.intersect1d(first.curve.cases, second.curve.cases, return_indices=True)
-    values = first.of("auroc")[:, left], second.of("auroc")[:, right]
-    return statistics.paired_difference(*values, first.curve.groups[left])
 
 
 def _spread(it: Study, curve: Curve) -> Spread:
