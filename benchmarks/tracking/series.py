@@ -1,9 +1,10 @@
 """A trial as named series of points: losses by step, test scores by sigma, cost. What a tracking server charts.
 
     train/total, train/ce, ..., val/dsc                 by training step
-    test/dsc_by_sigma, iou_, hd95_, assd_by_sigma       mean over test cases, all classes pooled; step = 1000 * sigma
+    test/dsc_by_sigma, iou_, hd95_penalised_by_sigma,   mean over groups of test cases, all classes pooled; step = 1000
+         and the rest of SCORES                         * sigma
     test per class/dsc_LV_by_sigma                      the same for one class
-    test/dsc, iou, hd95, assd                           single values at the smallest sigma, to sort runs by
+    test/dsc, iou, hd95_penalised and the rest          single values at the smallest sigma, to sort runs by
     test/dsc_by_sampling_steps                          the same by the number of steps, where several were tested
     usage/parameters, training_seconds, seconds_per_image, nfe, peak_memory_mib         what the trial cost
     usage/seconds_per_image_by_sampling_steps
@@ -25,7 +26,9 @@ from benchmarks.store.trial import TrialView
 
 SECTIONS = ("train/", "val/", "test/", "test ", "usage/")
 """What the names of all series begin with."""
-SCORES = ("dsc", "iou", "hd95", "assd")
+SCORES = ("dsc", "iou", "nsd", "hd95_penalised", "assd_penalised", "hd95", "assd")
+"""Of these what the records have: distances count a penalty where exactly one of label and prediction is empty, and
+once more, as hd95 and assd, only where they are defined."""
 COSTS = {"seconds_median": "seconds_per_image", "nfe": "nfe", "peak_memory_mib": "peak_memory_mib"}
 POINTS_PER_CURVE = 1000
 """Longer training curves are thinned evenly to this many points; the store keeps them whole."""
@@ -122,8 +125,8 @@ def loss_points(trial: TrialView) -> list[Point]:
 def score_points(trial: TrialView, records: pd.DataFrame, samplings: list[Setting]) -> list[Point]:
     """Test scores of a trial from its `records` in a suite whose samplings are `samplings` (in order of preference).
 
-    A score is the mean over test cases; distances that are undefined (an empty mask) are left out of theirs, as in
-    the reports.
+    A score is the mean over groups (patients) of the means over their test cases, as in the reports; hd95 and assd
+    leave out what is undefined (an empty mask), their penalised forms count the diagonal there.
     """
     if records.empty:
         return []
@@ -148,7 +151,7 @@ def _by_sigma(records: pd.DataFrame, section: str, when: int) -> list[Point]:
     pooled_first = records.sort_values("class", key=lambda names: names != "all", kind="stable")
     for (group, sigma), rows in pooled_first.groupby(["class", "sigma"], sort=False):
         for score in SCORES:
-            value = float(rows[score].mean())
+            value = _mean(rows, score)
             name = f"{section}/{score}_by_sigma" if group == "all" else f"{section} per class/{score}_{group}_by_sigma"
             points.append(Point(metric_name(name), sigma_step(sigma), value, when))
             if group == "all" and sigma == records["sigma"].min():
@@ -162,8 +165,13 @@ def _by_sampling_steps(records: pd.DataFrame, own: list[Setting], section: str, 
     if len(alike) < 2 or (records["steps"] == 0).all():
         return []
     clean = records[(records["sigma"] == records["sigma"].min()) & (records["class"] == "all")]
-    means = [(setting.steps, at_setting(clean, setting)[score].mean(), score) for setting in alike for score in SCORES]
-    return [Point(f"{section}/{score}_by_sampling_steps", steps, float(mean), when) for steps, mean, score in means]
+    means = [(setting.steps, _mean(at_setting(clean, setting), score), score) for setting in alike for score in SCORES]
+    return [Point(f"{section}/{score}_by_sampling_steps", steps, mean, when) for steps, mean, score in means]
+
+
+def _mean(records: pd.DataFrame, score: str) -> float:
+    """Over groups of the means over their cases; NaN where records of a former version lack the score."""
+    return float(records.groupby("group")[score].mean().mean()) if score in records else math.nan
 
 
 def cost_points(trial: TrialView, samplings: list[Setting]) -> list[Point]:

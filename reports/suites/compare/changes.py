@@ -69,7 +69,8 @@ def shared(results: Results, found: list[Pair]) -> Results:
     """What is left of a side's records when only data sets, methods and seeds that both stores have count."""
     keys = {_subject(pair.trial) for pair in found if pair.before and pair.after}
     subjects = zip(results.records["dataset"], results.records["method"], results.records["seed"])
-    return replace(results, records=results.records[[subject in keys for subject in subjects]])
+    kept = np.array([subject in keys for subject in subjects], dtype=bool)
+    return replace(results, records=results.records[kept])
 
 
 def changes(before: Results, after: Results, dataset: str) -> list[Change]:

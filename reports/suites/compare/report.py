@@ -42,7 +42,7 @@ def build(results: Results, folder: Path) -> Document:
     )
     if every:
         document.add(Heading("Accuracy"), tables.scores(it, every, names), *_figure(changed, names, folder))
-        document.add(tables.by_class(every, names), Heading("Cost"))
+        document.add(tables.by_class(it, every, names), Heading("Cost"))
         document.add(tables.costs(earlier, later, every, names))
     document.add(Heading("What changed"))
     document.add(settings or Paragraph("Nothing: settings, code, data and environment of all trials are the same."))

@@ -17,6 +17,12 @@ QUANTITIES = (
     ("time per image", "seconds", words.duration), ("peak memory", "memory", words.memory),
 )  # fmt: skip
 
+METRICS = {
+    "dsc": "DSC", "iou": "IoU", "nsd": "NSD", "hd95_penalised": "HD95", "assd_penalised": "ASSD",
+    "hd95": "HD95 where defined", "assd": "ASSD where defined",
+}  # fmt: skip
+"""Of the table by class, with its headings."""
+
 
 def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table:
     """Mean pooled DSC before and after; it: the study of the later store."""
@@ -53,31 +59,39 @@ def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table
     return Table("changes", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def by_class(changed: list[Change], names: dict[Variant, str]) -> Table:
-    """All metrics, per class and pooled."""
+def by_class(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table:
+    """All metrics that both stores have somewhere, per class and pooled; it: the study of the later store."""
     rows, data = [], []
+    shown = [metric for metric in METRICS if any(c.before.has(metric) and c.after.has(metric) for c in changed)]
     for change in changed:
         classes = change.after.classes if len(change.after.classes) > 1 else ()
         for name in [*classes, POOLED]:
             cells = []
             values = {"class": name, "sigma": change.sigma}
-            for metric in ("dsc", "iou", "hd95", "assd"):
+            for metric in shown:
                 pair = paired(change.before, change.after, change.sigma, metric, name)
                 before, after, difference = means(pair) if pair is not None else (None, None, None)
-                digits = 2 if metric in ("hd95", "assd") else 3
+                digits = 2 if metric.startswith(("hd95", "assd")) else 3
                 cells.append(words.with_interval(difference, digits, words.signed) if difference else words.NOTHING)
                 if difference:
                     values |= {f"{metric}_before": before.value, f"{metric}_after": after.value,
                                f"{metric}_difference": difference.value, f"{metric}_low": difference.low,
                                f"{metric}_high": difference.high}  # fmt: skip
-            shown = name if name != POOLED else "pooled" if classes else change.after.classes[0]
-            rows.append([change.after.dataset, names[change.after.variant], f"{change.sigma:g}", shown, *cells])
+            label = name if name != POOLED else "pooled" if classes else change.after.classes[0]
+            rows.append([change.after.dataset, names[change.after.variant], f"{change.sigma:g}", label, *cells])
             data.append(keys(change.after) | values)
-    columns = ["data set", "method", "σ", "class", "DSC", "IoU", "HD95", "ASSD"]
+    columns = ["data set", "method", "σ", "class", *(METRICS[metric] for metric in shown)]
     caption = (
-        f"After minus before per class, mean over cases [{INTERVAL}]. Of DSC and IoU more is better, of the distances "
-        "less; cases in which a distance is undefined before or after are left out."
+        f"After minus before per class, mean over {it.units()} [{INTERVAL}]. Of DSC, IoU and NSD more is better, of "
+        "the distances less. "
     )
+    if "hd95_penalised" in shown:
+        caption += (
+            "HD95 and ASSD count the diagonal of the case's grid where exactly one of label and prediction is empty; "
+            "where defined: without such cases, before and after."
+        )
+    else:
+        caption += "Cases in which a distance is undefined before or after are left out."
     return Table("changes_by_class", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 

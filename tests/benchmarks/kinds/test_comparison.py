@@ -12,6 +12,7 @@ import run_bench
 from benchmarks.plan import building, choices, identity
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import conditions
+from benchmarks.store.files import write_frame
 from benchmarks.store.records import RECORD_COLUMNS
 
 COMMAND = [
@@ -103,6 +104,24 @@ def test_a_known_gain_is_found_tested_and_said(stores, compared):
     written = pd.read_csv(folder / "records.csv")
     mean = written[(written.method == "resunet") & (written["class"] == "all")].groupby("store").dsc.mean()
     assert mean["after"] - mean["before"] == pytest.approx(0.045)
+
+
+def test_a_prediction_that_became_empty_shows_in_the_penalised_distance(stores, compared):
+    """Where they are defined the distances are the same; one case of eight now costs the diagonal."""
+    for store, missed in zip(stores, (False, True)):
+        folder = trial(store, "resunet", BEFORE)
+        (path,) = (folder / "records").glob("*.parquet")
+        frame = pd.read_parquet(path).assign(hd95_penalised=1.0, assd_penalised=0.5)
+        if missed:
+            frame.loc[frame["case"] == "case0", ["hd95", "assd", "hd95_penalised", "assd_penalised"]] = (
+                np.nan, np.nan, 45.0, 45.0)  # fmt: skip
+        write_frame(path, frame)
+    text, folder = compared()
+    row = table(folder, "changes_by_class").set_index("class").loc["all"]
+    assert row["hd95_difference"] == 0 and row["hd95_penalised_difference"] == pytest.approx(44 / 8)
+    assert row["assd_penalised_difference"] == pytest.approx(44.5 / 8)
+    header = next(line for line in text.splitlines() if line.startswith("| data set") and " HD95 " in line)
+    assert "HD95 where defined" in header and "ASSD where defined" in header
 
 
 def test_a_loss_is_told_from_what_chance_explains(stores, compared):

@@ -33,6 +33,7 @@ def records(key: str, method: str, dataset: str, generative: bool, seed: int = 0
                     scores = dict(zip(("dsc", "iou", "hd95", "assd"), random.random(4), strict=True))
                     if case == "a" and sigma == 0.2:
                         scores |= {"hd95": np.nan, "assd": np.nan}
+                    scores["hd95_penalised"] = scores["hd95"] if scores["hd95"] >= 0 else 45.0
                     rows.append(
                         {
                             "method": method,
@@ -159,7 +160,7 @@ def test_a_series_by_sigma_is_the_mean_of_the_records(tracked):
     for method, steps in (("ldseg", 2), ("resunet", 0)):
         for group, name in (("all", "test/{}_by_sigma"), ("LV", "test per class/{}_LV_by_sigma")):
             own = rows[(rows["method"] == method) & (rows["steps"] == steps) & (rows["class"] == group)]
-            for score in ("dsc", "iou", "hd95", "assd"):
+            for score in ("dsc", "iou", "hd95", "assd", "hd95_penalised"):
                 expected = own.groupby("sigma")[score].apply(lambda values: np.nanmean(values))
                 expected.index = [0, 25, 200]
                 assert series(client, runs[method], name.format(score)) == pytest.approx(dict(expected)), (method, name)
