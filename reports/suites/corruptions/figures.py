@@ -7,6 +7,7 @@ import matplotlib.patheffects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from reports.numbers.corruption import Corrupted
 from reports.numbers.curves import Variant
@@ -14,7 +15,9 @@ from reports.paper import overlays, style
 from reports.paper.style import WIDTH, Look
 
 COLUMNS = 3
-EDGE = [matplotlib.patheffects.withStroke(linewidth=1.3, foreground="black")]
+EDGE = [matplotlib.patheffects.withStroke(linewidth=1.6, foreground="black")]
+PREDICTED = "#FFD400"
+"""Seen on dark ultrasound and on pale stains alike, as no colour of a method is."""
 
 
 def by_severity(it: Corrupted, dataset: str, titles: dict[str, str], looks: dict[Variant, Look]) -> Figure:
@@ -76,9 +79,9 @@ Shown = tuple[np.ndarray, np.ndarray, np.ndarray, str]
 """image uint8 (C, h, w), label and prediction (h, w), and the DSC as text."""
 
 
-def gallery(rows: dict[str, Sequence[Shown | None]], columns: Sequence[str], color: str) -> Figure:
+def gallery(rows: dict[str, Sequence[Shown | None]], columns: Sequence[str]) -> Figure:
     """A row for each kind, a column for each severity: the image as methods see it, with the outline of the label in
-    white and that of a prediction in `color`."""
+    white and that of a prediction in yellow; a class that fills the picture is outlined along its frame."""
     shape = next(cell[1].shape for cells in rows.values() for cell in cells if cell is not None)
     margin, top, gap = 0.95, 0.22, 0.03
     width = (WIDTH - margin) / len(columns)
@@ -101,17 +104,20 @@ def gallery(rows: dict[str, Sequence[Shown | None]], columns: Sequence[str], col
             if cell is None:
                 ax.text(0.5, 0.5, "not stored", ha="center", va="center", fontsize=7, color="#777777")
             else:
-                _cell(ax, cell, color)
+                _cell(ax, cell)
     return figure
 
 
-def _cell(ax: Axes, cell: Shown, color: str) -> None:
+def _cell(ax: Axes, cell: Shown) -> None:
     image, label, prediction, text = cell
     ax.imshow(overlays.rgb(image), interpolation="nearest", aspect="auto")
-    for mask, line in ((label, "white"), (prediction, color)):
-        for k in np.unique(mask):
-            if k > 0 and (mask != k).any():
-                drawn = ax.contour(mask == k, levels=[0.5], colors=[line], linewidths=0.7)
+    for mask, line in ((label, "white"), (prediction, PREDICTED)):
+        for k in np.unique(mask[mask > 0]):
+            if (mask == k).all():
+                frame = Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, edgecolor=line, linewidth=4)
+                ax.add_patch(frame)
+            else:
+                drawn = ax.contour(mask == k, levels=[0.5], colors=[line], linewidths=0.8)
                 drawn.set_path_effects(EDGE)
     ax.text(
         0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=7, color="black",

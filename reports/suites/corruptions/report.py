@@ -31,7 +31,7 @@ def build(results: Results, folder: Path) -> Document:
         document.add(Heading(f"Accuracy by severity on {dataset}"), *_accuracy(it, dataset, looks, folder))
     compared = tables.differences(it)
     document.add(*([Heading("Differences"), compared] if compared else []))
-    shown = [_gallery(it, dataset, looks, folder) for dataset in it.clean.datasets]
+    shown = [_gallery(it, dataset, folder) for dataset in it.clean.datasets]
     document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
     document.add(Heading("Severities"), tables.severities(it))
     document.add(*common.training(it.clean, looks, folder))
@@ -109,7 +109,7 @@ def _accuracy(it: Corrupted, dataset: str, looks: dict[Variant, Look], folder: P
     return [*blocks, *([errors] if errors else []), tables.by_severity(it, dataset)]
 
 
-def _gallery(it: Corrupted, dataset: str, looks: dict[Variant, Look], folder: Path) -> Figure | None:
+def _gallery(it: Corrupted, dataset: str, folder: Path) -> Figure | None:
     """The typical case under every kind at every severity; None where no pictures are stored."""
     results, curves = it.clean.results, it.clean.curves[dataset]
     stored = examples.stored_samples(results, curves, [it.clean.clean])
@@ -126,15 +126,15 @@ def _gallery(it: Corrupted, dataset: str, looks: dict[Variant, Look], folder: Pa
     }
     name, title = f"samples_{dataset}_corrupted", it.clean.names[variant]
     style.save(
-        figures.gallery(rows, ["as it is", *(f"severity {n}" for n in it.severities)], looks[variant].color),
+        figures.gallery(rows, ["as it is", *(f"severity {n}" for n in it.severities)]),
         folder,
         name,
     )
     plane = ", the slice with the largest foreground" if len(curves[0].cases) and _volumes(it, dataset) else ""
     caption = (
         f"{dataset}, test case `{case}`{plane}, as methods see it: kinds of corruption by severity. White: the outline "
-        f"of the label; coloured: that of {title}, with its DSC. Of the stored examples it is the one with the middle "
-        f"DSC for {title}."
+        f"of the label; yellow: that of {title}, along the frame where it fills the picture, with its DSC. Of the "
+        f"stored examples it is the one with the middle DSC for {title}."
     )
     kinds = words.listing([named[kind] for kind in it.by_kind[dataset]])
     return Figure(name, caption, f"A test case of {dataset} under {kinds}, each at every severity.")

@@ -26,6 +26,7 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
     """Mean DSC of every variant under every kind at every severity."""
     rows, data = [], []
     named = titles(it)
+    single = {variant: mean_errors(it, dataset, variant) for variant in it.variants(dataset)}
     for kind in it.kinds:
         for curve in it.by_kind[dataset].get(kind, ()):
             by_level = dict(zip(curve.sigmas.tolist(), curve.means()))
@@ -33,7 +34,9 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
             cells = [words.NOTHING if estimate is None else words.number(estimate.value) for estimate in levels]
             loss = losses(it, dataset, curve.variant).get(kind)
             lost = words.NOTHING if loss is None else words.with_interval(loss)
-            rows.append([named[kind], it.clean.names[curve.variant], *cells, lost])
+            error = single.get(curve.variant, {}).get(kind)
+            ratio = words.NOTHING if error is None else words.number(error.value, 2)
+            rows.append([named[kind], it.clean.names[curve.variant], *cells, lost, ratio])
             data += [
                 keys(curve) | {"corruption": kind, "severity": int(level)} | numbers("dsc", estimate)
                 | {"cases": estimate.cases, "groups": estimate.groups, "seeds": curve.trainings(level), "note": ""}
@@ -41,12 +44,12 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
             ]  # fmt: skip
         reason = left_out(it, dataset).get(kind)
         if reason:
-            rows.append([named[kind], f"does not apply: {reason}", *[words.NOTHING] * (len(it.severities) + 2)])
+            rows.append([named[kind], f"does not apply: {reason}", *[words.NOTHING] * (len(it.severities) + 3)])
             data.append({"dataset": dataset, "corruption": kind, "note": f"does not apply: {reason}"})
     for absence in absences(it.clean.results, dataset):
-        rows.append(["", f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(it.severities) + 2)])
+        rows.append(["", f"{absence.title}: {absence.words}", *[words.NOTHING] * (len(it.severities) + 3)])
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
-    columns = ["corruption", "method", "as it is", *map(str, it.severities), f"mean loss [{INTERVAL}]"]
+    columns = ["corruption", "method", "as it is", *map(str, it.severities), f"mean loss [{INTERVAL}]", "CE"]
     caption = (
         f"{dataset}: mean DSC over {counted(it.clean, it.clean.curves[dataset])}, foreground classes pooled, by kind "
         "and severity of corruption; loss: DSC of the images as they are minus the mean over the severities."
@@ -66,24 +69,22 @@ def corruption_errors(it: Corrupted, dataset: str) -> Table | None:
         found = mean_errors(it, dataset, variant)
         own = variant == reference
         mean, clean = robust_mean(it, dataset, variant), curves[variant].mean(it.clean.clean)
-        single = [words.number(found[kind].value, 2) for kind in kinds]
         mce, relative = ("1", "1") if own else (words.with_interval(found[k], 2) for k in ("mce", "relative"))
         if own and not lossy(it, dataset):
             relative = words.NOTHING
         name = it.clean.names[variant]
         rows.append([f"{name} (reference)" if own else name, words.with_interval(clean), words.with_interval(mean),
-                     mce, relative, *single])  # fmt: skip
+                     mce, relative])  # fmt: skip
         data.append(
             keys(curves[variant]) | {"reference": reference.key} | numbers("dsc_clean", clean)
             | numbers("dsc_corrupted", mean) | numbers("mce", found["mce"]) | numbers("relative_mce", found["relative"])
             | {f"ce_{kind}": found[kind].value for kind in kinds}
         )  # fmt: skip
-    columns = ["method", f"DSC as it is [{INTERVAL}]", f"DSC corrupted [{INTERVAL}]", f"mCE [{INTERVAL}]",
-               f"relative mCE [{INTERVAL}]", *(f"CE {named[kind]}" for kind in kinds)]  # fmt: skip
+    columns = ["method", "DSC as it is", "DSC corrupted", "mCE", "relative mCE"]
     few = [kind for kind in kinds if kind not in lossy(it, dataset)]
     caption = (
-        f"{dataset}: mean corruption error against {it.clean.names[reference]}, lower is better. CE of a kind: the sum "
-        "over severities of 1 − DSC, divided by that of the reference; mCE: its mean over kinds; relative: of what is "
+        f"{dataset}: mean corruption error against {it.clean.names[reference]}, lower is better [{INTERVAL}]. "
+        "mCE: the mean over kinds of the corruption errors CE of the next table; relative: of what is "
         "lost against the images as they are, divided by what the reference loses. DSC corrupted: mean over all kinds "
         "and severities."
     )

@@ -13,8 +13,8 @@ from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
 from reports.paper.style import Look
 from reports.sections import common, examples, trials
-from reports.sections.score_tables import INTERVAL, TEST_CELLS, keys, numbers, test_cells, test_columns
-from reports.sections.verdict_words import cautions, judgement, sentence, subjects
+from reports.sections.score_tables import INTERVAL, TEST_CELLS, judged, keys, numbers, test_cells, test_columns
+from reports.sections.verdict_words import cautions, judgement, negated, sentence, subjects
 from reports.suites.shift import figures
 
 
@@ -87,7 +87,12 @@ def _of_variant(it: Shifts, one: Shifted) -> str:
     own, there, lost = one.own.mean(it.home.clean), one.there.mean(it.home.clean), drop(one)
     text = (
         f"**{it.home.names[one.variant]}**: DSC {words.with_interval(own)} on {one.trained}, "
-        f"{words.with_interval(there)} on {one.tested_on}: a drop of {words.with_interval(lost, write=words.signed)}"
+        f"{words.with_interval(there)} on {one.tested_on}: "
+    )
+    text += (
+        f"a gain of {words.with_interval(negated(lost))}"
+        if lost.value < 0
+        else f"a drop of {words.with_interval(lost)}"
     )
     if lost.has_interval and not (lost.low > 0 or lost.high < 0):
         text += ", whose interval holds 0"
@@ -111,10 +116,11 @@ def _scores(it: Shifts) -> Table:
             native = None if one.native is None else one.native.mean(it.home.clean)
             gap, test = compared.get(one.variant, (None, None))
             rows.append(
-                [one.trained, one.tested_on, it.home.names[one.variant], words.with_interval(own),
+                [f"{one.trained} → {one.tested_on}", it.home.names[one.variant], words.with_interval(own),
                  words.with_interval(there), words.with_interval(lost, write=words.signed),
                  words.NOTHING if native is None else words.with_interval(native),
                  words.NOTHING if gap is None else words.with_interval(gap, write=words.signed),
+                 words.NOTHING if gap is None or test is None else judged(gap, test),
                  words.NOTHING if test is None else words.p_value(test.p_holm)]
             )  # fmt: skip
             data.append(
@@ -125,15 +131,15 @@ def _scores(it: Shifts) -> Table:
                 | (numbers("gap", gap) | test_columns(gap, test) if gap is not None else {}) | {"note": ""}
             )  # fmt: skip
         for absence in trials.absences(it.home.results, pair[0]):
-            rows.append([*pair, f"{absence.title}: {absence.words}", *[words.NOTHING] * 6])
+            rows.append([" → ".join(pair), f"{absence.title}: {absence.words}", *[words.NOTHING] * 7])
             data.append({"dataset": pair[0], "tested_on": pair[1], "method": absence.title, "note": absence.words})
     columns = [
-        "trained on", "tested on", "method", f"DSC where trained [{INTERVAL}]", f"DSC there [{INTERVAL}]",
-        f"drop [{INTERVAL}]", f"DSC when trained there [{INTERVAL}]", f"trained elsewhere − there [{INTERVAL}]",
-        "p (Holm)",
+        "trained → tested on", "method", "DSC where trained", "DSC there", "drop", "DSC when trained there",
+        "trained elsewhere − there", "verdict", "p (Holm)",
     ]  # fmt: skip
     caption = (
-        "Mean DSC on the test part of the data set trained on and of another, foreground classes pooled. Drop: the "
+        "Mean DSC on the test part of the data set trained on and of another, foreground classes pooled "
+        f"[{INTERVAL}]. Drop: the "
         "first minus the second; the cases are not the same, so that it holds how hard the data sets are as well as "
         "the shift. Trained elsewhere − there: on the same cases, which only the shift separates; p: that it is 0, "
         "Holm's correction over the methods of a pair. A dash: the suite has no pair the other way round."
@@ -164,7 +170,7 @@ def _contests(it: Shifts) -> Table | None:
     for pair in it.found:
         for first, second, (estimate, test) in contests(it, pair):
             names = f"{it.home.names[first.variant]} − {it.home.names[second.variant]}"
-            rows.append([*pair, names, *test_cells(estimate, test)])
+            rows.append([" → ".join(pair), names, *test_cells(estimate, test)])
             data.append(
                 {"dataset": pair[0], "tested_on": pair[1], "first": first.variant.key, "second": second.variant.key}
                 | numbers("difference", estimate) | {"cases": estimate.cases, "groups": estimate.groups}
@@ -172,7 +178,7 @@ def _contests(it: Shifts) -> Table | None:
             )  # fmt: skip
     if not rows:
         return None
-    columns = ["trained on", "tested on", "comparison", *TEST_CELLS]
+    columns = ["trained → tested on", "comparison", *TEST_CELLS]
     caption = (
         "Differences of DSC on the same cases of the data set that neither method was trained on, first minus second. "
         f"Tests as docs/statistics.md explains them, equivalence within {it.home.margin:g} DSC; Holm's families: the "

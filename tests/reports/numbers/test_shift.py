@@ -93,7 +93,7 @@ def test_the_report_has_both_scores_the_drop_and_dashes_where_nothing_was_traine
     fabricate.trial("unet", HERE, status="failed", reason="the loss became nan", records=False)
     folder = write(results, tmp_path / "report").parent
     text = (folder / "report.md").read_text()
-    assert f"Trained on {HERE}, tested on {THERE}" in text and "a drop of +0." in text
+    assert f"Trained on {HERE}, tested on {THERE}" in text and "a drop of 0." in text
     assert "**U-Net** trained on phantom_glands has no result (failed: the loss became nan.)" in text
     rows = pd.read_csv(folder / "tables" / "shift.csv").set_index("method")
     assert rows.loc["ldseg", "dsc_own"] == pytest.approx(scores(0.9, 12, 0).mean())
