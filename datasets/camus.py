@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from datasets.base import SPLITS, Augmentation, Case, DataError, Entry, Source
-from datasets.files import FORMATS, ending, listing, load_image, load_label, stem
+from datasets.files import load_image, load_label
+from datasets.formats import FORMATS, ending, listing, stem, text
 from datasets.splits import by_fraction
 
 FRAME = re.compile(r"(patient\d+)_(2CH|4CH)_(ED|ES)")
@@ -109,7 +110,7 @@ class Camus(Source):
             return {}
         splits: dict[str, str] = {}
         for split, name in SPLIT_FILES.items():
-            for patient in (folder / name).read_text().split():
+            for patient in text(folder / name).split():
                 if splits.setdefault(patient, split) != split:
                     raise DataError(
                         f"{folder / name} names {patient}, which is also in {SPLIT_FILES[splits[patient]]}. "

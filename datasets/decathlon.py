@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.base import Augmentation, Case, DataError, Entry, Source
-from datasets.files import stem
+from datasets.formats import stem, text
 from datasets.splits import by_fraction
 from datasets.volumes import PERCENTILES, Scaling, by_value, load_pair
 
@@ -117,11 +117,11 @@ class Description:
     def load(cls, path: Path) -> "Description":
         """Raises DataError naming the file and what it lacks."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            content = json.loads(text(path))
             labels = {int(value): str(name) for value, name in content["labels"].items() if int(value) != 0}
             pairs = [tuple(path.parent / pair[part] for part in ("image", "label")) for pair in content["training"]]
             channels = len(content["modality"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DataError(
                 f"{path} is not a decathlon description ({type(error).__name__}: {error}), expected `labels` as "
                 '{"0": "background", "1": ...}, `modality` and `training` as [{"image": ..., "label": ...}].'

@@ -1,131 +1,100 @@
 """Reading 2D image and label files, with errors that name the file."""
 
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
 import numpy as np
-from PIL import Image
 
+from datasets.arrays import load_array
 from datasets.base import DataError
+from datasets.dicom import load_slice
+from datasets.formats import ARRAYS, DEFLATED, DICOM, NIFTI, admit, ending, file_size, reading
+from datasets.formats import FORMATS as FORMATS  # with the next three: what a source needs beside this module's own
+from datasets.formats import PICTURES as PICTURES
+from datasets.formats import listing as listing
+from datasets.formats import stem as stem
+from datasets.pictures import load_picture
 
-PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-NIFTI = (".nii.gz", ".nii")
-FORMATS = PICTURES + NIFTI + (".npz",)
-
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    KeyError,
-    zlib.error,
-    zipfile.BadZipFile,
-    nibabel.filebasedimages.ImageFileError,
-    Image.DecompressionBombError,
-)
+# What nibabel mends silently needs no words of it on the screen, which name no file.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
 
 
-def ending(path: Path) -> str:
-    """The known ending of a file name in lower case, `.nii.gz` as a whole, or the empty string."""
-    name = path.name.lower()
-    return next((known for known in FORMATS if name.endswith(known)), "")
+def load(path: Path, names: tuple[str, ...] = (), label: bool = False) -> tuple[np.ndarray, tuple[float, ...] | None]:
+    """One 2D picture: array (H, W) or (H, W, channels) of the type stored, and spacing (rows, columns) in mm or None.
 
-
-def stem(path: Path) -> str:
-    """The file name without its known ending."""
-    return path.name[: len(path.name) - len(ending(path))] if ending(path) else path.stem
-
-
-def listing(folder: Path, key: str, endings: tuple[str, ...] = FORMATS) -> list[Path]:
-    """Files of a folder with a known ending, sorted by name, hidden ones left out.
-
-    Raises DataError when the folder is missing, naming it and the config key it comes from.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} does not exist or is not a folder. Expected the data named by {key}: "
-            f"put the data there or set {key}."
-        )
-    return sorted(path for path in folder.iterdir() if ending(path) in endings and not path.name.startswith("."))
-
-
-def load(path: Path, names: tuple[str, ...] = ()) -> tuple[np.ndarray, tuple[float, ...] | None]:
-    """One 2D picture as stored: array (H, W) or (H, W, channels) of its own type, and spacing in mm where known.
-
-    names: keys looked for in an .npz file that holds more than one array.
+    names: keys looked for in an .npz file that holds more than one array. label: values as they are stored, where those
+    of an image would be colours (datasets.pictures).
     Raises DataError when the file is missing, truncated, damaged or holds a volume (see datasets.volumes for those).
     """
     with reading(path):
         if ending(path) in NIFTI:
-            return _nifti(path)
-        if ending(path) == ".npz":
-            return _npz(path, names), None
-        return _picture(path), None
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Within the block, whatever is wrong with the file becomes a DataError that names it."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist. Restore the file or remove its partner.") from None
-    except DataError:
-        raise
-    except UNREADABLE as error:
+            array, spacing = _nifti(path)
+        elif ending(path) in ARRAYS:
+            array, spacing = load_array(path, names)
+        elif ending(path) in DICOM:
+            array, spacing = load_slice(path)
+        else:
+            array, spacing = load_picture(path, label), None
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] > MOST_CHANNELS):
         raise DataError(
-            f"{path} cannot be read: {error}. Expected a complete {ending(path) or 'image'} file: "
-            "it is truncated or damaged, so fetch it again or remove the case."
-        ) from error
-
-
-def _picture(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if getattr(picture, "n_frames", 1) > 1:
+            f"{path} holds an array of shape {array.shape}, expected (H, W) or (H, W, channels) with at most "
+            f"{MOST_CHANNELS} channels. Save its slices as single files, or keep volumes in a folder of their own."
+        )
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path} holds values of the type {array.dtype}, expected one number a pixel. Convert it.")
+    if spacing is not None:
+        spacing = spacing[:2]
+        if len(spacing) != 2 or not np.isfinite(spacing).all() or min(spacing) <= 0:
             raise DataError(
-                f"{path} holds {picture.n_frames} pages, expected one 2D image a file. "
-                "Split it into single images, or save a volume as NIfTI or npz."
+                f"{path} has the spacing {spacing}, expected two lengths above 0 in mm. Correct its header."
             )
-        return np.asarray(picture)
+    return array, spacing
+
+
+MOST_CHANNELS = 4
+"""Of a 2D picture: with more, the last axis is taken for one in space."""
 
 
 def _nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
-    volume = nibabel.load(path)
-    shape = tuple(size for axis, size in enumerate(volume.shape) if axis < 2 or size != 1)
-    if len(shape) != 2:
+    volume = nifti(path)
+    if not flat(volume.shape):
         raise DataError(
             f"{path} is a volume of shape {volume.shape}, expected a 2D image as the others are. "
             "Save its slices as single files, or keep volumes in a folder of their own."
         )
     width, height = (float(size) for size in volume.header.get_zooms()[:2])
+    voxels = numbers(np.asanyarray(volume.dataobj))
+    voxels = voxels.reshape(*volume.shape[:2], -1)
+    voxels = voxels[..., 0] if voxels.shape[-1] == 1 else voxels
     # NIfTI stores x first; rows of an image are y, so that the picture stands upright.
-    return np.asanyarray(volume.dataobj).reshape(shape).T, (height, width)
+    return voxels.swapaxes(0, 1), (height, width)
 
 
-def _npz(path: Path, names: tuple[str, ...]) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
-        array = arrays[array_name(path, arrays.files, names)]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] > 4):
-        raise DataError(
-            f"{path} holds an array of shape {array.shape}, expected (H, W) or (H, W, channels) with at most "
-            "4 channels. Save its slices as single files, or keep volumes in a folder of their own."
-        )
-    return array
+def nifti(path: Path) -> nibabel.spatialimages.SpatialImage:
+    """A NIfTI file whose voxels, not read yet, have been found to fit into file and memory. To be called within
+    `formats.reading`."""
+    image = nibabel.load(path)
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise DataError(f"{path} is a file of the kind {type(image).__name__}, expected NIfTI. Convert it.")
+    if len(image.shape) < 2:
+        raise DataError(f"{path} has the shape {image.shape}, expected an image or a volume. Replace it.")
+    packed = DEFLATED if path.name.lower().endswith(".gz") else 1
+    admit(path, image.shape, image.get_data_dtype().itemsize, packed * file_size(path))
+    return image
 
 
-def array_name(path: Path, stored: Sequence[str], names: Sequence[str]) -> str:
-    """Which of the arrays stored in an .npz file is meant: one of `names`, or the only one. Raises DataError."""
-    found = [name for name in names if name in stored] or (stored if len(stored) == 1 else [])
-    if not found:
-        raise DataError(
-            f"{path} holds the arrays {sorted(stored)}, expected one array or one named "
-            f"{' or '.join(names)}. Save it under that name."
-        )
-    return found[0]
+def flat(shape: Sequence[int]) -> bool:
+    """Whether a NIfTI file of this shape holds a 2D image: one slice along the third axis, channels after it if any."""
+    return len(shape) == 2 or shape[2] == 1
+
+
+def numbers(voxels: np.ndarray) -> np.ndarray:
+    """Voxels in the machine's byte order, those of NIfTI's colours with a last axis of red, green and blue."""
+    if voxels.dtype.names is not None and all(voxels.dtype[name] == np.uint8 for name in voxels.dtype.names):
+        voxels = np.stack([voxels[name] for name in voxels.dtype.names[:3]], axis=-1)
+    return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
 
 
 def unit(array: np.ndarray, window: tuple[float, float] | None = None) -> np.ndarray:
@@ -147,11 +116,8 @@ def unit(array: np.ndarray, window: tuple[float, float] | None = None) -> np.nda
 
 
 def channels_first(array: np.ndarray) -> np.ndarray:
-    """(H, W) -> (1, H, W) and (H, W, C) -> (C, H, W), contiguous; an alpha channel (the 2nd or 4th) is dropped."""
-    if array.ndim == 2:
-        return array[None]
-    colours = array[..., : {2: 1, 4: 3}.get(array.shape[-1], array.shape[-1])]
-    return np.ascontiguousarray(np.moveaxis(colours, -1, 0))
+    """(H, W) -> (1, H, W) and (H, W, C) -> (C, H, W), contiguous."""
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, -1, 0))
 
 
 def load_image(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
@@ -160,22 +126,28 @@ def load_image(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
     return unit(channels_first(array)), spacing
 
 
-def load_label(path: Path) -> np.ndarray:
-    """int64 (H, W) with the values as stored. Raises DataError when the file is damaged or holds colours."""
-    array, _ = load(path, ("mask", "label"))
+def load_label(path: Path, whole: bool = True) -> np.ndarray:
+    """int64 (H, W) with the values as stored; unless `whole` of any type of numbers. Raises DataError when the file is
+    damaged or holds colours."""
+    array, _ = load(path, ("mask", "label"), label=True)
     if array.ndim == 3:
-        if np.any(array[..., :1] != array[..., : min(3, array.shape[-1])]) and array.shape[-1] > 2:
+        if (array != array[..., :1]).any():
             raise DataError(
                 f"{path} is a colour picture, expected one channel with a class value per pixel. "
                 "Convert the colours to values and save it as a grey PNG."
             )
         array = array[..., 0]
-    return whole_numbers(array, path)
+    return whole_numbers(array, path) if whole else array
+
+
+LARGEST = 2**53
+"""Whole numbers up to this are what they seem in float64."""
 
 
 def whole_numbers(array: np.ndarray, path: Path) -> np.ndarray:
-    """The array as int64. Raises DataError naming the file where a value is no whole number."""
-    if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
-        if not np.all(np.isfinite(array)) or np.any(array != np.round(array)):
-            raise DataError(f"{path} holds values that are no whole numbers, expected a class value per pixel.")
+    """The array as int64. Raises DataError naming the file where a value is no whole number, or a huge one."""
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.round(array)).all()):
+        raise DataError(f"{path} holds values that are no whole numbers, expected a class value per pixel.")
+    if array.dtype.itemsize > 4 and array.size and (array.max() > LARGEST or array.min() < -LARGEST):
+        raise DataError(f"{path} holds the value {array.max()}, expected a class value per pixel. Correct it.")
     return array.astype(np.int64)

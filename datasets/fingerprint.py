@@ -9,10 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from datasets.base import DataError, Entry, Source
+from datasets.formats import file_size
 
 SETTLED = 2.0
 """Seconds a file must have been left alone before its hash is remembered: a later write within the clock's tick of the
 same size would otherwise go unnoticed."""
+
+BLOCK = 2**22
+"""Bytes of a file that are held at once."""
 
 
 def fingerprint(source: Source, cache: Path | None = None, entries: list[Entry] | None = None) -> str:
@@ -60,16 +64,18 @@ def _file_hashes(paths: list[Path], cache: Path | None) -> dict[Path, str]:
 
 
 def _key(path: Path) -> str:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist, though it was listed. Restore the file.") from None
+    file_size(path)  # names what is no file
+    status = path.stat()
     return f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}"
 
 
 def _hash(path: Path) -> str:
+    hashed = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                hashed.update(block)
+        return hashed.hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}. Check the file and its permissions.") from error
 

@@ -1,6 +1,7 @@
 """A user's own images and masks, from two folders."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,32 +10,40 @@ from typing import Any
 import numpy as np
 
 from datasets.base import Augmentation, Case, DataError, Entry, Source
-from datasets.files import channels_first, ending, listing, load, load_label, stem, unit
-from datasets.splits import by_fraction, read_split
-from datasets.volumes import Scaling, load_pair, spatial_axes
+from datasets.files import channels_first, load, load_label, unit
+from datasets.pairing import Layout, Pair, ids, split_of
+from datasets.splits import by_fraction, held_out, read_split
+from datasets.values import Values
+from datasets.volumes import Scaling, channels_of, load_pair, load_volume, spatial_axes
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in luminance (ITU-R BT.601)."""
+LOOKED_AT = 20
+"""Most cases that are read to say what a data set holds."""
 
 
 class Folder(Source):
-    """Images (PNG, TIFF, BMP, JPEG, npz, NIfTI) or volumes (NIfTI, npz) with masks of the same name or with a suffix.
+    """Images (PNG, TIFF, BMP, JPEG, npz, NIfTI, DICOM) or volumes (NIfTI, npz, DICOM series) with masks of the same
+    name or with a suffix, also in sub-folders.
 
     The first image decides whether all are 2D images or volumes, and `image_size` must have as many entries.
-    Without `classes` there is one class, "foreground": every pixel above 0 in masks of {0, 1} or {0, 255}. With it,
-    the classes are its keys and a mask value named nowhere is refused.
+    Without `classes` there is one class, "foreground": every pixel above 0 in masks of {0, 1} or {0, 255}, or above
+    `threshold`. With it, the classes are its keys and a mask value named nowhere is refused.
     """
 
     name = "folder"
     title = "Your own images and masks, 2D or 3D (set dataset.folder.images and dataset.folder.masks)"
+    version = 2
 
     def __init__(
         self,
         images: str | Path | None = None,
         masks: str | Path | None = None,
         mask_suffix: str = "",
-        classes: Mapping[str, int | Sequence[int]] | None = None,
-        background: Sequence[int] = (0,),
+        pattern: str | None = None,
+        classes: Mapping[str, int | str | Sequence[int | str]] | None = None,
+        background: Sequence[int | str] = (0,),
+        threshold: float | None = None,
         channels: int | None = None,
         window: Sequence[float] | None = None,
         group: str | None = None,
@@ -50,26 +59,17 @@ class Folder(Source):
         super().__init__(limit, augmentation, name, fit)
         key = self._key
         for setting, value in (("images", images), ("masks", masks)):
-            if value is None:
+            if not value:
                 raise DataError(f"{key(setting)} is not set, expected a folder: {key(setting)}=path/to/{setting}.")
-        self.images, self.masks, self.mask_suffix = Path(images), Path(masks), mask_suffix
-        self.values = {name: _as_list(value) for name, value in (classes or {}).items()}
-        self.background = [int(value) for value in background]
-        self.class_names = tuple(self.values) or ("foreground",)
-        listed = [value for values in [*self.values.values(), self.background] for value in values]
-        if len(set(listed)) < len(listed):
-            raise DataError(
-                f"{key('classes')} is {self.values} and {key('background')} {self.background}: a value is used twice. "
-                "Expected each pixel value once."
-            )
-        if channels not in (None, 1, 3):
+        self.images, self.masks = Path(images), Path(masks)
+        self.layout = Layout(self.name, self.images, self.masks, mask_suffix, self._expression("pattern", pattern))
+        self.values = Values.of(self.name, classes, background, threshold)
+        self.class_names = self.values.names
+        if channels is not None and channels < 1:
             raise DataError(f"{key('channels')} is {channels}, expected 1 (grey), 3 (colour) or null (automatic).")
         self._channels = channels
         self.scaling = Scaling.of(self.name, window)
-        try:
-            self.group = re.compile(group) if group else None
-        except re.error as error:
-            raise DataError(f"{key('group')} is {group!r}, not a regular expression: {error}.") from error
+        self.group = self._expression("group", group)
         self.patients = self.group is not None
         self.split = Path(split) if split else None
         self.fractions = dict(fractions or {"train": 0.7, "val": 0.1, "test": 0.2})
@@ -78,97 +78,99 @@ class Folder(Source):
     def _key(self, setting: str) -> str:
         return f"dataset.{self.name}.{setting}"
 
+    def _expression(self, setting: str, text: str | None) -> re.Pattern | None:
+        try:
+            return re.compile(text) if text else None
+        except re.error as error:
+            raise DataError(f"{self._key(setting)} is {text!r}, not a regular expression: {error}.") from error
+
+    def pairs(self) -> dict[str, Pair]:
+        """Every image with its mask by its id. Raises DataError as `pairing.Layout.pairs` does."""
+        found = self.layout.pairs()
+        return dict(sorted(zip(ids(found), found)))
+
     @cached_property
     def spatial_dims(self) -> int:
         """2 or 3, as the first image has. Raises DataError when that cannot be read."""
-        return spatial_axes(self.entries()[0].files[0])
+        return spatial_axes(self._first.image)
+
+    @cached_property
+    def _first(self) -> Pair:
+        return next(iter(self.pairs().values()))
 
     @cached_property
     def channels(self) -> int:
-        """1 or 3: as set, else as in the first image. Raises DataError when that cannot be read."""
-        if self.spatial_dims == 3 and self._channels == 3:
-            raise DataError(f"{self._key('channels')} is 3, expected 1 or null: the images are volumes.")
-        if self.spatial_dims == 3 or self._channels is not None:
-            return self._channels or 1
-        return 3 if len(channels_first(load(self.entries()[0].files[0], ("image",))[0])) == 3 else 1
+        """As set, else 1 or 3 as in the first image. Raises DataError for images of other numbers and for volumes of
+        another one than is set."""
+        if self.spatial_dims == 3:
+            found = channels_of(self._first.image if len(self._first.image) > 1 else self._first.image[0])
+            if found != (self._channels or 1):
+                fix = f"Set {self._key('channels')}={found} if these are channels. " if found > 1 else ""
+                raise DataError(
+                    f"{self._first.where} is a volume with {found} value(s) a voxel, and {self._key('channels')} is "
+                    f"{self._channels or 'null'}, expected {found}{' or null' if found == 1 else ''}. {fix}Save each "
+                    "time point as a file of its own."
+                )
+            return found
+        found = len(channels_first(load(self._first.image[0], ("image",))[0]))
+        if found not in (1, 3, self._channels):
+            raise DataError(
+                f"{self._first.where} has {found} channels, expected 1 or 3: set {self._key('channels')}={found}."
+            )
+        return found if self._channels is None else self._channels
 
     def settings(self) -> Mapping[str, Any]:
         """Which mask values are which class or background, and the window of intensities."""
-        return {"classes": self.values, "background": self.background, "window": self.scaling.window}
+        return self.values.settings() | {"window": self.scaling.window}
 
     def entries(self) -> list[Entry]:
         """All images with their masks. Raises DataError when a folder, a mask, a group or a split is missing."""
-        images = self._by_stem(self.images, "images")
-        masks = self._by_stem(self.masks, "masks")
-        if self.images.resolve() == self.masks.resolve():
-            if not self.mask_suffix and any(ending(path) != ".npz" for path in images.values()):
-                raise DataError(
-                    f"{self.images} is given for both images and masks, so names cannot tell them apart. "
-                    f"Expected {self._key('mask_suffix')}, such as _mask."
-                )
-            if self.mask_suffix:
-                images = {key: path for key, path in images.items() if not key.endswith(self.mask_suffix)}
-        if not images:
-            raise DataError(
-                f"{self.images} holds no image. Expected PNG, TIFF, BMP, JPEG, npz or NIfTI files: "
-                f"set {self._key('images')}."
-            )
-        alone = [path for key, path in images.items() if key + self.mask_suffix not in masks]
-        if alone:
-            named = ", ".join(map(str, alone[:10])) + (" ..." if len(alone) > 10 else "")
-            raise DataError(
-                f"{len(alone)} of {len(images)} image(s) without a mask: {named}. Expected {self.masks}/"
-                f"{stem(alone[0])}{self.mask_suffix} with a known ending. Add the mask, remove the image or set "
-                f"{self._key('mask_suffix')}."
-            )
-        groups = {key: self._group(path, key) for key, path in images.items()}
-        splits = self._splits(groups)
-        return [
-            Entry(key, groups[key], splits[key], (images[key], masks[key + self.mask_suffix])) for key in sorted(images)
-        ]
+        pairs = self.pairs()
+        groups = {key: self._group(pair, key) for key, pair in pairs.items()}
+        splits = self._splits(pairs, groups)
+        return [Entry(key, groups[key], splits[key], (*pair.image, pair.mask)) for key, pair in pairs.items()]
 
-    def _by_stem(self, folder: Path, setting: str) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for path in listing(folder, self._key(setting)):
-            other = found.setdefault(stem(path), path)
-            if other != path:
-                raise DataError(f"{other} and {path} have the same name, expected one file a case. Rename one.")
-        return found
-
-    def _group(self, path: Path, key: str) -> str:
+    def _group(self, pair: Pair, key: str) -> str:
         if self.group is None:
             return key
-        match = self.group.search(key)
-        if match is None:
+        match = self.group.search(pair.name)
+        if match is None or not (match[1] if self.group.groups else match[0]):
             raise DataError(
-                f"{path} does not match {self._key('group')}={self.group.pattern!r}, expected the patient in every "
-                "name. Correct the expression or rename the file."
+                f"{pair.where} does not match {self._key('group')}={self.group.pattern!r}, expected the patient in "
+                "every name. Correct the expression or rename the file."
             )
         return match[1] if self.group.groups else match[0]
 
-    def _splits(self, groups: Mapping[str, str]) -> dict[str, str]:
-        """Id -> split."""
-        if self.split is None:
+    def _splits(self, pairs: Mapping[str, Pair], groups: Mapping[str, str]) -> dict[str, str]:
+        """Id -> split: by the file, by the folders, else by seed. Where file or folders have no validation part, it is
+        taken from the training part, patient by patient."""
+        if self.split is not None:
+            names = [(key, pair.name, pair.stem, groups[key]) for key, pair in pairs.items()]
+            given = read_split(self.split, self._key("split"))
+            splits = dict(zip(pairs, split_of(list(pairs.values()), given, names, self.split)))
+        elif all(pair.split for pair in pairs.values()):
+            splits = {key: str(pair.split) for key, pair in pairs.items()}
+        else:
             of_group = by_fraction(groups.values(), self.fractions, self.seed)
             return {key: of_group[group] for key, group in groups.items()}
-        splits = read_split(self.split, self._key("split"))
-        absent, extra = sorted(set(groups) - set(splits)), sorted(set(splits) - set(groups))
-        if absent or extra:
-            raise DataError(
-                f"{self.split} does not fit {self.images}: no split for {absent[:5]} ({len(absent)} in all), no image "
-                f"for {extra[:5]} ({len(extra)} in all). Expected each image's name without ending: correct it."
-            )
+        if "val" not in splits.values():
+            learnt = {groups[key] for key, split in splits.items() if split == "train"}
+            share = self.fractions["val"] / (self.fractions["val"] + self.fractions["train"])
+            held = held_out(learnt, share, self.seed) if len(learnt) > 1 else set()
+            splits = {k: "val" if s == "train" and groups[k] in held else s for k, s in splits.items()}
         return splits
 
     def read(self, entry: Entry) -> Case:
-        """Image (1 or 3, H, W) or (1, X, Y, Z), label by `classes`, spacing in mm where the file has one.
+        """Image (C, H, W) or (C, X, Y, Z), label by `classes`, spacing in mm where the file has one.
 
         Raises DataError naming the file.
         """
+        *images, mask = entry.files
         if self.spatial_dims == 3:
-            image, stored, spacing = load_pair(*entry.files, self.scaling)
-            return Case(entry.id, entry.group, image, self._label(stored, entry.files[1]), spacing)
-        array, spacing = load(entry.files[0], ("image",))
+            files = tuple(images) if len(images) > 1 else images[0]
+            image, stored, spacing = load_pair(files, mask, self.scaling, self.channels, self.values.threshold is None)
+            return Case(entry.id, entry.group, image, self.values.label(stored, mask), spacing)
+        array, spacing = load(images[0], ("image",))
         image = unit(channels_first(array), self.scaling.window)
         if len(image) == 1 and self.channels == 3:
             image = np.repeat(image, 3, axis=0)
@@ -179,34 +181,56 @@ class Folder(Source):
                 f"{entry.files[0]} has {len(image)} channel(s), expected {self.channels} as in the first image. "
                 f"Set {self._key('channels')} to 1 or 3 to convert all images."
             )
-        label = self._label(load_label(entry.files[1]), entry.files[1])
-        return Case(entry.id, entry.group, image, label, spacing)
+        stored = load_label(mask, whole=self.values.threshold is None)
+        return Case(entry.id, entry.group, image, self.values.label(stored, mask), spacing)
 
-    def _label(self, stored: np.ndarray, path: Path) -> np.ndarray:
-        if stored.size and (stored.min() < 0 or stored.max() > 255):
-            values = set(np.unique(stored).tolist())
-        else:
-            values = set(np.flatnonzero(np.bincount(stored.ravel())).tolist())
-        if not self.values:
-            unexpected = values - {0, 1} if values - {0, 255} else set()
-            expected = "0 and 1, or 0 and 255"
-        else:
-            known = {value: number for number, of in enumerate(self.values.values(), 1) for value in of}
-            unexpected = values - set(known) - set(self.background)
-            expected = f"background {self.background} and {self.values}"
-        if unexpected:
-            advice = " JPEG changes label values: save masks as PNG." if ending(path) in (".jpg", ".jpeg") else ""
-            raise DataError(
-                f"{path} holds the value(s) {sorted(unexpected)[:8]}, expected {expected}. Correct the mask or set "
-                f"{self._key('classes')}, such as {{polyp: 255, tool: [1, 2]}}.{advice}"
-            )
-        if not self.values:
-            return (stored > 0).astype(np.int64)
-        label = np.zeros_like(stored)
-        for value, number in known.items():
-            label[stored == value] = number
-        return label
+    # ---- what is still to be set ------------------------------------------------------------------------------------
+
+    def lacking(self, image_size: Sequence[int]) -> list[str]:
+        """Of volumes: image size, classes and patients that are not set as these data need them, each with what was
+        found. Empty where image size and classes will do."""
+        if self.spatial_dims != 3:
+            return []
+        chosen = list(self.pairs().values())
+        chosen = chosen[:: max(len(chosen) // LOOKED_AT, 1)][:LOOKED_AT]
+        stored = {pair: load_volume(pair.mask, ("mask", "label")).voxels for pair in chosen}
+        found = [*self._lacking_size(image_size, list(stored.values())), *self._lacking_classes(list(stored.values()))]
+        return [*found, *self._lacking_patients()] if found else []
+
+    def _lacking_size(self, image_size: Sequence[int], stored: Sequence[np.ndarray]) -> list[str]:
+        if len(image_size) == 3:
+            return []
+        shapes = np.array([voxels.shape for voxels in stored])
+        # Networks halve an image up to five times.
+        near = np.maximum(np.round(np.median(shapes, axis=0) / 32), 1).astype(int) * 32
+        return [
+            f"{self._key('image_size')} is {list(image_size)} and the volumes have three axes, of "
+            f"{_size(shapes.min(0))} to {_size(shapes.max(0))} voxels: set "
+            f"{self._key('image_size')}.PROFILE={str(near.tolist()).replace(' ', '')} with the name of the profile in "
+            "use, or smaller."
+        ]
+
+    def _lacking_classes(self, stored: Sequence[np.ndarray]) -> list[str]:
+        if not self.values.binary or self.values.threshold is not None:
+            return []
+        values = sorted({value for voxels in stored for value in np.unique(voxels).tolist()})
+        if set(values) <= {0, 1} or set(values) <= {0, 255}:
+            return []
+        shown = ", ".join(f"{value:g}" for value in values[:12]) + (", ..." if len(values) > 12 else "")
+        named = ", ".join(f"class_{value:g}: {value:g}" for value in values[:12] if value)
+        return [f"the masks hold the values {shown}: set '{self._key('classes')}={{{named}}}' with their names."]
+
+    def _lacking_patients(self) -> list[str]:
+        if self.group is not None:
+            return []
+        names = [pair.name for pair in self.pairs().values()]
+        name, count = Counter(re.split(r"[_/-]", name)[0] for name in names).most_common(1)[0]
+        found = f"{count} of {len(names)} names begin with {name!r}" if count > 1 else "no two names begin alike"
+        return [
+            f"nothing says which images are of one patient ({found}): set {self._key('group')}, a regular expression "
+            r"such as '\"(patient[0-9]+)\"', unless each image is of another patient."
+        ]
 
 
-def _as_list(value: int | Sequence[int]) -> list[int]:
-    return [value] if isinstance(value, int) else [int(one) for one in value]
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

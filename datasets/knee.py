@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.base import Augmentation, Case, DataError, Entry, Source
-from datasets.files import NIFTI, listing, stem
+from datasets.formats import NIFTI, listing, stem
 from datasets.splits import by_fraction
 from datasets.volumes import PERCENTILES, Scaling, by_value, load_pair
 

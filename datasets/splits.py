@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from datasets.base import SPLITS, DataError
+from datasets.formats import text
 
 BY_PATIENT = "patients"
 """Name of the split in which no two parts share a patient, for data sets that offer it beside their official one."""
@@ -77,20 +78,20 @@ def read_split(path: Path, key: str) -> dict[str, str]:
     """Id -> split from CSV with columns id and split, or JSON {split: [ids]} or {id: split}. Raises DataError."""
     shape = 'Expected CSV with the columns id and split, or JSON like {"train": ["a"], "val": ["b"], "test": ["c"]}.'
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        written = text(path)
         if path.suffix.lower() == ".json":
-            content = json.loads(text)
+            content = json.loads(written)
             nested = all(isinstance(value, list) for value in content.values())
             pairs = [(i, s) for s, ids in content.items() for i in ids] if nested else list(content.items())
         else:
-            pairs = [(row["id"], row["split"]) for row in csv.DictReader(text.splitlines())]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}. {shape} Check {key}.") from error
-    except (ValueError, KeyError, AttributeError) as error:
+            pairs = [(row["id"], row["split"]) for row in csv.DictReader(written.splitlines())]
+    except DataError as error:
+        raise DataError(f"{error} {shape} Check {key}.") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError, csv.Error) as error:
         raise DataError(f"{path} is not a split file ({type(error).__name__}: {error}). {shape}") from error
     splits: dict[str, str] = {}
     for name, split in pairs:
-        if split not in SPLITS:
+        if not isinstance(split, str) or split not in SPLITS:
             raise DataError(f"{path} puts {name!r} in {split!r}, expected one of {', '.join(SPLITS)}. Correct it.")
         if splits.setdefault(str(name), split) != split:
             raise DataError(f"{path} puts {name!r} in both {splits[str(name)]} and {split}. Expected one: correct it.")

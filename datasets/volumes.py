@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
+from nibabel import orientations
 
+from datasets.arrays import load_array
 from datasets.base import DataError
-from datasets.files import NIFTI, array_name, ending, reading, whole_numbers
+from datasets.dicom import load_series
+from datasets.files import MOST_CHANNELS, flat, nifti, numbers, whole_numbers
+from datasets.formats import ARRAYS, NIFTI, ending, reading
 
 PERCENTILES = (0.5, 99.5)
 TOLERANCE = 1e-3
@@ -66,53 +69,98 @@ class Scaling:
         return np.clip((channel - low) / (high - low), 0, 1) if high > low else np.zeros_like(channel)
 
 
-def spatial_axes(path: Path) -> int:
-    """2 or 3, by the shape of what the file holds: an .npz array (H, W, 4 or fewer) is a picture. Raises DataError."""
-    with reading(path):
-        if ending(path) in NIFTI:
-            return 2 if len(_without_ones(nibabel.load(path).shape, 2)) == 2 else 3
-        if ending(path) == ".npz":
-            shape = _npz(path, ("image",))[0].shape
-            return 2 if len(shape) == 2 or (len(shape) == 3 and shape[-1] <= 4) else 3
+Files = Path | Sequence[Path]
+"""Of one image: a file, or the slices of a DICOM series."""
+
+
+def spatial_axes(files: Files) -> int:
+    """2 or 3, by the shape of what the file holds: an array (H, W, 4 or fewer) is a picture, a series of DICOM slices a
+    volume. Raises DataError."""
+    if not isinstance(files, Path):
+        return 3 if len(files) > 1 else spatial_axes(files[0])
+    with reading(files):
+        if ending(files) in NIFTI:
+            return 2 if flat(nifti(files).shape) else 3
+        if ending(files) in ARRAYS:
+            shape = load_array(files, ("image",))[0].shape
+            return 2 if len(shape) == 2 or (len(shape) == 3 and shape[-1] <= MOST_CHANNELS) else 3
         return 2
 
 
-def load_volume(path: Path, names: Sequence[str] = ("image",), channels: int = 1) -> Volume:
-    """A NIfTI volume, or the array of an .npz file with, where known, an array `spacing` of three lengths in mm.
+def channels_of(files: Files) -> int:
+    """Channels of a volume: the length of a fourth axis, red, green and blue, or 1. Raises DataError."""
+    if not isinstance(files, Path):
+        return 1
+    with reading(files):
+        if ending(files) in NIFTI:
+            image = nifti(files)
+            names = image.get_data_dtype().names
+            shape = (*image.shape, len(names[:3])) if names else image.shape
+        else:
+            shape = load_array(files, ("image",))[0].shape
+    shape = _without_ones(shape, 3)
+    return shape[3] if len(shape) == 4 else 1
+
+
+def load_volume(files: Files, names: Sequence[str] = ("image",), channels: int = 1) -> Volume:
+    """A NIfTI volume, the slices of a DICOM series, or the array of an .npz file with, where known, an array `spacing`
+    of three lengths in mm.
 
     names: arrays looked for in an .npz file that holds more than one. channels: above 1 a fourth axis of this length is
     expected. Raises DataError when the file is missing, damaged, no volume, or one voxel thick.
     """
-    with reading(path):
-        if ending(path) in NIFTI:
-            image = nibabel.load(path)
-            shape = _checked_shape(path, _without_ones(image.shape, 3), channels)
-            spacing = tuple(float(length) for length in image.header.get_zooms()[:3])
-            voxels, affine = np.asanyarray(image.dataobj).reshape(shape), image.affine
-        elif ending(path) == ".npz":
-            (voxels, spacing), affine = _npz(path, names), None
-            voxels = voxels.reshape(_checked_shape(path, _without_ones(voxels.shape, 3), channels))
-        else:
-            raise DataError(f"{path} is a picture, expected a volume as the others are: NIfTI or npz.")
+    path = files if isinstance(files, Path) else files[0].parent if len(files) > 1 else files[0]
+    if not isinstance(files, Path) and len(files) > 1:
+        voxels, spacing, affine = load_series(files)
+    elif ending(path) in NIFTI:
+        with reading(path):
+            image = nifti(path)
+            spacing, affine = tuple(float(length) for length in image.header.get_zooms()[:3]), image.affine
+            voxels = numbers(np.asanyarray(image.dataobj))
+    elif ending(path) in ARRAYS:
+        with reading(path):
+            (voxels, spacing), affine = load_array(path, names), None
+    else:
+        raise DataError(f"{path} is a picture, expected a volume as the others are: NIfTI, npz or a DICOM series.")
+    voxels = voxels.reshape(_checked_shape(path, _without_ones(voxels.shape, 3), channels))
     if voxels.dtype.kind not in "biuf":
         raise DataError(f"{path} holds values of the type {voxels.dtype}, expected one number a voxel. Convert it.")
     if spacing is not None and not (len(spacing) == 3 and np.isfinite(spacing).all() and min(spacing) > 0):
         raise DataError(f"{path} has the spacing {spacing}, expected three lengths above 0 in mm. Correct its header.")
+    if affine is not None and not np.isfinite(affine).all():
+        raise DataError(f"{path} has an affine with values that are not finite. Correct its header.")
     return Volume(path, voxels, spacing, affine)
 
 
 def load_pair(
-    image_path: Path, label_path: Path, scaling: Scaling, channels: int = 1
+    image_files: Files, label_files: Files, scaling: Scaling, channels: int = 1, whole: bool = True
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...] | None]:
-    """Image float32 (C, X, Y, Z) in [0, 1], label int64 (X, Y, Z) with the values as stored, and spacing in mm or None.
+    """Image float32 (C, X, Y, Z) in [0, 1], label int64 (X, Y, Z) with the values as stored (unless `whole` of any type
+    of numbers), and spacing in mm or None.
 
-    Raises DataError as `load_volume` does, and when image and label are not on the same grid.
+    A label whose voxels are stored in another order of axes, or from another end, than the image's is brought into its
+    order. Raises DataError as `load_volume` does, and when image and label are not on the same grid.
     """
-    image = load_volume(image_path, ("image",), channels)
-    label = load_volume(label_path, ("mask", "label"))
+    image = load_volume(image_files, ("image",), channels)
+    label = _as_stored(image, load_volume(label_files, ("mask", "label")))
     _check_same_grid(image, label)
     by_channel = np.moveaxis(image.voxels, 3, 0) if image.voxels.ndim == 4 else image.voxels[None]
-    return np.stack([scaling(part) for part in by_channel]), whole_numbers(label.voxels, label_path), image.spacing
+    stored = whole_numbers(label.voxels, label.path) if whole else label.voxels
+    return np.stack([scaling(part) for part in by_channel]), stored, image.spacing
+
+
+def _as_stored(image: Volume, label: Volume) -> Volume:
+    """The label with axes in the image's order and directions, where both say how they lie in space."""
+    if image.affine is None or label.affine is None:
+        return label
+    with reading(label.path):
+        have, want = (orientations.io_orientation(one.affine) for one in (label, image))
+        if np.isnan(have).any() or np.isnan(want).any() or np.array_equal(have, want):
+            return label
+        change = orientations.ornt_transform(have, want)
+        voxels = np.ascontiguousarray(orientations.apply_orientation(label.voxels, change))
+        affine = label.affine @ orientations.inv_ornt_aff(change, label.voxels.shape)
+    return Volume(label.path, voxels, image.spacing, affine)
 
 
 def by_value(stored: np.ndarray, values: Sequence[int], path: Path) -> np.ndarray:
@@ -128,12 +176,6 @@ def by_value(stored: np.ndarray, values: Sequence[int], path: Path) -> np.ndarra
     return label
 
 
-def _npz(path: Path, names: Sequence[str]) -> tuple[np.ndarray, tuple[float, ...] | None]:
-    with np.load(path, allow_pickle=False) as arrays:
-        spacing = tuple(map(float, arrays["spacing"].ravel())) if "spacing" in arrays.files else None
-        return arrays[array_name(path, [name for name in arrays.files if name != "spacing"], names)], spacing
-
-
 def _without_ones(shape: Sequence[int], axes: int) -> tuple[int, ...]:
     """The shape without axes of length 1 after the first `axes`."""
     return tuple(shape[:axes]) + tuple(length for length in shape[axes:] if length != 1)
@@ -142,13 +184,14 @@ def _without_ones(shape: Sequence[int], axes: int) -> tuple[int, ...]:
 def _checked_shape(path: Path, shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
     if channels > 1 and (len(shape) != 4 or shape[3] != channels):
         raise DataError(
-            f"{path} has the shape {shape}, expected (X, Y, Z, {channels}): one channel for each modality that "
-            "dataset.json lists. Correct one of the two."
+            f"{path} has the shape {shape}, expected (X, Y, Z, {channels}): one channel for each modality, as "
+            "dataset.json or the first image has. Correct one of the two."
         )
     if len(shape) > 3 and channels == 1:
         raise DataError(
-            f"{path} is a {len(shape)}D image of shape {shape}, expected a volume (X, Y, Z). Save each time point or "
-            "channel as a file of its own, or make it a decathlon task whose dataset.json lists the channels."
+            f"{path} is a {len(shape)}D image of shape {shape}, expected a volume (X, Y, Z) of one channel. Save each "
+            "time point as a file of its own. Channels are read where all images have them (data set folder, or a "
+            "decathlon task whose dataset.json lists them)."
         )
     if len(shape) < 3:
         raise DataError(

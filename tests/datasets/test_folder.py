@@ -250,7 +250,7 @@ def test_mask_of_another_size_is_named(folders, save):
     [
         ({"images": None}, "dataset.mine.images is not set"),
         ({"masks": None}, "dataset.mine.masks is not set"),
-        ({"channels": 2}, "dataset.mine.channels is 2"),
+        ({"channels": 0}, "dataset.mine.channels is 0"),
         ({"window": [1, 0]}, "dataset.mine.window"),
         ({"group": "("}, "dataset.mine.group"),
         ({"classes": {"a": 1, "b": [1]}}, "a value is used twice"),
