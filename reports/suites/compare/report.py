@@ -95,7 +95,7 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
     judged = verdict(estimate, test)
     if judged in (Verdict.BETTER, Verdict.WORSE):
         size = estimate if judged is Verdict.BETTER else verdict_words.negated(estimate)
-        became = f"became {judged}" if estimate.seeds > 1 else f"scored {SCORED[judged]} in one training each"
+        became = f"became {judged}" if estimate.seeds > 1 else f"scored {SCORED[judged]} in these trainings"
         return f"**{name}** {became}{where} by {verdict_words.amount(size)}, {verdict_words.p_words(test)}."
     signed = verdict_words.amount(estimate, words.signed)
     if judged is Verdict.BARE:
@@ -140,10 +140,11 @@ def _notes(it: Study) -> list[Block]:
                 "newest that the command above asks for or, where settings changed, the newest of the same profile.",
                 f"Scores are compared case by case over the seeds both stores have, and averaged within {it.units()}. "
                 + common.intervals(it.units()),
-                "A method is said to have become better when it was trained with several seeds before and after, the "
-                "interval of the difference does not contain 0 and the test, after Holm's correction, agrees at 0.05. "
-                "Two trainings that differ by their seed alone may differ by as much: one seed before and after "
-                "cannot tell a change of code from chance of training, and the sentence is about the two trainings.",
+                f"A method is said to have become better when it was trained with {statistics.MIN_SEEDS} seeds or more "
+                "before and after, the interval of the difference does not contain 0 and the test, after Holm's "
+                "correction, agrees at 0.05. Two trainings that differ by their seed alone may differ by as much: one "
+                "or two before and after cannot tell a change of code from chance of training, and the sentence is "
+                "about these trainings.",
             )
         ),
     ]

@@ -4,6 +4,7 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from reports.numbers.curves import POOLED, Variant
+from reports.numbers.statistics import MIN_SEEDS
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
@@ -49,12 +50,12 @@ def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table
     ]  # fmt: skip
     caption = (
         "Mean DSC, classes pooled, over the cases that both stores have, and the difference case by case: positive is "
-        "an improvement. p: with several seeds Student's t on a standard error that holds the variance of training, "
-        f"with one Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which speaks of these trainings "
-        "alone; Holm's family: the rows of one data set. p equivalent: two one-sided tests that the change is smaller "
-        "than the margin. Found at 80 %: the smallest true change that would have been found with that probability. "
-        "Effect sizes, on these differences: the matched-pairs rank-biserial correlation and Cohen's d_z "
-        "(mean divided by SD)."
+        f"an improvement. p: with {MIN_SEEDS} seeds or more Student's t on a standard error that holds the variance of "
+        f"training, with fewer Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which speaks of "
+        "these trainings alone; Holm's family: the rows of one data set. p equivalent: two one-sided tests that the "
+        "change is smaller than the margin. Found at 80 %: the smallest true change that would have been found with "
+        "that probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation and Cohen's "
+        "d_z (mean divided by SD)."
     )
     return Table("changes", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

@@ -52,7 +52,8 @@ def by_severity(it: Corrupted, dataset: str) -> Table:
     columns = ["corruption", "method", "as it is", *map(str, it.severities), f"mean loss [{INTERVAL}]", "CE"]
     caption = (
         f"{dataset}: mean DSC over {counted(it.clean, it.clean.curves[dataset])}, foreground classes pooled, by kind "
-        "and severity of corruption; loss: DSC of the images as they are minus the mean over the severities."
+        "and severity of corruption; loss: DSC of the images as they are minus the mean over the severities; CE: "
+        "corruption error, the sum over severities of 1 − DSC divided by that of the reference."
     )
     return Table(f"dsc_by_severity_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
