@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
-from monai.losses import DiceLoss
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -45,6 +44,8 @@ def segmentation_loss(logits: Tensor, label: Tensor) -> dict[str, Tensor]:
     Unlike LDSeg's Dice, which is pooled over all classes, this one is soft Dice per foreground class (summed over
     batch and voxels, then averaged over the classes), the usual choice for a plain U-Net.
     """
+    from monai.losses import DiceLoss  # takes seconds, and a plan needs none
+
     # A one-hot target takes cross entropy along a path that has a deterministic gradient on every device.
     target = F.one_hot(label, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
     ce = F.cross_entropy(logits, target)

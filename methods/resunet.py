@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from monai.networks.nets import UNet
 from torch import Tensor
 
 from methods.blocks.intensity import min_max
@@ -36,6 +35,8 @@ class ResUNet(Deterministic):
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
     ) -> None:
+        from monai.networks.nets import UNet  # takes seconds, and a plan that knows the method needs none
+
         super().__init__()
         widths = layout_of(size, WIDTHS)
         halvings = len(widths) - 1

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from monai.networks.nets import SwinUNETR as Network
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -53,6 +52,8 @@ class SwinUNETR(Deterministic):
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
     ) -> None:
+        from monai.networks.nets import SwinUNETR as Network  # see resunet.py
+
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from monai.networks.blocks import Convolution
-from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
 from methods.blocks.convolution import CONV, MAX_POOL
@@ -49,6 +47,8 @@ class UNet(Deterministic):
     def __init__(
         self, spatial_dims: int, in_channels: int, classes: int, image_size: Sequence[int], size: str = "small"
     ) -> None:
+        from monai.networks.nets.basic_unet import Down, TwoConv, UpCat  # see resunet.py
+
         super().__init__()
         widths = layout_of(size, WIDTHS[spatial_dims])
         check_image_size(image_size, spatial_dims, 2 ** (len(widths) - 1), f"U-Net of size {size!r}")
@@ -85,5 +85,7 @@ class UNet(Deterministic):
 
 def widening(in_channels: int, out_channels: int) -> nn.Sequential:
     """Two convolutions (B, i, X, Y, Z) -> (B, o, X, Y, Z), the first to half of o."""
+    from monai.networks.blocks import Convolution
+
     half = out_channels // 2
     return nn.Sequential(*(Convolution(3, i, o, **BLOCK) for i, o in ((in_channels, half), (half, out_channels))))

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import Tensor, nn
 
 from methods.blocks.intensity import min_max
@@ -52,6 +51,8 @@ class UNetPlusPlus(Deterministic):
         size: str = "small",
         deep_supervision: bool = True,
     ) -> None:
+        from monai.networks.nets.basic_unet import Down, TwoConv, UpCat  # see resunet.py
+
         super().__init__()
         reason = self.supports(spatial_dims, classes)
         if reason:

@@ -1,19 +1,26 @@
 """The device, the precision and the threads a trial is worked on with."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.machine.allocation import keep_freed_memory
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
     says and takes as many `threads`. Raises BadInput for a device that is not there."""
+    from lightning_fabric import Fabric  # takes seconds, and a plan refused needs none
+
     keep_freed_memory()
     pin_threads(config.threads)
     try:

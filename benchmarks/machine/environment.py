@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -10,13 +11,11 @@ import torch
 
 def environment(device: torch.device) -> dict:
     """Where a trial was trained, as the report prints it."""
-    import monai  # heavy, and wanted for its version alone
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "monai": monai.__version__,
+        "monai": version("monai"),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": name,
         "cpu": _processor(),

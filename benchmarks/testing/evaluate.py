@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from monai.inferers import sliding_window_inference
 from torch import Tensor
 from torch.nn import functional
 
@@ -154,6 +153,8 @@ def needs_windows(it: Candidate, image: Tensor) -> bool:
 def by_window(it: Candidate, condition: Condition, image: Tensor, indices: Sequence[int] | np.ndarray) -> Tensor:
     """Probabilities (1, K, *S) of a volume (1, C, *S) of another size than the model's: padded where it is smaller,
     windows that overlap by half and are weighted by a Gaussian where it is larger (Isensee et al. 2021)."""
+    from monai.inferers import sliding_window_inference  # takes seconds, and few test volumes in windows
+
     generators = sampling_generators(it, condition, indices)
     return sliding_window_inference(
         image,

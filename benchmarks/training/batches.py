@@ -1,17 +1,22 @@
 """Which cases a training step sees, and what is done to them: decided by the step, not by what ran before it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchmarks.seeding import Part, seed_for
 from benchmarks.testing.noise import add_noise
 from datasets.augment import augment
 from datasets.prepare import Prepared
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def batch_indices(cases: np.ndarray, step: int, batch_size: int, shuffle: bool, *seed: Part) -> tuple[np.ndarray, int]:

@@ -4,15 +4,16 @@ Whatever is random at a step is seeded by the step, not by what ran before it, s
 generator states and gives the same weights as an undisturbed one.
 """
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -29,6 +30,10 @@ from benchmarks.training.recomputation import checkpoint_gradients
 from benchmarks.training.validation import validate
 from datasets.prepare import Prepared
 from methods.base import Segmenter
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricModule
 
 CHECKPOINT_EVERY_SECONDS = 20.0
 VALIDATE_EVERY = 50

@@ -1,12 +1,18 @@
 """The optimiser of a stage, as the settings of a training name it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule
 from torch.optim import Optimizer
 
 from benchmarks.store.config import TrainingConfig
 from methods.base import Segmenter
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricModule
 
 CLIPPING = {"norm": 2.0, "max": float("inf")}
 """Orders of the norms by which gradients are shortened: Euclidean, and that of the largest entry."""
