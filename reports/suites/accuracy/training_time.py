@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.store.trial import TrialView
 from reports.numbers import training
@@ -15,7 +14,8 @@ from reports.numbers.curves import Variant
 from reports.numbers.study import Study
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Paragraph, Table
-from reports.paper.style import WIDTH, Look
+from reports.paper.panels import over_time
+from reports.paper.style import Look
 from reports.sections import trials
 
 Lines = dict[str, list[tuple[np.ndarray, np.ndarray]]]
@@ -111,35 +111,19 @@ def _table(panels: dict[str, Lines]) -> Table:
 
 def draw(panels: dict[str, Lines], looks: dict[str, Look]) -> Canvas:
     """One panel per data set, time on a logarithmic axis; looks: by the name of a method."""
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    shown = list(dict.fromkeys(name for lines in panels.values() for name in lines))
-    legend = 0.22 * math.ceil(len(shown) / 4) + 0.15
-    height = 3.0 * rows + legend
-    figure = Canvas(figsize=(WIDTH, height))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(
-        left=0.7 / WIDTH, right=1 - 0.15 / WIDTH, top=1 - 0.3 / height,
-        bottom=(legend + 0.45) / height, wspace=0.28, hspace=0.42,
-    )  # fmt: skip
     other = Look("#555555", "o", style.SOLID)
-    for ax, (dataset, lines) in zip(axes.flat, panels.items()):
+    shown = {name: looks.get(name, other) for lines in panels.values() for name in lines}
+    handles = {
+        name: Line2D([], [], color=look.color, marker=look.marker, linestyle=look.line, markersize=5)
+        for name, look in shown.items()
+    }
+    figure, axes = over_time(list(panels), ("training time", "best validation DSC so far"), handles, height=3.0)
+    for ax, lines in zip(axes, panels.values()):
         for name, found in lines.items():
-            look = looks.get(name, other)
+            look = shown[name]
             for times, best in found:
                 ax.step(times, best, where="post", color=look.color, linestyle=look.line, linewidth=1.1)
                 ax.plot(times[-1], best[-1], look.marker, color=look.color, markersize=5)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.duration(value)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(dataset, loc="left")
-        ax.set_xlabel("training time")
-        ax.set_ylabel("best validation DSC so far")
-    for ax in list(axes.flat)[len(panels) :]:
-        ax.remove()
-    found = [looks.get(name, other) for name in shown]
-    handles = [Line2D([], [], color=x.color, marker=x.marker, linestyle=x.line, markersize=5) for x in found]
-    figure.legend(handles, shown, loc="lower center", ncols=4, fontsize=8, handletextpad=0.4, columnspacing=1.0)
     return figure
 
 
