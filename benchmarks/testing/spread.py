@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
-from sklearn.metrics import roc_auc_score
 
 BINS = 15
 """Equal bins of the confidence in [0, 1], as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
@@ -62,6 +61,8 @@ def auroc(score: np.ndarray, error: np.ndarray) -> float:
     a constant score has. NaN, undefined, where no pixel or every pixel is wrong."""
     if error.all() or not error.any():
         return float("nan")
+    from sklearn.metrics import roc_auc_score  # takes a second, and this suite alone needs it
+
     return float(roc_auc_score(error.ravel(), score.ravel()))
 
 
