@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 
 from benchmarks import console
 from benchmarks.errors import BadInput, cannot_write
@@ -134,6 +136,11 @@ def read_json(path: Path) -> dict | None:
 def read_frame(path: Path) -> pd.DataFrame | None:
     """A table, or None where there is none."""
     return _parsed(path, lambda content: pd.read_parquet(io.BytesIO(content)))
+
+
+def read_table(path: Path) -> pa.Table | None:
+    """A table as Arrow holds it, which many are joined in quickly, or None where there is none."""
+    return _parsed(path, lambda content: parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:

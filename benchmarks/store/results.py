@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
@@ -91,7 +92,7 @@ class Store:
 
     def results(self, suite: dict[str, Any], trials: list[tuple[str, list[str]]]) -> Results:
         """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
-        views, frames, missing = [], [], []
+        views, tables, missing = [], [], []
         found: dict[tuple, str] = {}
         for key, conditions in trials:
             view = self.trial(key)
@@ -100,14 +101,16 @@ class Store:
             views.append(view)
             lacking = []
             for condition in conditions:
-                frame = view.records(condition)
-                if frame is not None and len(frame):
-                    found[tested(frame.iloc[0])] = condition
-                    frames.append(frame)
+                table = view.record_table(condition)
+                if table is not None and len(table):
+                    found[tested(table.slice(0, 1).to_pylist()[0])] = condition
+                    tables.append(table)
                 else:
                     lacking.append(condition)
             if lacking and view.status not in ("declined", "failed"):
                 missing.append(f"{view.config.name}: {len(lacking)} of {len(conditions)} tests ({', '.join(lacking)})")
-        records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=RECORD_COLUMNS)
+        # Columns that only some files have, or that hold nothing in some, take the type that they have in the others.
+        joined = pa.concat_tables(tables, promote_options="permissive") if tables else None
+        records = pd.DataFrame(columns=RECORD_COLUMNS) if joined is None else joined.to_pandas()
         records = completed(records).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return Results(suite, views, records, conditions=found, missing=missing)

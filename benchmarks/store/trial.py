@@ -6,11 +6,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from benchmarks.errors import BadInput
 from benchmarks.store import sums
 from benchmarks.store.config import DatasetConfig, TrialConfig
-from benchmarks.store.files import read_arrays, read_frame, read_json, there, write_json
+from benchmarks.store.files import read_arrays, read_frame, read_json, read_table, there, write_json
 from benchmarks.store.kept import Parts, unstacked
 
 
@@ -96,7 +97,12 @@ class TrialView:
 
     def records(self, condition: str) -> pd.DataFrame | None:
         """A row per test case and class at a condition (its key); None where none are stored."""
-        return read_frame(self.path / "records" / f"{condition}.parquet")
+        found = self.record_table(condition)
+        return None if found is None else found.to_pandas()
+
+    def record_table(self, condition: str) -> pa.Table | None:
+        """The same as Arrow holds it."""
+        return read_table(self.path / "records" / f"{condition}.parquet")
 
     def has_validation(self, condition: str) -> bool:
         """Whether the validation records of a condition (its key) are stored."""
