@@ -7,7 +7,6 @@ import matplotlib.patheffects
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from reports.numbers.corruption import Corrupted
 from reports.numbers.curves import Variant
@@ -81,7 +80,7 @@ Shown = tuple[np.ndarray, np.ndarray, np.ndarray, str]
 
 def gallery(rows: dict[str, Sequence[Shown | None]], columns: Sequence[str]) -> Figure:
     """A row for each kind, a column for each severity: the image as methods see it, with the outline of the label in
-    white and that of a prediction in yellow; a class that fills the picture is outlined along its frame."""
+    white and that of a prediction in yellow."""
     shape = next(cell[1].shape for cells in rows.values() for cell in cells if cell is not None)
     margin, top, gap = 0.95, 0.22, 0.03
     width = (WIDTH - margin) / len(columns)
@@ -111,14 +110,13 @@ def gallery(rows: dict[str, Sequence[Shown | None]], columns: Sequence[str]) -> 
 def _cell(ax: Axes, cell: Shown) -> None:
     image, label, prediction, text = cell
     ax.imshow(overlays.rgb(image), interpolation="nearest", aspect="auto")
+    # A margin of background closes the outline of what the picture's frame cuts off, all of it included.
+    rows, columns = (np.arange(-1, side + 1) for side in label.shape)
     for mask, line in ((label, "white"), (prediction, PREDICTED)):
         for k in np.unique(mask[mask > 0]):
-            if (mask == k).all():
-                frame = Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, edgecolor=line, linewidth=4)
-                ax.add_patch(frame)
-            else:
-                drawn = ax.contour(mask == k, levels=[0.5], colors=[line], linewidths=0.8)
-                drawn.set_path_effects(EDGE)
+            drawn = ax.contour(columns, rows, np.pad(mask == k, 1), levels=[0.5], colors=[line], linewidths=0.8)
+            drawn.set_path_effects(EDGE)
+    ax.set(xlim=(-0.8, label.shape[1] - 0.2), ylim=(label.shape[0] - 0.2, -0.8))
     ax.text(
         0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=7, color="black",
         bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},

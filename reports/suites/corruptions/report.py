@@ -133,7 +133,7 @@ def _gallery(it: Corrupted, dataset: str, folder: Path) -> Figure | None:
     plane = ", the slice with the largest foreground" if len(curves[0].cases) and _volumes(it, dataset) else ""
     caption = (
         f"{dataset}, test case `{case}`{plane}, as methods see it: kinds of corruption by severity. White: the outline "
-        f"of the label; yellow: that of {title}, along the frame where it fills the picture, with its DSC. Of the "
+        f"of the label; yellow: that of {title}, with its DSC. Of the "
         f"stored examples it is the one with the middle DSC for {title}."
     )
     kinds = words.listing([named[kind] for kind in it.by_kind[dataset]])
