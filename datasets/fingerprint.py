@@ -11,6 +11,7 @@ from pathlib import Path
 from datasets.base import DataError, Entry, Source
 from datasets.formats import file_size
 
+SUM, HASHES = "sha256", "files"
 SETTLED = 2.0
 """Seconds a file must have been left alone before its hash is remembered: a later write within the clock's tick of the
 same size would otherwise go unnoticed."""
@@ -82,14 +83,22 @@ def _hash(path: Path) -> str:
 
 def _load(store: Path | None) -> dict[str, str]:
     try:
-        return json.loads(store.read_text()) if store is not None else {}
+        found = json.loads(store.read_text()) if store is not None else {}
     except (OSError, ValueError):
         return {}  # no cache yet, or one that was damaged: everything is hashed again
+    if SUM not in found:
+        return found  # of a version that kept no sum
+    return found[HASHES] if found[SUM] == _sum(found.get(HASHES)) else {}
+
+
+def _sum(hashes: dict[str, str] | None) -> str:
+    """By which a flipped bit is noticed, that would else make other data of the same files."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def _save(store: Path, hashes: dict[str, str]) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=store.parent, prefix=".file_hashes-")
     with os.fdopen(handle, "w") as file:
-        json.dump(hashes, file)
+        json.dump({SUM: _sum(hashes), HASHES: hashes}, file)
     os.replace(temporary, store)

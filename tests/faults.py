@@ -173,12 +173,12 @@ def disks(place: Path, _: int) -> int:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, size - 1000))
 
-    for words, options, room in (
-        (f"files of at most {size - 1000} bytes, weights of {size}", {"preexec_fn": limited}, None),
-        ("a disk of 2 MiB", {}, "size=2m"),
-        ("a read-only trial", {}, "ro"),
+    for name, words, options, room in (
+        ("limit", f"files of at most {size - 1000} bytes, weights of {size}", {"preexec_fn": limited}, None),
+        ("disk", "a disk of 2 MiB", {}, "size=2m"),
+        ("folder", "a read-only trial", {}, "ro"),
     ):
-        runs = place / words.replace(" ", "_")
+        runs = place / name
         shutil.copytree(whole / "cache", runs / "cache")
         trials = runs / "trials"
         trials.mkdir()

@@ -74,6 +74,17 @@ def test_damaged_cache_is_replaced(glas_root, tmp_path):
     assert fingerprint(Glas(glas_root), tmp_path) == fingerprint(Glas(glas_root))
 
 
+def test_a_flipped_bit_in_a_remembered_hash_makes_no_other_data_of_the_same_files(glas_root, tmp_path):
+    age(glas_root)
+    expected = fingerprint(Glas(glas_root), tmp_path)
+    path = tmp_path / "file_hashes.json"
+    content = path.read_text()
+    for at in range(len(content) // 2, len(content), len(content) // 40):
+        path.write_text(content[:at] + ("1" if content[at] != "1" else "2") + content[at + 1 :])
+        assert fingerprint(Glas(glas_root), tmp_path) == expected
+        path.write_text(content)
+
+
 def test_seed_and_size_of_a_phantom_count():
     settings = [{}, {"seed": 1}, {"size": 64}, {"cases": {"train": 1, "val": 1, "test": 1}}]
     assert len({fingerprint(PhantomGlands(**setting)) for setting in settings}) == 4
