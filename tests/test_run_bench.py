@@ -99,7 +99,7 @@ def test_the_plan_says_what_is_there_and_what_is_not(undisturbed):
     assert text.count("there already") == 2 and "2 of 2" in text
     more = bench(undisturbed, *SMALL, "action=plan", "seeds=[0,1]").stdout
     assert more.count("there already") == 2 and more.count("24 steps") == 2 and "in all" in more
-    assert "2 seeds, so that verdicts speak of methods" in more and "seeds" not in text
+    assert "2 seeds, but verdicts speak of methods from three on" in more and "seeds" not in text
 
 
 def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_path):

@@ -241,7 +241,11 @@ def _seeds(by_seed: Mapping[int, float]) -> list[str]:
     first, seconds = next(iter(by_seed.items()), (0, 0.0))
     if len(by_seed) < 2 or not sum(by_seed.values()):
         return []
+    # As of reports.numbers.statistics.MIN_SEEDS.
+    purpose = (
+        "so that verdicts speak of methods" if len(by_seed) >= 3 else "but verdicts speak of methods from three on"
+    )
     return [
-        f"{len(by_seed)} seeds, so that verdicts speak of methods (docs/statistics.md). seeds=[{first}] alone takes "
+        f"{len(by_seed)} seeds, {purpose} (docs/statistics.md). seeds=[{first}] alone takes "
         f"about {console.duration(seconds)} and speaks of one training of each method."
     ]

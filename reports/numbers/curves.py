@@ -87,8 +87,8 @@ class Curve:
         return int(found[0]) if len(found) else None
 
     def mean(self, sigma: float, metric: str = "dsc", name: str = POOLED) -> Estimate | None:
-        """Mean over patients with its interval, which holds the variance of training where there are several seeds;
-        None where sigma was not tested."""
+        """Mean over patients with its interval, which holds the variance of training from MIN_SEEDS seeds on; None
+        where sigma was not tested."""
         index = self.at(sigma)
         if index is None:
             return None

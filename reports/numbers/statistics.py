@@ -185,7 +185,7 @@ def _of_bounded_mean(means: np.ndarray, bounds: Bounds, resamples: int, seed: in
     2021, who compare such limits). Of zeros and ones these are Clopper's and Pearson's: twelve patients with a score of
     1 leave it possible that a quarter of all patients has 0.
     """
-    weights = np.random.default_rng(seed).dirichlet(np.ones(len(means) + 1), resamples)
+    weights = _shares(len(means), resamples, seed)
     seen = weights[:, 1:] @ means
     low, high = (interval(seen + weights[:, 0] * bound)[place] for place, bound in enumerate(bounds))
     return float(low), float(high)
@@ -366,6 +366,12 @@ def _means_of_groups(values: np.ndarray, groups: Groups) -> np.ndarray:
 def _draws(groups: int, resamples: int, seed: int) -> np.ndarray:
     """How often each group occurs in each bootstrap sample (resamples, groups)."""
     return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
+
+
+@lru_cache(maxsize=16)
+def _shares(groups: int, resamples: int, seed: int) -> np.ndarray:
+    """Shares of all patients that are like none of those seen, and like each of them (resamples, 1 + groups)."""
+    return np.random.default_rng(seed).dirichlet(np.ones(groups + 1), resamples)
 
 
 def seed_draws(seeds: int, resamples: int, seed: int, stream: int = 0) -> np.ndarray:

@@ -95,9 +95,9 @@ def p_values(pair: Pair | None, estimate: Estimate | None, margin: float) -> tup
 
 
 def verdict(estimate: Estimate, test: Significance) -> Verdict:
-    """Better and worse take an interval without 0 and p after Holm below ALPHA and, of one training each, where the
-    test is of ranks, ranks that point the same way as the mean. Else equivalent, or not worse or not better by more
-    than the margin, where the one-sided tests say so."""
+    """Better and worse take an interval without 0 and p after Holm below ALPHA and, of fewer than MIN_SEEDS trainings,
+    where the test is of ranks, ranks that point the same way as the mean. Else equivalent, or not worse or not better
+    by more than the margin, where the one-sided tests say so."""
     if estimate.low is None or estimate.high is None or test.p_holm is None:
         return Verdict.BARE
     if test.p_holm < ALPHA:

@@ -16,12 +16,13 @@ from reports.sections import groups, training_figure, trials
 def intervals(units: str) -> str:
     """What every report says of its intervals. units: what groups of cases are, as of `Study.units`."""
     return (
-        "Intervals are of 95 %. Where a method was trained with several seeds, an interval is Student's, its standard "
-        f"error holds the variance of {units} and of training, its degrees of freedom are Satterthwaite's, and it "
-        f"speaks of the method; with one seed it is a bootstrap over {units} ({statistics.RESAMPLES} resamples; "
-        f"bootstrap-t below {statistics.LARGE} {units}, percentiles from there on) and speaks of that training. None "
+        f"Intervals are of 95 %. Where a method was trained with {statistics.MIN_SEEDS} seeds or more, an interval is "
+        f"Student's, its standard error holds the variance of {units} and of training, and it speaks of the method; "
+        f"with fewer it is a bootstrap over {units} ({statistics.RESAMPLES} resamples; bootstrap-t below "
+        f"{statistics.LARGE} {units}, percentiles from there on) and speaks of these trainings. Where half of the "
+        f"{units} or more have one and the same score, it allows for scores that were not seen (Gaffke's limits). None "
         f"is given below {statistics.MIN_GROUPS} {units}. Thresholds, which have no standard error, have percentile "
-        f"intervals, expanded below {statistics.LARGE} {units}."
+        f"intervals, widened below {statistics.LARGE} {units}."
     )
 
 

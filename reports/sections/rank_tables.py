@@ -55,8 +55,8 @@ def _ranks(it: Study) -> Table:
     caption = (
         "Ranks by mean DSC over the cases that all methods share, and how stable they are: the 95 % range of the rank, "
         f"and the share of {statistics.RESAMPLES} bootstrap samples in which a method keeps its rank or is first "
-        f"(methods with equal means share a rank). A sample draws {it.units()} and, where a method has several, "
-        f"trainings. Not given below {statistics.MIN_GROUPS} {it.units()}."
+        f"(methods with equal means share a rank). A sample draws {it.units()} and, where a method has "
+        f"{statistics.MIN_SEEDS} or more, trainings. Not given below {statistics.MIN_GROUPS} {it.units()}."
     )
     return Table("ranks", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

@@ -57,7 +57,7 @@ def _sentence(it: Study, one: Contribution) -> str:
     if one.difference.seeds > 1:
         text = f"Diffusion itself contributes {difference} DSC to {method}"
     else:
-        text = f"With diffusion, {method} scored {difference} DSC more than without, of single trainings"
+        text = f"With diffusion, {method} scored {difference} DSC more than without, in these trainings"
     text += f": with the same networks and no diffusion, {twin} has {words.number(one.twin.mean(it.clean).value)}"
     return f"{text}. {judgement(one.difference, one.test)}"
 

@@ -85,28 +85,31 @@ def _doubt(estimate: Estimate, test: Significance) -> str:
 def power_words(test: Significance, score: str = "DSC") -> str:
     """What this design could have shown."""
     if test.attainable is not None and test.attainable >= ALPHA:
-        return "no difference, however large, can be found by this design"
+        return f"where only {test.differing} differ, no test could find a difference"
     found = words.number(test.detectable)
     return f"with a probability of about 80 % this design finds a difference of {found} {score} or more"
 
 
 def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
-    """What all sentences on some comparisons take for granted: one training each, and tests that could not succeed.
+    """What all sentences on some comparisons take for granted: few trainings, and tests that could not succeed.
     unit: what a group of cases is, as of `Study.unit`."""
     told = [(estimate, test) for estimate, test in tests if verdict(estimate, test) is not Verdict.BARE]
     said = []
     if any(estimate.seeds == 1 for estimate, _ in told):
         said.append(
-            "Where a method was trained once, sentences speak of that training and claim nothing about the method: "
-            "another seed may turn them round. `seeds=[0,1,2]` tests the methods."
+            "Where a method was trained once or twice, sentences speak of these trainings and claim nothing about the "
+            "method: another seed may turn them round, and two trainings that happen to agree hide how much. "
+            "`seeds=[0,1,2]` tests the methods."
         )
     hopeless = [(estimate, test) for estimate, test in told if test.attainable is not None and test.attainable >= ALPHA]
     if hopeless:
         estimate, test = hopeless[0]
+        groups = words.plural(estimate.groups, unit)
+        if test.differing is not None and test.differing < estimate.groups:
+            groups = f"{test.differing} of {groups} that differ"
         said.append(
-            f"Of single trainings no test of a difference could reach {ALPHA:g} here: with "
-            f"{words.plural(estimate.groups, unit)} and {words.plural(test.family, 'comparison')} the smallest p after "
-            f"Holm is {words.p_value(test.attainable)}."
+            f"Of these trainings no test of a difference could reach {ALPHA:g} here: with {groups}, in a family of "
+            f"{words.plural(test.family, 'comparison')}, the smallest p after Holm is {words.p_value(test.attainable)}."
         )
     return said
 

@@ -58,13 +58,6 @@ def ends(replicates, level=0.95):
     return ordered[int(np.floor(tail * (len(ordered) - 1)))], ordered[int(np.ceil((1 - tail) * (len(ordered) - 1)))]
 
 
-def stretched(count):
-    """How much further out samples of few patients are put: t / z sqrt(n / (n - 1)) (after Hesterberg 2015)."""
-    if count >= 40:
-        return 1
-    return stats.t.ppf(0.025, count - 1) / stats.norm.ppf(0.025) * np.sqrt(count / (count - 1))
-
-
 def bootstrap(means):
     """Interval of the mean of patients after one training: bootstrap-t below 40 patients."""
     count, found = len(means), []

@@ -92,7 +92,7 @@ class StepCurve:
         lies above the first even where steps change nothing. Without an interval where there are too few patients, and
         the value is then that of the cases it was chosen on.
         """
-        at_best = statistics.paired_difference(self.dsc[self.best], self.dsc[0], self.groups)
+        at_best = statistics.paired_difference(self.dsc[self.best], self.dsc[0], self.groups, bounds=(-1.0, 1.0))
         if not at_best.has_interval:
             return at_best
         gain = np.stack([[statistics.group_means(row, self.groups) for row in rows - rows[0]] for rows in self.by_seed])
@@ -107,7 +107,8 @@ class StepCurve:
         everywhere = np.einsum("bs,bg,skg->bk", trainings, left_out, gain, optimize=True)
         judged = everywhere[np.arange(len(drawn)), chosen]
         low, high = statistics.interval(judged)
-        return Estimate(float(np.nanmean(judged)), float(low), float(high), at_best.cases, count, seeds=seeds)
+        spoken_for = seeds if seeds >= statistics.MIN_SEEDS else 1
+        return Estimate(float(np.nanmean(judged)), float(low), float(high), at_best.cases, count, seeds=spoken_for)
 
 
 def step_curves(it: Study, dataset: str) -> list[StepCurve]:

@@ -141,7 +141,7 @@ def test_what_is_not_better_may_be_as_good(not_worse, not_better, verdict, words
     assert words in verdict_words.sentence("A", "B", estimate, test)
 
 
-TOO_FEW = Significance(0.0625, 0.0625, 1.0, 2.0, 0.0, 1.0, 1.0, attainable=0.0625, detectable=0.007)
+TOO_FEW = Significance(0.0625, 0.0625, 1.0, 2.0, 0.0, 1.0, 1.0, attainable=0.0625, detectable=0.007, differing=5)
 
 
 def test_five_patients_cannot_show_anything_and_the_report_says_so(measured, said):
@@ -150,10 +150,10 @@ def test_five_patients_cannot_show_anything_and_the_report_says_so(measured, sai
     measured("resunet", own - 0.3 - 0.01 * np.arange(5))
     *_, hopeless = said()
     assert hopeless == (
-        "Of single trainings no test of a difference could reach 0.05 here: with 5 images and 1 comparison the "
-        "smallest p after Holm is 0.062."
+        "Of these trainings no test of a difference could reach 0.05 here: with 5 images, in a family of 1 comparison, "
+        "the smallest p after Holm is 0.062."
     )
-    assert "no difference, however large, can be found" in verdict_words.power_words(TOO_FEW)
+    assert "where only 5 differ, no test could find a difference" in verdict_words.power_words(TOO_FEW)
 
 
 def test_four_cases_have_a_difference_but_no_verdict(measured, said):

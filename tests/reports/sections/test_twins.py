@@ -37,7 +37,7 @@ def test_the_difference_is_the_method_minus_its_twin_with_its_test(pair):
     assert found.test.p_holm == pytest.approx(stats.wilcoxon(gaps).pvalue)  # one pair: nothing to correct
     sentence, caution = twins.sentences(it, "glas")
     assert sentence.startswith("With diffusion, LDSeg (2 steps) scored +0.030 [+0.0") and "p < 0.001" in sentence
-    assert "of single trainings" in sentence and "claim nothing about the method" in caution
+    assert "in these trainings" in sentence and "claim nothing about the method" in caution
 
 
 def test_several_trainings_say_what_diffusion_itself_contributes(pair):

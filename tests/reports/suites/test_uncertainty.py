@@ -161,7 +161,8 @@ def test_scores_are_taken_of_each_training_and_not_of_what_trainings_have_togeth
     (spread,) = spreads(study(results), "phantom_glands")
     assert spread.ece().value == pytest.approx(0.1) and spread.overconfidence().value == pytest.approx(0, abs=1e-12)
     assert spread.spearman.value == pytest.approx(0, abs=1e-12)
-    assert spread.ece().seeds == 2
+    # Two trainings are too few to speak of the method.
+    assert spread.ece().seeds == 1
 
 
 def test_intervals_of_scores_over_all_images_are_those_of_jackknife_pseudo_values(fabricate, tmp_path):
