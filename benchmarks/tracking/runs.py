@@ -55,8 +55,8 @@ def suite_run(results: Results) -> Run:
     note = f"**{suite.get('title', suite['name'])}**\n\n{suite.get('question', '')}\n\n    {suite.get('command', '')}\n"
     settings_as_tags = {f"suite.{name}": value[:TAG_LENGTH] for name, value in flatten(suite).items()}
     return Run(
-        name=f"{suite['name']} {profile}".strip(),
-        identity={"diffseg.kind": "suite", "diffseg.suite": suite["name"], "diffseg.profile": profile},
+        name=f"{suite['name']} {profile} {_data(results)}".replace("  ", " ").strip(),
+        identity={"diffseg.kind": "suite", **_whole(results)},
         tags={"mlflow.note.content": note, **SOURCE, **settings_as_tags},
         params={},
         points=[],
@@ -64,6 +64,19 @@ def suite_run(results: Results) -> Run:
         start=min(starts),
         end=max(ends),
     )
+
+
+def _whole(results: Results) -> dict[str, str]:
+    """What makes runs belong together: suite, profile and data."""
+    suite = results.suite
+    profile = str(suite.get("profile", ""))
+    return {"diffseg.suite": suite["name"], "diffseg.profile": profile, "diffseg.datasets": _data(results)}
+
+
+def _data(results: Results) -> str:
+    """Names of the data sets, in the order of the alphabet."""
+    named = results.suite.get("datasets") or {trial.config.dataset.name for trial in results.trials}
+    return ", ".join(sorted(map(str, named)))[:TAG_LENGTH]
 
 
 def _preferred(results: Results, trial: TrialView) -> list[int]:
@@ -75,7 +88,6 @@ def _preferred(results: Results, trial: TrialView) -> list[int]:
 
 def trial_runs(results: Results) -> list[Run]:
     """One run per trial, with the records that this suite made of it."""
-    suite = results.suite
     tested = _ends(results.records)
     by_trial = dict(tuple(tested.groupby("trial")))
     seeds = {trial.config.seed for trial in results.trials}
@@ -101,8 +113,7 @@ def trial_runs(results: Results) -> list[Run]:
                 name=f"{trial.label} {config.dataset.name}{seed}",
                 identity={
                     "diffseg.kind": "trial",
-                    "diffseg.suite": suite["name"],
-                    "diffseg.profile": str(suite.get("profile", "")),
+                    **_whole(results),
                     "diffseg.trial": trial.key,
                 },
                 tags={name: str(value)[:TAG_LENGTH] for name, value in tags.items()},

@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import sqlite3
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from benchmarks.store.results import Results
+from benchmarks.tracking.patience import within_limits
 from benchmarks.tracking.runs import Run, suite_run, trial_runs
 from benchmarks.tracking.series import SECTIONS
 
@@ -34,8 +34,8 @@ LOCK_SECONDS = 15.0
 """How long to wait for another run that is writing."""
 DATABASE_SECONDS = 5.0
 """How long to wait for an SQLite file that somebody else has locked."""
-ALL_SECONDS = 600.0
-"""After this long no further run is begun; the next call goes on from there."""
+TABLES = {"alembic_version", "experiments", "runs", "metrics", "latest_metrics", "params", "tags", "inputs"}
+"""Some of those that every MLflow database has from 2.16 on."""
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -66,28 +66,32 @@ def track(results: Results, report_folder: Path, tracking: dict) -> str | None:
         database = _sqlite_file(uri)
         with _alone(database, report_folder), _quiet():
             if database:
-                _check_unlocked(database)
-            _write(uri, experiment, database, suite, trials, results.suite, report_folder)
+                _check_database(database)
+            within_limits(
+                lambda: _client(uri),
+                lambda client: _write(client, experiment, database, suite, trials, results.suite, report_folder),
+            )
     except Exception as error:  # MLflow's stores, their drivers and plug-ins raise whatever they like
         return f"{_without_password(uri)}: {_cause(error)}"
     return None
 
 
-def _write(
-    uri: str, experiment: str, database: Path | None, suite: Run, trials: list[Run], config: dict, folder: Path
-) -> None:
+def _client(uri: str) -> MlflowClient:
     from mlflow import MlflowClient  # takes seconds, and is not needed where tracking is off or the database is locked
 
-    started = time.monotonic()
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _write(
+    client: MlflowClient, experiment: str, database: Path | None, suite: Run, trials: list[Run], config: dict,
+    folder: Path,
+) -> None:  # fmt: skip
     experiment_id = _experiment(client, experiment, database)
     there = _find(client, experiment_id, suite.identity)
     parents = [run for run in there if run.data.tags.get("diffseg.kind") == "suite"]
     known = {run.data.tags["diffseg.trial"]: run for run in there if "diffseg.trial" in run.data.tags}
     parent_id = _store(client, experiment_id, suite, parents[0] if parents else None, {})
     for trial in trials:
-        if time.monotonic() - started > ALL_SECONDS:
-            raise TimeoutError(f"stopped after {ALL_SECONDS:.0f} s with trials left to write")
         found = known.pop(trial.identity["diffseg.trial"], None)
         _store(client, experiment_id, trial, found, {"mlflow.parentRunId": parent_id})
     for run in known.values():
@@ -109,7 +113,7 @@ def _experiment(client: MlflowClient, name: str, database: Path | None) -> str:
 
 def _find(client: MlflowClient, experiment_id: str, identity: dict[str, str]) -> list[Found]:
     """The suite's runs and its trials' runs, oldest first."""
-    shared = {name: identity[name] for name in ("diffseg.suite", "diffseg.profile")}
+    shared = {name: identity[name] for name in ("diffseg.suite", "diffseg.profile", "diffseg.datasets")}
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in shared.items())
     found, page = [], None
     while True:
@@ -211,12 +215,28 @@ def _alone(database: Path | None, folder: Path) -> Iterator[None]:
         raise TimeoutError(f"another run is still writing after {LOCK_SECONDS:g} s ({path} is locked)") from None
 
 
-def _check_unlocked(database: Path) -> None:
-    """Raise sqlite3.Error where the database cannot be written now: MLflow itself would try for minutes."""
-    if database.exists():
+def _check_database(database: Path) -> None:
+    """Raise where an SQLite file cannot be written now, of which MLflow itself would try for minutes, and where it is
+    not MLflow's, or the remains of one whose making was cut short."""
+    if not database.exists() or not database.stat().st_size:
+        return
+    try:
         with closing(sqlite3.connect(database, timeout=DATABASE_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            whole = tables >= TABLES and connection.execute("SELECT version_num FROM alembic_version").fetchone()
             connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{database} is no database ({error}). {_aside(database)}") from None
+    if tables and not whole:
+        raise ValueError(f"{database} is half made: {len(tables & TABLES)} of MLflow's tables are there. "
+                         f"{_aside(database)}")  # fmt: skip
+
+
+def _aside(database: Path) -> str:
+    return f"Move it away (mv {database.name} {database.name}.broken) or set tracking.uri=sqlite:///other.db"
 
 
 @contextmanager
@@ -247,6 +267,8 @@ def _cause(error: BaseException) -> str:
             or (None if inner.__suppress_context__ else inner.__context__)
         )
     words = " ".join(str(seen[-1]).split()) or type(seen[-1]).__name__
+    if "out-of-date database schema" in words:
+        words = "the database is of another version of MLflow; copy it, then: mlflow db upgrade ADDRESS"
     return _without_password(words[:240])
 
 

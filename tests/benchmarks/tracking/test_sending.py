@@ -148,7 +148,7 @@ def test_a_suite_is_a_parent_run_and_every_trial_a_child_of_it(tracked):
     assert set(runs) == {"suite", "ldseg", "resunet"}
     parent = runs["suite"].info.run_id
     assert all(runs[m].data.tags["mlflow.parentRunId"] == parent for m in ("ldseg", "resunet"))
-    assert {run.info.run_name for run in runs.values()} == {"noise tiny", "LDSeg echo", "Res-UNet echo"}
+    assert {run.info.run_name for run in runs.values()} == {"noise tiny echo", "LDSeg echo", "Res-UNet echo"}
     assert all(run.info.status == "FINISHED" for run in runs.values())
     assert runs["ldseg"].data.params["training.learning_rate"] == "0.001"
     assert runs["ldseg"].data.params["dataset.class_names"] == '["LV", "LA"]'
@@ -298,6 +298,19 @@ def test_two_suites_have_each_their_own_runs_of_a_trial(tracked, tmp_path):
     assert sending.track(other, store.report_folder("accuracy"), conf(tmp_path)) is None
     suites = Counter(run.data.tags["diffseg.suite"] for run in mlflow_runs(tmp_path)[2])
     assert suites == {"noise": 3, "accuracy": 3}
+
+
+def test_a_suite_on_other_data_has_a_parent_of_its_own(tracked, tmp_path):
+    store = tracked[0]
+    other = results(store, ["ldseg"])
+    other.suite["datasets"] = ["isic"]
+    assert sending.track(other, store.report_folder("noise"), conf(tmp_path)) is None
+    runs = mlflow_runs(tmp_path)[2]
+    parents = {run.info.run_name for run in runs if run.data.tags["diffseg.kind"] == "suite"}
+    assert parents == {"noise tiny echo", "noise tiny isic"}
+    children = [run for run in runs if run.data.tags.get("diffseg.method") == "ldseg"]
+    assert {run.data.tags["diffseg.datasets"] for run in children} == {"echo", "isic"}
+    assert len({run.data.tags["mlflow.parentRunId"] for run in children}) == 2
 
 
 def test_nothing_is_written_where_tracking_is_off(store, tmp_path):
