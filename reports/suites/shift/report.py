@@ -155,7 +155,7 @@ def _gaps(it: Shifts) -> Table | None:
                         | numbers("difference", estimate) | test_columns(estimate, test))  # fmt: skip
     if not rows:
         return None
-    columns = ["tested on", "method", "DSC when trained elsewhere", "DSC when trained there", *TEST_CELLS[:3]]
+    columns = ["tested on", "method", "DSC trained elsewhere", "DSC trained there", *TEST_CELLS[:3]]
     caption = (
         f"Trained elsewhere minus trained there [{INTERVAL}]: on the same cases, which only the shift separates. p: "
         "that it is 0; Holm's correction is over the methods of a pair."
