@@ -62,15 +62,18 @@ def main(overrides: list[str]) -> int:
 def attempt(overrides: list[str]) -> int:
     """The exit status of a command, what goes wrong said in a line. Raises Stopped."""
     from benchmarks import console
-    from benchmarks.errors import BadInput, CannotWrite
+    from benchmarks.errors import BadInput, CannotWrite, cannot_write
 
     try:
         return act(overrides)
     except BadInput as error:
         console.err.print(f"Error: {error}", markup=False)
         return 2
-    except CannotWrite as error:
-        console.err.print(f"Error: {error}", markup=False)
+    except (CannotWrite, OSError) as error:
+        named = cannot_write(error.filename or "a file", error) if isinstance(error, OSError) else error
+        if not isinstance(named, CannotWrite):
+            raise
+        console.err.print(f"Error: {named}", markup=False)
         return 1
 
 

@@ -27,7 +27,7 @@ class CannotWrite(Exception):
     fails, what was stored before stays; exit status 1."""
 
 
-def cannot_write(path: Path, error: OSError) -> Exception:
+def cannot_write(path: Path | str, error: OSError) -> Exception:
     """The error to raise where writing `path` raised this one: CannotWrite where that is for want of room or of
     permission, else the error itself."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -66,6 +66,8 @@ def failure_of(error: Exception) -> Failure:
     """What an exception says."""
     if isinstance(error, TrialFailed):
         return Failure(str(error), retry=error.retry)
+    if isinstance(error, OSError):
+        error = cannot_write(error.filename or "a file of this job", error)
     if isinstance(error, CannotWrite):
         return Failure(str(error))
     line = (str(error).strip().splitlines() or [""])[0][:300]

@@ -11,7 +11,7 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from benchmarks import runner
-from benchmarks.errors import BadInput, TrialFailed
+from benchmarks.errors import BadInput, TrialFailed, failure_of
 from benchmarks.runner import Work
 from benchmarks.store import files as store_files
 from benchmarks.store.files import write_json
@@ -215,3 +215,10 @@ def test_jobs_and_their_work_can_be_sent_to_another_process(files):
     work = files("concurrent.futures.ProcessPoolExecutor", max_workers=1)
     runner.run(work, ["a", "broken"])
     assert work.place("a").read_text() == "done" and work.place("broken").read_text() == "OSError: no space left"
+
+
+@pytest.mark.parametrize("number, words", [(errno.ENOSPC, "disk full: "), (errno.EROFS, "not writable: ")])
+def test_any_file_that_cannot_be_written_is_named_whoever_wrote_it(number, words):
+    failure = failure_of(OSError(number, "as the system says", "runs/cache/images.npy"))
+    assert failure.reason.startswith(words) and "runs/cache/images.npy" in failure.reason and failure.retry
+    assert failure_of(OSError(errno.EIO, "broken", "file")).reason == "OSError: [Errno 5] broken: 'file'"
