@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput, CannotWrite, Failure, cannot_write, failure_of
+from benchmarks.plan.classes import named_class
 from benchmarks.store.files import sweep
 from benchmarks.store.results import Store
 
@@ -61,6 +61,12 @@ class Work(ABC, Generic[Job]):
         """Write the failure down where reports find it. False where no report could: the error then ends the run."""
 
 
+def _executor(settings: DictConfig) -> Executor:
+    """The executor of conf/executor/NAME.yaml, its other keys as arguments."""
+    given = {str(name): value for name, value in settings.items() if name != "_target_"}
+    return named_class("executor._target_", settings._target_, Executor)(**given)
+
+
 def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
     """Do the jobs that are not settled, and return a line for each that failed where its failure could not be written:
     on a full disk, in a folder that is read-only. Raises BadInput where one finds that the user's input cannot be used.
@@ -68,7 +74,7 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
     waiting = [job for job in jobs if not work.settled(job)]
     unwritten: list[str] = []
     told = False
-    with instantiate(work.config.executor) as executor:
+    with _executor(work.config.executor) as executor:
         while waiting:
             waiting = _round(executor, work, waiting, unwritten)
             if waiting and not told:

@@ -259,6 +259,11 @@ class Source:
         """For data in files: JSON-able settings that change what `read` returns, such as the class mapping."""
         return {}
 
+    def lacking(self, image_size: Sequence[int]) -> list[str]:
+        """What has still to be set before these data can be used at `image_size`, each with what was found and the key
+        to set; empty for sources that know all of it. Raises DataError as `entries` and `read` do."""
+        return []
+
     def selected(self) -> list[Entry]:
         """The entries in use: all of them, or the subset that `limit` leaves, spread evenly over the sorted ids."""
         entries = self.entries()

@@ -1,10 +1,8 @@
 """What can be named on the command line, with one line about each."""
 
-from typing import cast
-
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks.plan import classes
 from benchmarks.plan.configuration import CONF, names
 from datasets.base import Source
 
@@ -28,7 +26,7 @@ def _question(name: str) -> str:
 
 
 def _source(config: DictConfig, name: str) -> type[Source]:
-    return cast(type[Source], get_class(config.dataset[name]._target_))
+    return classes.named_class(f"dataset.{name}._target_", config.dataset[name]._target_, Source)
 
 
 def _comment(group: str, name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import recipes
@@ -29,13 +29,24 @@ def chosen(config: DictConfig, key: str) -> list:
 
 def image_size(config: DictConfig, dataset: str) -> list[int]:
     """The size a data set is worked on at in this profile. Raises BadInput where none is given."""
-    sizes = config.dataset[dataset].image_size
+    sizes = config.dataset[dataset].get("image_size")
+    if not OmegaConf.is_dict(sizes):
+        raise BadInput(
+            f"dataset.{dataset}.image_size={sizes}: expected a size for each profile, e.g. "
+            f"dataset.{dataset}.image_size.{config.profile.name}=[128,128]."
+        )
     if config.profile.name not in sizes:
         raise BadInput(
             f"dataset.{dataset}.image_size: has no entry for profile {config.profile.name}; "
             f"give one: +dataset.{dataset}.image_size.{config.profile.name}=[128,128]."
         )
-    return [int(side) for side in sizes[config.profile.name]]
+    size = sizes[config.profile.name]
+    if not OmegaConf.is_list(size) or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in size):
+        raise BadInput(
+            f"dataset.{dataset}.image_size.{config.profile.name}={size}: expected a whole number above 0 for each "
+            f"axis, e.g. dataset.{dataset}.image_size.{config.profile.name}=[128,128], or three for volumes."
+        )
+    return list(size)
 
 
 def tolerance(config: DictConfig, dataset: str) -> float | None:

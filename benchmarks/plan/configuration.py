@@ -4,21 +4,23 @@ import difflib
 import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan import recipes
+from benchmarks.plan import classes, forms, own_data, recipes
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+GROUPS = ("suite", "profile", "executor", "tracking", "paths")
+"""Groups of which a command chooses one file."""
 RESCALINGS = ("image", "array", "none")
 DEFAULT_SUITE = "noise_robustness"
 """What conf/config.yaml has where a command names none."""
@@ -43,7 +45,7 @@ def configure(overrides: list[str]) -> DictConfig:
     for override in overrides:
         if "=" not in override:
             raise BadInput(f"{override!r} is not an override. Write key=value, e.g. suite=noise_robustness.")
-    for group in ("suite", "profile", "executor", "tracking", "paths"):
+    for group in GROUPS:
         for override in overrides:
             key, _, value = override.partition("=")
             if key.lstrip("+") == group and value not in names(group):
@@ -55,15 +57,31 @@ def configure(overrides: list[str]) -> DictConfig:
         try:
             config = compose("config", parts + overrides)
             OmegaConf.resolve(config)
+            default = _default((*parts, *filter(_chooses, overrides)))
         except (HydraException, OmegaConfBaseException) as error:
             raise BadInput(_explain(error, parts)) from error
         except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
             text = " ".join(str(error).split())
             raise BadInput(f"conf/: a file cannot be read as settings: {text}. Mend or remove it.") from error
     _check_suite(config, overrides)
+    forms.check(plain(config), default)
+    own_data.join(config, set(names("dataset")))
     _join_own_method(config)
     _check(config)
     return config
+
+
+@cache
+def _default(words: tuple[str, ...]) -> dict[str, Any]:
+    """The configuration of the files alone; to be called where Hydra has been initialised."""
+    config = compose("config", list(words))
+    OmegaConf.resolve(config)
+    return plain(config)
+
+
+def _chooses(override: str) -> bool:
+    """Whether a word of the command chooses one of the files of a group."""
+    return override.partition("=")[0].lstrip("+") in GROUPS
 
 
 def _check_suite(config: DictConfig, overrides: list[str]) -> None:
@@ -84,6 +102,8 @@ def _join_own_method(config: DictConfig) -> None:
     target = config.method._target_
     if target is None:
         return
+    if not isinstance(target, str) or not target.rpartition(".")[0]:
+        raise BadInput(f"method._target_={target}: expected a class, as my_package.MyMethod.")
     OmegaConf.set_struct(config, False)
     arguments = {name: value for name, value in config.method.items() if not OmegaConf.is_dict(value)}
     title = target.rpartition(".")[2]
@@ -125,12 +145,5 @@ def _check(config: DictConfig) -> None:
 
 
 def _check_executor(executor: DictConfig) -> None:
-    target = str(executor._target_)
-    try:
-        found = get_class(target)
-    except Exception as error:  # importing a user's module can raise anything
-        raise BadInput(
-            f"executor._target_={target}: cannot be imported ({error.__cause__ or error}). Expected package.Class."
-        ) from error
-    if not issubclass(found, Executor):
-        raise BadInput(f"executor._target_={target}: expected a subclass of concurrent.futures.Executor.")
+    given = {str(name): value for name, value in plain(executor).items() if name != "_target_"}
+    classes.check_arguments("executor", classes.named_class("executor._target_", executor._target_, Executor), given)

@@ -1,13 +1,14 @@
 """Data sources of a configuration, checked before they are used."""
 
+import inspect
 from pathlib import Path
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput
-from benchmarks.plan import choices
+from benchmarks.plan import choices, classes
+from benchmarks.plan.configuration import plain
 from benchmarks.store.config import DatasetConfig
 from datasets.base import DataError, Entry, Source
 from datasets.integrity import check
@@ -16,16 +17,25 @@ from datasets.prepare import Prepared, prepare
 
 def source(config: DictConfig, name: str) -> Source:
     """The data source of conf/dataset/NAME.yaml. Raises BadInput where its settings do not fit."""
-    settings = {k: v for k, v in config.dataset[name].items() if k not in choices.DATASET_NOTES or k == "_target_"}
+    settings = plain(config.dataset[name])
+    kind = classes.named_class(f"dataset.{name}._target_", settings.pop("_target_", None), Source)
+    given = {key: value for key, value in settings.items() if key not in choices.DATASET_NOTES}
+    if "name" in inspect.signature(kind).parameters:
+        given["name"] = name
+    classes.check_arguments(f"dataset.{name}", kind, given)
     try:
-        return instantiate(OmegaConf.create(settings), _convert_="all")
-    except Exception as error:  # hydra wraps whatever the constructor raised
-        raise BadInput(f"dataset.{name}: {error.__cause__ or error}") from error
+        origin = kind(**given)
+    except Exception as error:  # the constructor can be a user's own
+        raise BadInput(f"dataset.{name}: {error}") from error
+    origin.name = name
+    return origin
 
 
 def checked_entries(origin: Source, config: DictConfig) -> list[Entry]:
     """The cases in use, once the data set has passed its checks. Raises BadInput naming the files that did not."""
     try:
+        if lacking := origin.lacking(choices.image_size(config, origin.name)):
+            raise DataError("not all that these data need is set:" + "".join(f"\n  - {text}" for text in lacking))
         return check(origin, Path(config.paths.cache))
     except DataError as error:
         everywhere = " paths.data=DIR, or the environment variable DIFFSEG_DATA, moves all data sets at once."

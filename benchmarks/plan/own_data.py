@@ -1,0 +1,69 @@
+"""Data sets of a user's own that join those of conf/dataset/ for one command."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks.errors import BadInput
+from benchmarks.plan import classes
+from datasets.base import Source
+from datasets.folder import Folder
+
+TEMPLATE = "folder"
+"""The data set whose settings hold where one's own has none."""
+SHARED = ("image_size", "nsd_tolerance")
+"""Of these settings, those that fit classes other than its own."""
+
+
+def join(config: DictConfig, known: set[str]) -> None:
+    """Complete every data set that is not one of `known` files, and add the class of `dataset._target_`.
+
+    `+dataset.isic={images: a, masks: b}`, or `+dataset.isic=FILE.yaml`, has the other settings of `dataset.folder`.
+    `dataset._target_=my_package.MySource` joins as `mysource`, with the other plain keys of `dataset` as arguments of
+    its constructor. Raises BadInput naming the key.
+    """
+    OmegaConf.set_struct(config, False)
+    target = config.dataset.get("_target_")
+    if target is not None:
+        kind = classes.named_class("dataset._target_", target, Source)
+        name = kind.__name__.lower()
+        plain = {key: value for key, value in config.dataset.items() if not OmegaConf.is_dict(value)}
+        for key in plain:
+            if key != "_target_":
+                del config.dataset[key]
+        config.dataset[name] = plain
+        config.datasets = [*(config.suite.datasets if config.datasets is None else config.datasets), name]
+    for name in [str(name) for name in config.dataset if name not in known and name != "_target_"]:
+        own = _settings(f"dataset.{name}", config.dataset[name])
+        config.dataset[name] = OmegaConf.merge(_template(config, name, own), own)
+    OmegaConf.resolve(config.dataset)
+
+
+def _settings(key: str, given: Any) -> DictConfig:
+    """Those of one data set: as given, or from the file that is named."""
+    if isinstance(given, str) and given.endswith((".yaml", ".yml")):
+        try:
+            given = OmegaConf.load(Path(given))
+        except Exception as error:  # a missing file, a folder, bytes, and what YAML and OmegaConf have against it
+            words = " ".join(str(error).split())
+            raise BadInput(f"{key}: the file cannot be read as settings ({words}). Expected YAML.") from error
+    if not OmegaConf.is_dict(given):
+        raise BadInput(
+            f"{key}={given}: is no data set of conf/dataset/. Expected settings, such as "
+            f"'+{key}={{images: DIR, masks: DIR}}', or the name of a YAML file that holds them."
+        )
+    return given
+
+
+def _template(config: DictConfig, name: str, own: DictConfig) -> DictConfig:
+    """Settings of `dataset.folder` as far as the class of one's own data set has them."""
+    folder = config.dataset[TEMPLATE]
+    if own.get("_target_") is None:
+        return folder
+    kind = classes.named_class(f"dataset.{name}._target_", own["_target_"], Source)
+    if issubclass(kind, Folder):
+        return folder
+    keys = [*SHARED, *(["limit"] if "limit" in inspect.signature(kind).parameters else [])]
+    return OmegaConf.masked_copy(folder, keys)

@@ -1,0 +1,122 @@
+"""Own data join a command by name; classes that it names are of their kind before anything of theirs is called."""
+
+import sys
+from concurrent.futures import Executor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.errors import BadInput
+from benchmarks.kinds.registry import checked
+from benchmarks.plan import classes, forms
+from benchmarks.plan.configuration import configure
+from benchmarks.plan.sources import source
+from datasets.base import Source
+from datasets.phantom_glands import PhantomGlands
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A folder of images and one of masks with six pairs."""
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for number in range(6):
+            pixels = (np.arange(64).reshape(8, 8) % 2 * 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / kind / f"case{number}.png")
+    return f"images: {tmp_path}/images, masks: {tmp_path}/masks"
+
+
+def test_several_own_data_sets_join_by_name_with_the_settings_of_folder(folders, tmp_path):
+    file = tmp_path / "polyps.yaml"
+    file.write_text(folders.replace(", ", "\n") + "\nfractions: {test: 0.4, train: 0.5}\n")
+    words = [f"+dataset.isic={{{folders}}}", f"+dataset.polyps={file}", "datasets=[isic,polyps]"]
+    config, _ = checked([*words, "profile=tiny", "+dataset.isic.seed=3"])
+    first, second = source(config, "isic"), source(config, "polyps")
+    assert (first.name, second.name) == ("isic", "polyps")
+    assert (first.seed, second.seed) == (3, 0) and second.fractions == {"train": 0.5, "val": 0.1, "test": 0.4}
+    assert first.limit == {"train": 8, "val": 2, "test": 6} and len(first.entries()) == 6
+    assert list(config.dataset.isic.image_size.tiny) == [64, 64]
+
+
+def test_a_class_of_ones_own_joins_the_data_sets_of_the_suite(monkeypatch):
+    class Mine(PhantomGlands):
+        pass
+
+    monkeypatch.setattr(sys.modules[__name__], "Mine", Mine, raising=False)
+    monkeypatch.setitem(sys.modules, "my_package", sys.modules[__name__])
+    config = configure(["suite=accuracy", "profile=tiny", "dataset._target_=my_package.Mine", "+dataset.size=48"])
+    assert list(config.datasets)[-1] == "mine" and config.dataset.mine.size == 48
+    assert isinstance(source(config, "mine"), Mine) and source(config, "mine").name == "mine"
+    assert source(config, "mine").limit == {"train": 8, "val": 2, "test": 6}
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["+dataset.isic=nowhere.yaml"], r"dataset\.isic: the file cannot be read as settings .*nowhere"),
+        (["+dataset.isic=3"], r"dataset\.isic=3: is no data set of conf/dataset/\. Expected settings, such as"),
+        (
+            ["dataset._target_=os.mkdir"],
+            r"dataset\._target_=os\.mkdir: is no such class; expected a subclass of datasets",
+        ),
+        (["executor._target_=os.mkdir"], r"executor\._target_=os\.mkdir: is no such class; .*Executor"),
+        (["executor._target_=subprocess.Popen"], r"executor\._target_=subprocess\.Popen: is no such class"),
+        (["+executor.x={_target_: os.mkdir, path: x}"], r"executor: 'x' is not known"),
+        (["method._target_=3"], r"method\._target_=3: expected a class"),
+        (["method.ldseg=null"], r"method\.ldseg=None: expected settings"),
+        (["dataset.glas=null"], r"dataset\.glas=None: expected settings"),
+        (["profile.steps=many"], r"profile\.steps=many: expected a number, such as"),
+        (["profile.limit=3"], r"profile\.limit=3: expected settings"),
+        (["profile.batch_size=0"], r"profile\.batch_size=0: expected a number above 0"),
+        (["paths.runs=2024"], r"paths\.runs=2024: expected words, .* Write 'paths\.runs=\"2024\"'"),
+        (["deterministic=words"], r"deterministic=words: expected true or false"),
+        (["training=3"], r"training=3: expected settings"),
+        (["suite.sigmas=null"], r"suite\.sigmas"),
+        (["methods=[[1]]"], r"methods"),
+    ],
+)
+def test_values_of_another_form_are_refused_by_name(words, message):
+    with pytest.raises(BadInput, match=message):
+        checked(["profile=tiny", *words])
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("dataset.phantom_glands.size=[a]", r"dataset\.phantom_glands\.size=\['a'\]: expected int, such as 128"),
+        ("dataset.phantom_glands.limit=[1,2]", r"dataset\.phantom_glands\.limit=\[1, 2\]: expected Mapping"),
+        ("dataset.phantom_glands._target_=os.mkdir", r"_target_=os\.mkdir: is no such class"),
+        ("dataset.phantom_glands._target_=null", r"_target_=None: expected a subclass of datasets\.base\.Source"),
+        ("dataset.phantom_glands.augmentation=3", r"dataset\.phantom_glands\.augmentation=3: expected"),
+    ],
+)
+def test_arguments_of_another_type_are_refused_before_the_class_is_called(words, message):
+    with pytest.raises(BadInput, match=message):
+        source(configure(["profile=tiny", words]), "phantom_glands")
+
+
+def test_a_size_that_is_none_is_refused_by_its_key():
+    from benchmarks.plan.choices import image_size
+
+    for words in ("64", "[a,b]", "[0,1]", "null"):
+        config = configure(["profile=tiny", f"dataset.phantom_glands.image_size.tiny={words}"])
+        with pytest.raises(BadInput, match=r"dataset\.phantom_glands\.image_size\.tiny=.*expected a whole number"):
+            image_size(config, "phantom_glands")
+
+
+def test_a_class_is_imported_only_where_it_is_one_of_its_kind():
+    assert classes.named_class("key", "benchmarks.executors.local.Local", Executor).__name__ == "Local"
+    with pytest.raises(BadInput, match="key=nowhere.Class: cannot be imported"):
+        classes.named_class("key", "nowhere.Class", Source)
+
+
+def test_numbers_are_not_made_of_words_and_switches_are_no_numbers():
+    def kind(width: int, rate: float = 0.5, name: str | None = None) -> None: ...
+
+    classes.check_arguments("it", kind, {"width": 3, "rate": 1, "name": None})
+    for wrong in ({"width": "3"}, {"width": True}, {"rate": "x"}, {"name": 3}, {"depth": 2}):
+        with pytest.raises(BadInput, match=r"it(\.\w+)?[=:]"):
+            classes.check_arguments("it", kind, wrong)
+    with pytest.raises(BadInput, match="expected at least one number"):
+        forms._positive("profile", {"sizes": []})
