@@ -50,6 +50,7 @@ def configure(overrides: list[str]) -> DictConfig:
             key, _, value = override.partition("=")
             if key.lstrip("+") == group and value not in names(group):
                 raise unknown(group, value, names(group))
+    overrides = own_data.reworded(overrides, set(names("dataset")))
     parts = [f"+{group}@{group}.{name}={name}" for group in ("method", "dataset") for name in names(group)]
     # Hydra keeps state of its own; a second composition in one process (tests, notebooks) starts clean.
     GlobalHydra.instance().clear()

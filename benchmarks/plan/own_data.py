@@ -1,6 +1,8 @@
 """Data sets of a user's own that join those of conf/dataset/ for one command."""
 
 import inspect
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,29 @@ TEMPLATE = "folder"
 """The data set whose settings hold where one's own has none."""
 SHARED = ("image_size", "nsd_tolerance")
 """Of these settings, those that fit classes other than its own."""
+
+
+FILE = "_file_"
+"""Where a data set's settings stand in a file, the key that holds its name until it is read."""
+
+
+def reworded(overrides: Sequence[str], known: set[str]) -> list[str]:
+    """The words of a command as Hydra wants them: keys of a data set that joins with +dataset.NAME need no + of their
+    own, and a file is a key like the others."""
+    joining = {match[1] for word in overrides if (match := re.match(r"\+\+?dataset\.(\w+)[.=]", word))} - known
+    found = []
+    for word in overrides:
+        key, _, value = word.partition("=")
+        parts = key.lstrip("+").split(".")
+        if parts[0] == "dataset" and len(parts) > 1 and parts[1] in joining:
+            name = ".".join(parts)
+            word = (
+                f"++{name}.{FILE}={value}"
+                if value.endswith((".yaml", ".yml")) and len(parts) == 2
+                else f"++{name}={value}"
+            )
+        found.append(word)
+    return found
 
 
 def join(config: DictConfig, known: set[str]) -> None:
@@ -42,10 +67,11 @@ def join(config: DictConfig, known: set[str]) -> None:
 
 
 def _settings(key: str, given: Any) -> DictConfig:
-    """Those of one data set: as given, or from the file that is named."""
-    if isinstance(given, str) and given.endswith((".yaml", ".yml")):
+    """Those of one data set: as given, over those of the file that is named, if one is."""
+    if OmegaConf.is_dict(given) and FILE in given:
         try:
-            given = OmegaConf.load(Path(given))
+            file = OmegaConf.load(Path(str(given.pop(FILE))))
+            given = OmegaConf.merge(file, given)
         except Exception as error:  # a missing file, a folder, bytes, and what YAML and OmegaConf have against it
             words = " ".join(str(error).split())
             raise BadInput(f"{key}: the file cannot be read as settings ({words}). Expected YAML.") from error
