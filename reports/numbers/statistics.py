@@ -36,8 +36,8 @@ LEVEL = 0.95
 MIN_GROUPS = 5
 """Fewer independent groups than this, and no interval is given."""
 MIN_SEEDS = 3
-"""Of fewer trainings the variance of training is not estimated: by simulation a t interval on two is too short in up to
-10 % of experiments, whatever its degrees of freedom, as two trainings that happen to agree hide it."""
+"""Of fewer trainings the variance of training is not estimated: two that happen to agree hide it, and by simulation a t
+interval on two misses the truth in 10 % of experiments (docs/statistics.md)."""
 LARGE = 40
 """From so many groups on percentiles of the bootstrap cover what they promise."""
 FURTHEST = 2.0

@@ -1,6 +1,7 @@
 """Object scores against cases worked out by hand, and against a script that takes the definitions word by word."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,18 @@ def test_the_inside_of_a_ring_is_measured_from_the_middle():
     predicted = true.copy()
     predicted[5:12, 5:12] = 0
     assert scores(predicted, true)[2] == pytest.approx(4)
+
+
+def test_an_object_that_falls_in_two_gains_by_the_right_pixels_it_loses():
+    """The example of docs/statistics.md: two touching glands of 4x4 under one object, then without a column of it."""
+    true, whole = drawn((1, 1, 4, 4), (1, 5, 4, 4), shape=(6, 10)), drawn((1, 1, 4, 8), shape=(6, 10))
+    parts = drawn((1, 1, 4, 3), (1, 5, 4, 4), shape=(6, 10))
+    assert scores(whole, true)[:2] == pytest.approx((2 / 3, 2 / 3))
+    first = 2 * 12 / (12 + 16)
+    by_gland, by_object = (16 * first + 16) / 32, (12 * first + 16) / 28
+    assert scores(parts, true)[:2] == pytest.approx((1, (by_gland + by_object) / 2))
+    text = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text()
+    assert f"({by_gland:.3f} + {by_object:.3f}) / 2 = {(by_gland + by_object) / 2:.3f} |" in text
 
 
 def test_components_touch_at_corners():

@@ -20,6 +20,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(groups, shape):
         "difference, 3 seeds",
         "relative area",
         "sigma at loss",
+        "sigma at loss, 3 seeds",
     }
     # A long tail that few patients have not shown yet is in no interval.
     allowed = 0.05 + SPREAD + (0.08 if shape == "skewed" and groups < 20 else 0.03 if shape == "skewed" else 0)
@@ -28,27 +29,58 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(groups, shape):
 
 @pytest.mark.parametrize("seeds, seed_sd", [(3, 0.0), (3, 0.01), (3, 0.02), (5, 0.02)])
 def test_equal_methods_are_seldom_told_apart_with_several_seeds(seeds, seed_sd):
-    found = simulation.sentences(seeds, seed_sd, REPEATS)
+    found = simulation.sentences(seeds, (seed_sd, seed_sd), REPEATS)
     assert found["methods told apart"] <= 0.05 + SPREAD and found["trainings told apart"] == 0
 
 
-def test_one_seed_claims_nothing_about_methods():
-    found = simulation.sentences(1, 0.02, REPEATS)
+@pytest.mark.parametrize("groups", [20, 40, 80])
+@pytest.mark.parametrize("uneven", [0.0, 1.0])
+def test_equal_methods_are_seldom_told_apart_where_one_s_trainings_differ_and_the_other_s_do_not(groups, uneven):
+    """With Satterthwaite's degrees of freedom 7 to 8 % were."""
+    found = simulation.sentences(3, (0.0, 0.02), 4 * REPEATS, groups, uneven=uneven)
+    assert found["methods told apart"] <= 0.06 + SPREAD / 4
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_one_or_two_seeds_claim_nothing_about_methods(seeds):
+    found = simulation.sentences(seeds, (0.02, 0.02), REPEATS)
     assert found["methods told apart"] == found["methods equivalent"] == found["not worse"] == 0
     # What it says is of these trainings, which do differ: as a claim about methods it would often be false.
     assert found["trainings told apart"] > 0.3
 
 
 def test_a_method_that_is_worse_by_the_margin_is_seldom_called_equivalent():
-    found = simulation.sentences(3, 0.005, REPEATS, truth=-simulation.MARGIN)
+    found = simulation.sentences(3, (0.005, 0.005), REPEATS, truth=-simulation.MARGIN)
     assert found["methods equivalent"] + found["not worse"] <= 0.05 + SPREAD
 
 
 def test_a_large_difference_is_found():
-    assert simulation.sentences(3, 0.005, 100, truth=0.05)["methods told apart"] > 0.9
+    assert simulation.sentences(3, (0.005, 0.005), 100, truth=0.05)["methods told apart"] > 0.9
 
 
-def test_the_command_s_tables_name_every_setting():
-    frames = simulation.tables(2)
-    coverage, *rates = frames.values()
-    assert len(coverage) == 12 and [len(frame) for frame in rates] == [12, 12, 12]
+@pytest.mark.parametrize("groups", [8, 20, 40])
+@pytest.mark.parametrize("share", simulation.FAILURES)
+def test_where_most_scores_are_1_the_interval_holds_failures_that_were_not_seen(groups, share):
+    assert 1 - simulation.ceiling(groups, share, 0.0, REPEATS) <= 0.05 + SPREAD
+
+
+@pytest.mark.parametrize("groups", [5, 12, 20])
+def test_an_outlier_widens_an_interval_to_twice_student_s_at_most(groups):
+    found = simulation.distances(groups, REPEATS)
+    assert 1 < found["widest"] <= 2 and 1 - found["long tail"] <= 0.08 + SPREAD
+
+
+@pytest.mark.parametrize("title, rows", list(zip(simulation.TABLES, [12, 12, 4, 12, 16, 16, 16])))
+def test_the_command_s_tables_name_every_setting(title, rows):
+    frame = simulation.per_cent(simulation.TABLES[title](2))
+    assert len(frame) == rows and frame.notna().all(axis=None)
+
+
+def test_the_command_prints_one_table_or_refuses_one_that_it_does_not_have(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["simulation", "--repeats", "2", "--table", "3"])
+    simulation.main()
+    assert capsys.readouterr().out.count("**") == 2
+    monkeypatch.setattr("sys.argv", ["simulation", "--table", "8"])
+    with pytest.raises(SystemExit):
+        simulation.main()
+    assert "expected a whole number from 1 to 7" in capsys.readouterr().err
