@@ -320,4 +320,10 @@ def conclude(results: Results) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    if status > 128:
+        # Stopped by a signal, everything is written: taking PyTorch down takes seconds that a scheduler may not grant.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
