@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 
 from datasets.base import DataError
-from datasets.formats import admit, reading
+from datasets.formats import DEFLATED, admit, file_size, reading
 
 # Real files break the rules for values in many harmless ways.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -110,7 +110,10 @@ def _open(path: Path) -> Dataset:
         )
     bytes_each = math.ceil(int(found.get("BitsAllocated") or 8) / 8)
     channels = int(found.get("SamplesPerPixel") or 1)
-    admit(path, (int(found.Rows), int(found.Columns), channels), bytes_each)
+    syntax = found.file_meta.get("TransferSyntaxUID")
+    ratio = math.inf if getattr(syntax, "is_encapsulated", False) else 8 * DEFLATED
+    stored = ratio * file_size(path)
+    admit(path, (int(found.Rows), int(found.Columns), channels), bytes_each, stored)
     return pydicom.dcmread(path)
 
 

@@ -6,6 +6,7 @@ indices.
 """
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def load_picture(path: Path, label: bool = False) -> np.ndarray:
 def _picture(path: Path, label: bool) -> np.ndarray:
     with Image.open(path, formats=PILLOW) as picture:
         depth = _png_depth(path) if picture.format == "PNG" else 8
-        deflated = DEFLATED * file_size(path) if picture.format == "PNG" else float("inf")
         bands = len(picture.getbands())
-        admit(path, (*picture.size[::-1], *([bands] if bands > 1 else [])), depth // 8 or 1, max(deflated, 1) * 8)
+        # JPEG and run lengths hold no more a byte than deflate does; of one bit a pixel there are eight.
+        admit(path, (*picture.size[::-1], *([bands] if bands > 1 else [])), depth // 8, 8 * DEFLATED * file_size(path))
         # The further pictures of a camera's MPO are previews and other views.
         if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
             _refuse_pages(path, picture.n_frames)
@@ -119,6 +120,8 @@ def _refuse_pages(path: Path, pages: int) -> None:
 REDUCED, TRANSPARENCY = 1, 4
 """Bits of the tag NewSubfileType: a smaller copy of another page, and a mask of one."""
 MOST_PAGES = 64
+RATIOS = {1: 1, 5: 2**11, 8: DEFLATED, 32946: DEFLATED, 32773: 2**7}
+"""Bytes that a byte can hold at most, by number of the compression: none, LZW, deflate (two numbers), PackBits."""
 ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 COLOURS = tifffile.PHOTOMETRIC
 
@@ -129,7 +132,8 @@ def _tiff(path: Path, label: bool) -> np.ndarray:
         planes = max(_full_pages(file), int(page.imagedepth or 1))
         if planes > 1:
             _refuse_pages(path, planes)
-        admit(path, page.shape, page.dtype.itemsize if page.dtype else 1)
+        stored = 8 * RATIOS.get(int(page.compression), math.inf) * file_size(path)
+        admit(path, page.shape, page.dtype.itemsize if page.dtype else 1, stored)
         _check_segments(path, page)
         array = np.asarray(page.asarray(maxworkers=1))
         axes = page.axes

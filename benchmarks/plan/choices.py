@@ -71,10 +71,14 @@ def samplings(config: DictConfig, method: str) -> list[Sampling]:
     number there is to choose from. Raises BadInput for a sampling that cannot be."""
     suite, most = config.suite, config.profile.sampling
     asked = config.method[method].get("sampling")
-    own = plain(asked) if asked else {}
+    own = {key: value for key, value in (plain(asked) if asked else {}).items() if value is not None}
     unknown = set(own) - {"steps", "sampler", "ensemble"}
     if unknown:
         raise BadInput(f"method.{method}.sampling: {sorted(unknown)} mean nothing; expected steps, sampler, ensemble.")
+    for key, value in own.items():
+        if type(value) is not (str if key == "sampler" else int):
+            form = "the name of a sampler" if key == "sampler" else "a whole number"
+            raise BadInput(f"method.{method}.sampling.{key}={value}: expected {form}.")
     for key, limit in (("steps", most.most_steps), ("ensemble", most.most_samples)):
         if key in own and limit is not None:
             own[key] = min(own[key], limit)

@@ -54,7 +54,7 @@ def check_arguments(key: str, kind: Callable[..., Any], arguments: Mapping[str, 
 def _hints(kind: Callable[..., Any]) -> dict[str, Any]:
     """Annotations of a constructor; none where they name what is not there to be looked at."""
     try:
-        return get_type_hints(kind.__init__ if isinstance(kind, type) else kind)
+        return get_type_hints(inspect.getattr_static(kind, "__init__") if isinstance(kind, type) else kind)
     except Exception:  # annotations of a user's class can be any expression
         return {}
 

@@ -59,7 +59,7 @@ def configure(overrides: list[str]) -> DictConfig:
             config = compose("config", parts + overrides)
             OmegaConf.resolve(config)
             default = _default((*parts, *filter(_chooses, overrides)))
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # of a group that is null, say
             raise BadInput(_explain(error, parts)) from error
         except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
             text = " ".join(str(error).split())

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from numbers import Real
 from typing import Any
 
 from benchmarks.errors import BadInput
@@ -58,7 +57,7 @@ def _compare(key: str, found: object, expected: object) -> None:
 def _form(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"
-    if isinstance(value, Real):
+    if isinstance(value, int | float):
         return "a number"
     return "words" if isinstance(value, str) else "a list" if isinstance(value, list) else "null"
 
@@ -73,8 +72,8 @@ def _positive(key: str, value: object) -> None:
         if not value:
             raise BadInput(f"{key}=[]: expected at least one number.")
         for inner in value:
-            if isinstance(inner, bool) or not isinstance(inner, Real):
+            if isinstance(inner, bool) or not isinstance(inner, int | float):
                 raise BadInput(f"{key}={value}: expected a list of numbers above 0.")
             _positive(key, inner)
-    elif isinstance(value, Real) and not isinstance(value, bool) and not (value > 0 and isfinite(value)):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and not (value > 0 and isfinite(value)):
         raise BadInput(f"{key}={value}: expected a number above 0.")

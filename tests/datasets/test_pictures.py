@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 
 from datasets.base import DataError
 from datasets.files import load, load_image, load_label
+from datasets.formats import admit
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (21, 30), np.uint8)
@@ -152,12 +153,14 @@ def test_a_header_that_announces_what_no_memory_holds_is_refused_before_it_is_ta
         np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(DataError, match=r"a\.npy cannot be read: its header announces 1048576x1048576 values"):
         load(tmp_path / "a.npy")
-    tifffile.memmap(tmp_path / "b.tif", shape=(16, 16), dtype=np.uint8).flush()
+    tifffile.imwrite(tmp_path / "b.tif", GREY)
     data = bytearray((tmp_path / "b.tif").read_bytes())
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         places = [file.pages[0].tags[name].valueoffset for name in ("ImageWidth", "ImageLength")]
     for place in places:
         data[place : place + 4] = (2**30).to_bytes(4, "little")
     (tmp_path / "b.tif").write_bytes(data)
-    with pytest.raises(DataError, match=r"b\.tif announces .* GiB are needed"):
+    with pytest.raises(DataError, match=r"b\.tif cannot be read: its header announces .* more than the file can hold"):
         load(tmp_path / "b.tif")
+    with pytest.raises(DataError, match=r"c\.jpg announces 4194304x4194304 values, .* GiB are needed"):
+        admit(tmp_path / "c.jpg", (2**22, 2**22), 1)

@@ -1,5 +1,6 @@
 """Own data join a command by name; classes that it names are of their kind before anything of theirs is called."""
 
+import subprocess
 import sys
 from concurrent.futures import Executor
 
@@ -10,7 +11,7 @@ from PIL import Image
 from benchmarks.errors import BadInput
 from benchmarks.kinds.registry import checked
 from benchmarks.plan import classes, forms
-from benchmarks.plan.configuration import configure
+from benchmarks.plan.configuration import CONF, configure
 from benchmarks.plan.sources import source
 from datasets.base import Source
 from datasets.phantom_glands import PhantomGlands
@@ -64,6 +65,7 @@ def test_a_class_of_ones_own_joins_the_data_sets_of_the_suite(monkeypatch):
         (["executor._target_=subprocess.Popen"], r"executor\._target_=subprocess\.Popen: is no such class"),
         (["+executor.x={_target_: os.mkdir, path: x}"], r"executor: 'x' is not known"),
         (["method._target_=3"], r"method\._target_=3: expected a class"),
+        (["method=null"], r"Check the spelling and the value of the override"),
         (["method.ldseg=null"], r"method\.ldseg=None: expected settings"),
         (["dataset.glas=null"], r"dataset\.glas=None: expected settings"),
         (["profile.steps=many"], r"profile\.steps=many: expected a number, such as"),
@@ -120,3 +122,10 @@ def test_numbers_are_not_made_of_words_and_switches_are_no_numbers():
             classes.check_arguments("it", kind, wrong)
     with pytest.raises(BadInput, match="expected at least one number"):
         forms._positive("profile", {"sizes": []})
+
+
+@pytest.mark.long
+def test_300_overrides_of_the_wrong_form_are_refused_by_name_or_mean_something():
+    command = [sys.executable, "-m", "tests.benchmarks.plan.wrong_overrides", "300"]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -80,11 +80,12 @@ def main(words: list[str]) -> int:
     asked = parser.parse_args(words)
     warnings.simplefilter("ignore")
     draw, outcomes = random.Random(asked.seed), Counter()
+    bases = {suite: [f"suite={suite}", *BASE, *more] for suite, more in sorted(SUITES.items())}
+    known = {suite: leaves(plain(configure(base))) for suite, base in bases.items()}
     with tempfile.TemporaryDirectory() as runs:
         for _ in range(asked.count):
             suite = draw.choice(sorted(SUITES))
-            base = [f"suite={suite}", *BASE, *SUITES[suite]]
-            keys = [key for key in leaves(plain(configure(base))) if not key.startswith(ELSEWHERE)]
+            base, keys = bases[suite], [key for key in known[suite] if not key.startswith(ELSEWHERE)]
             near = [key for key in keys if key.startswith(USED)]
             key = draw.choice(near if draw.random() < 0.7 else keys)
             override = f"{key}={draw.choice(WRONG)}"
@@ -92,6 +93,8 @@ def main(words: list[str]) -> int:
             outcomes[outcome.partition(":")[0]] += 1
             if outcome not in ("works", "refused"):
                 print(f"suite={suite} {override}: {outcome}", flush=True)
+            if sum(outcomes.values()) % 50 == 0:
+                print(dict(outcomes), flush=True)
     wrong = sum(outcomes.values()) - outcomes["works"] - outcomes["refused"]
     print(f"{asked.count} overrides, {dict(outcomes)}; {wrong} wrong")
     return 1 if wrong else 0
