@@ -88,7 +88,7 @@ def test_the_diffusion_method_is_short():
                                    "runtime", "image_size", "robustness_gallery"])  # fmt: skip
 def test_the_diffusion_method_is_shown_in_every_suite_it_has_a_part_in(tried, suite):
     index = tried.report("diffusion_tour")
-    assert f"../{suite}/report" in index
+    assert re.search(rf"\.\./{suite}(-[^/ ]+)?/report", index)
     if suite == "accuracy":  # redrawn by later commands, of other methods
         done = next((tried.folder / "runs/trials").glob("phantom_glands-mydiffusion-*/done.json"))
         assert json.loads(done.read_text())["status"] == "ok"
