@@ -82,7 +82,7 @@ def test_another_split_is_refused(glas_root):
         ("", "has no column name and none patient ID .found: nothing"),
         ("name,patient ID\n", "names no image"),
         ("name,patient ID\ntrain_1,3\ntrain_2,\n", r"line 3: patient ID is blank \(found 'train_2', ''\)"),
-        ("name,patient ID\ntrain_1,3\n\n  ,4\n", r"line 4: name is blank .*restore the line"),
+        ("name,patient ID\ntrain_1,3\n\n  ,4\n", r"line 4: name is blank .*restore it"),
         ("name,patient ID\ntrain_1,nan\n", r"line 2: patient ID is blank \(found 'train_1', 'nan'\)"),
         ("image,patient\ntrain_1,3\n", r"has no column name and none patient ID \(found: image, patient\)"),
         (
