@@ -133,7 +133,8 @@ def distances(groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
         estimate = statistics.mean(values, names)
         found["with misses"].append(holds(estimate, MISSED * DIAGONAL + (1 - MISSED) * 7.0))
         reach = 2 * stats.t.ppf((1 + statistics.LEVEL) / 2, groups - 1) * values.std(ddof=1) / np.sqrt(groups)
-        found["widest"].append((estimate.high - estimate.low) / reach)
+        if estimate.low is not None and estimate.high is not None:
+            found["widest"].append((estimate.high - estimate.low) / reach)
     widest = float(np.quantile(found.pop("widest"), 0.99))
     return {name: float(np.mean(held)) for name, held in found.items()} | {"widest": widest}
 
