@@ -103,12 +103,15 @@ def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
         )
     hopeless = [(estimate, test) for estimate, test in told if test.attainable is not None and test.attainable >= ALPHA]
     if hopeless:
-        estimate, test = hopeless[0]
+        # That which could have come closest speaks for all.
+        estimate, test = min(hopeless, key=lambda pair: pair[1].attainable or 0)
+        which = "no test" if len(hopeless) == len(told) else f"{len(hopeless)} of {len(told)} tests"
+        reach = "could reach" if which == "no test" else "could not reach"
         groups = words.plural(estimate.groups, unit)
         if test.differing is not None and test.differing < estimate.groups:
             groups = f"{test.differing} of {groups} that differ"
         said.append(
-            f"Of these trainings no test of a difference could reach {ALPHA:g} here: with {groups}, in a family of "
+            f"Of these trainings {which} of a difference {reach} {ALPHA:g} here: with {groups}, in a family of "
             f"{words.plural(test.family, 'comparison')}, the smallest p after Holm is {words.p_value(test.attainable)}."
         )
     return said

@@ -156,6 +156,16 @@ def test_five_patients_cannot_show_anything_and_the_report_says_so(measured, sai
     assert "where only 5 differ, no test could find a difference" in verdict_words.power_words(TOO_FEW)
 
 
+def test_of_tests_that_could_not_succeed_the_closest_is_named_and_others_are_counted():
+    estimate = Estimate(0.05, 0.04, 0.06, 8, 8, seeds=1)
+    tied = replace(TOO_FEW, attainable=1.0, differing=0)
+    (all_of_them,) = verdict_words.cautions([(estimate, tied), (estimate, TOO_FEW)], "patient")[1:]
+    assert "no test of a difference could reach 0.05" in all_of_them and "5 of 8 patients that differ" in all_of_them
+    able = replace(TOO_FEW, attainable=0.01, differing=8)
+    (some,) = verdict_words.cautions([(estimate, tied), (estimate, able), (estimate, TOO_FEW)], "patient")[1:]
+    assert "2 of 3 tests of a difference could not reach 0.05" in some and "is 0.062" in some
+
+
 def test_four_cases_have_a_difference_but_no_verdict(measured, said):
     measured("ldseg", [0.8] * 4)
     measured("resunet", [0.7] * 4)
