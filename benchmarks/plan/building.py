@@ -1,9 +1,16 @@
 """From the name of a method to its class and its untrained network."""
 
+from importlib.metadata import version
+from pathlib import Path
+
 from benchmarks.errors import BadInput
-from benchmarks.plan import classes
+from benchmarks.plan import classes, identity
 from benchmarks.store.config import DatasetConfig, MethodConfig
+from benchmarks.store.files import read_json, write_json
 from methods.base import Segmenter
+
+LIBRARIES = ("torch", "monai")
+"""Those whose release decides whether a network can be built."""
 
 
 def method_class(method: MethodConfig) -> type[Segmenter]:
@@ -38,3 +45,21 @@ def _checked(method: MethodConfig) -> type[Segmenter]:
 def reason_against(method: MethodConfig, dataset: DatasetConfig) -> str | None:
     """Why a method cannot run on such data, in words for the report; None where it can."""
     return _checked(method).supports(len(dataset.image_size), dataset.classes, **method.arguments)
+
+
+def tried(method: MethodConfig, dataset: DatasetConfig, code: str, cache: Path) -> str | None:
+    """The same, the method built once where nothing is against it; what came of it is kept in `cache`, since building
+    takes the libraries of networks, which take seconds to import. `code`: version of the method's code.
+
+    Raises BadInput naming the method where its arguments do not fit.
+    """
+    asked = [method.target, method.arguments, code, dataset.image_size, dataset.channels, dataset.classes,
+             *map(version, LIBRARIES)]  # fmt: skip
+    path = cache / "methods" / f"{identity.digest(asked)}.json"
+    kept = read_json(path)
+    if kept is None:
+        kept = {"declined": reason_against(method, dataset)}
+        if kept["declined"] is None:
+            build(method, dataset)
+        write_json(path, kept)
+    return kept["declined"]

@@ -77,9 +77,7 @@ def _trial(
     """there: other data sets that it is tested on; None where it is not tested under the suite's conditions."""
     kind = building.method_class(full.method)
     full = replace(full, request=identity.request_key(asked), code=identity.code_version(kind))
-    declined = building.reason_against(full.method, full.dataset) or refusal(kind)
-    if declined is None:
-        building.build(full.method, full.dataset)
+    declined = building.tried(full.method, full.dataset, full.code or "", Path(config.paths.cache)) or refusal(kind)
     found = conditions(config, full, kind, there or ())
     return Trial(full, found if there is not None else (), declined, tuple(there or ()))
 

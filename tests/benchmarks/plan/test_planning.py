@@ -106,6 +106,16 @@ def test_an_image_size_that_a_method_cannot_take_is_refused_before_any_work(plan
         planned("dataset.phantom_glands.image_size.tiny=[30,30]")
 
 
+def test_a_method_is_built_for_a_plan_once_and_again_when_it_is_another(planned, monkeypatch):
+    planned("methods=[resunet]")
+    built = []
+    monkeypatch.setattr(building, "build", lambda method, dataset: built.append(method.arguments["size"]))
+    planned("methods=[resunet]")
+    assert built == []
+    planned("methods=[resunet]", "method.resunet.size=small")
+    assert built == ["small"]
+
+
 @pytest.mark.parametrize(
     "target, message",
     [("no_such_package.Method", "cannot be imported"), ("torch.nn.Linear", "expected a subclass")],
