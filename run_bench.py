@@ -87,23 +87,23 @@ def act(overrides: list[str]) -> int:
         return act([*words, f"suite={config.track}", "action=track"])
     if config.action in ALONE:
         return ALONE[config.action](config)
-    config, kind = checked(overrides)
+    config, kind = checked(overrides, config)
     action = ACTIONS[config.action]
     if config.suite.kind == "all":
         return act_on_all(config, kind, overrides)
     return action(config, kind, command(overrides))
 
 
-def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
-    """The configuration of a command and the kind of its suite. Raises BadInput for settings that cannot be used and
-    for a suite without a report, before any work."""
+def checked(overrides: list[str], config: DictConfig | None = None) -> tuple[DictConfig, Kind]:
+    """The configuration of a command (`config` where it is known) and the kind of its suite. Raises BadInput for
+    settings that cannot be used and for a suite without a report, before any work."""
     import reports
     from benchmarks.errors import BadInput
     from benchmarks.kinds import registry
     from benchmarks.kinds.base import report_name
     from benchmarks.plan.naming import named
 
-    config, kind = registry.checked(overrides)
+    config, kind = registry.checked(overrides, config)
     try:
         reports.check(report_name(config.suite, kind), config.suite.kind)
     except ValueError as error:

@@ -28,9 +28,10 @@ def kind_of(config: DictConfig) -> Kind:
     return KINDS[name]()
 
 
-def checked(overrides: list[str]) -> tuple[DictConfig, Kind]:
-    """The configuration of a command and the kind of its suite, which has checked it. Raises BadInput."""
-    config = configure(overrides)
+def checked(overrides: list[str], config: DictConfig | None = None) -> tuple[DictConfig, Kind]:
+    """The configuration of a command (`config` where it is known) and the kind of its suite, which has checked it.
+    Raises BadInput."""
+    config = config or configure(overrides)
     kind = kind_of(config)
     kind.check(config)
     return config, kind

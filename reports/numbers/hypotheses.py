@@ -6,7 +6,6 @@ Wilcoxon's signed-rank test on the patients' mean differences, and the result is
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -114,16 +113,14 @@ def mean_differences(first: ArrayLike, second: ArrayLike, groups: Groups) -> np.
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scand. J. Statist. 6:65-70, 1979), in the order given; None stays None."""
-    known = tuple(p for p in p_values if p is not None)
-    corrected = iter(_holm(known))
-    return [None if p is None else next(corrected) for p in p_values]
+    """Holm's step-down correction (Scand. J. Statist. 6:65-70, 1979), in the order given; None stays None.
 
-
-@lru_cache(maxsize=256)
-def _holm(p_values: tuple[float, ...]) -> tuple[float, ...]:
-    """Of m values the k-th smallest becomes max over j <= k of (m - j + 1) p_(j), at most 1."""
-    # Every call of the library collects all garbage, which takes longer than the rest of a report's numbers together.
-    from statsmodels.stats.multitest import multipletests
-
-    return tuple(map(float, multipletests(p_values, method="holm")[1])) if len(p_values) > 1 else p_values
+    Of m values the k-th smallest becomes max over j <= k of (m - j + 1) p_(j), at most 1.
+    """
+    known = np.array([p for p in p_values if p is not None])
+    order = np.argsort(known, kind="stable")
+    scaled = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    corrected = np.empty_like(known)
+    corrected[order] = np.minimum(scaled, 1.0)
+    found = iter(corrected.tolist())
+    return [None if p is None else next(found) for p in p_values]

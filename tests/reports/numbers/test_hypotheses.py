@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from reports.numbers import hypotheses, statistics
 from tests.reports.resampling import power
@@ -110,3 +111,14 @@ def test_too_few_groups_have_no_test():
     estimate = statistics.paired_difference(np.ones((3, 4)), np.zeros((3, 4)), np.arange(4))
     assert hypotheses.superiority(np.ones((3, 4)), np.zeros((3, 4)), np.arange(4), estimate) is None
     assert hypotheses.one_sided(estimate, 0.01) == (None, None) and hypotheses.detectable(estimate) is None
+
+
+def test_holm_agrees_with_statsmodels():
+    generator = np.random.default_rng(0)
+    for size in (1, 2, 3, 8, 40):
+        p_values = np.round(generator.uniform(0, 0.3, size), 2)  # with ties
+        expected = multipletests(p_values, method="holm")[1]
+        found = hypotheses.holm([None, *p_values.tolist(), None])
+        assert found[0] is None and found[-1] is None
+        assert found[1:-1] == pytest.approx(expected.tolist(), abs=1e-15)
+    assert hypotheses.holm([]) == [] and hypotheses.holm([None]) == [None]
