@@ -148,8 +148,9 @@ TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"a list such as [2, 10], null, or {VALIDATED} (chosen on validation cases)",
     ),
     "sampler": (lambda value: value is None or _is_text(value), "the name of a sampler, or null"),
-    "eta": (lambda value: value is None or number(value), "a number from 0 to 1, or null"),
+    "eta": (lambda value: value is None or number(value) and 0 <= value <= 1, "a number from 0 to 1, or null"),
     "ensemble": (lambda value: value is None or whole(value, 1), "a whole number from 1, or null"),
+    "version": (lambda value: whole(value, 1), "a whole number from 1"),
     "pictures": (lambda value: whole(value, 0), "a whole number from 0"),
 }
 """Of keys that several kinds have: whether a value fits, and what does."""

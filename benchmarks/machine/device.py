@@ -15,6 +15,9 @@ from benchmarks.machine.allocation import keep_freed_memory
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+MOST_THREADS = 1024
+"""Of one process: the library of threads ends it without a word where it cannot start as many as are asked for."""
+
 
 def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
@@ -39,8 +42,13 @@ def pin_threads(wanted: int | None) -> int:
 
     Raises BadInput for what is no number of threads.
     """
-    if wanted is not None and (not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1):
-        raise BadInput(f"threads={wanted}: expected a whole number above 0, or null for as many as there are cores.")
+    if wanted is not None and (
+        not isinstance(wanted, int) or isinstance(wanted, bool) or not 1 <= wanted <= MOST_THREADS
+    ):
+        raise BadInput(
+            f"threads={wanted}: expected a whole number from 1 to {MOST_THREADS}, or null for as many as there are "
+            "cores."
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     chosen = wanted or min(torch.get_num_threads(), cores)
     if chosen != torch.get_num_threads():

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -29,6 +31,8 @@ def named_class(key: str, target: object, base: type[Kind]) -> type[Kind]:
         raise BadInput(f"{key}={target}: cannot be imported ({error}); {wanted}.") from error
     if not isinstance(found, type) or not issubclass(found, base):
         raise BadInput(f"{key}={target}: is no such class; {wanted}.")
+    if found is base:
+        raise BadInput(f"{key}={target}: is the base of all such classes and does nothing; {wanted}.")
     return found
 
 
@@ -45,10 +49,39 @@ def check_arguments(key: str, kind: Callable[..., Any], arguments: Mapping[str, 
         if known is not None and name not in known:
             raise unknown(key, str(name), known)
         if name in hints and not _fits(value, hints[name]):
-            words = inspect.formatannotation(hints[name]).replace("collections.abc.", "").replace("pathlib.", "")
             default = parameters[name].default if name in parameters else inspect.Parameter.empty
-            example = "" if default in (None, inspect.Parameter.empty) else f", such as {default!r}"
-            raise BadInput(f"{key}.{name}={value}: expected {words}{example}.")
+            example = "" if default in (None, "", inspect.Parameter.empty) else f", such as {_typed(default)}"
+            raise BadInput(f"{key}.{name}={value}: expected {_in_words(hints[name])}{example}.")
+
+
+def _in_words(annotation: Any) -> str:
+    """A type as the value of an override is written."""
+    if annotation in WORDS:
+        return WORDS[annotation]
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return f"one of {', '.join(map(_typed, inner))}"
+    if origin in (Union, UnionType):
+        # An option that can be null is most often something else.
+        return " or ".join(dict.fromkeys(_in_words(one) for one in sorted(inner, key=lambda one: one is NoneType)))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"settings {{KEY: VALUE, ...}} with values that are {_in_words(inner[1])}"
+    if isinstance(origin, type) and issubclass(origin, Iterable):
+        return f"a list of {_in_words(inner[0])}"
+    return inspect.formatannotation(annotation)
+
+
+WORDS: dict[Any, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "words", Path: "words", NoneType: "null",
+    Any: "anything",
+}  # fmt: skip
+
+
+def _typed(value: object) -> str:
+    """A value as it is typed in a command."""
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    return f"[{','.join(map(_typed, value))}]" if isinstance(value, list | tuple) else str(value)
 
 
 def _hints(kind: Callable[..., Any]) -> dict[str, Any]:

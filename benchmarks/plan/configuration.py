@@ -24,6 +24,8 @@ GROUPS = ("suite", "profile", "executor", "tracking", "paths")
 RESCALINGS = ("image", "array", "none")
 DEFAULT_SUITE = "noise_robustness"
 """What conf/config.yaml has where a command names none."""
+NAMED = {"method": "unet.size=small", "dataset": "glas.split=patients"}
+"""Groups of which a command has every file, each with an override of a key in one."""
 ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "verify", "list")
 
 
@@ -60,7 +62,7 @@ def configure(overrides: list[str]) -> DictConfig:
             OmegaConf.resolve(config)
             default = _default((*parts, *filter(_chooses, overrides)))
         except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # of a group that is null, say
-            raise BadInput(_explain(error, parts)) from error
+            raise BadInput(_explain(error, parts, overrides)) from error
         except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
             text = " ".join(str(error).split())
             raise BadInput(f"conf/: a file cannot be read as settings: {text}. Mend or remove it.") from error
@@ -112,18 +114,34 @@ def _join_own_method(config: DictConfig) -> None:
     config.methods = [*(config.suite.methods if config.methods is None else config.methods), title.lower()]
 
 
-def _explain(error: Exception, parts: list[str]) -> str:
+def _explain(error: Exception, parts: list[str], overrides: list[str]) -> str:
     """Hydra's message in our words: the key that is wrong and the nearest one that is right."""
     text = f"{error} {error.__cause__ or ''}"
     missing = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
-    if missing is None:
-        return f"{' '.join(str(error).split())} Check the spelling and the value of the override."
-    key = missing[1]
-    with_all = compose("config", parts)
-    known = list(_keys(plain(with_all)))
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    known = list(_keys(plain(compose("config", parts))))
+    if missing is None or missing[1] in known:
+        word = _at_fault(parts, overrides)
+        key = word.partition("=")[0].lstrip("+~")
+        if key in NAMED:
+            return f"{word}: expected settings of one of them, such as {key}.{NAMED[key]}."
+        return f"{word or 'the command'}: {' '.join(str(error).split())} Check the spelling and the value."
+    near = difflib.get_close_matches(
+        missing[1], [key for key in known if not missing[1].startswith(key)], n=1, cutoff=0.4
+    )
     hint = f" Did you mean {near[0]!r}?" if near else " `python run_bench.py action=list` names what there is."
-    return f"{key}: there is no such key.{hint}"
+    if missing[1].rpartition(".")[0] in known and missing[1].partition(".")[0] in NAMED:
+        hint += f" A setting that its file does not have is added by +{missing[1]}=VALUE."
+    return f"{missing[1]}: there is no such key.{hint}"
+
+
+def _at_fault(parts: list[str], overrides: list[str]) -> str:
+    """The first word of a command that cannot be taken even alone, or the empty string."""
+    for word in overrides:
+        try:
+            OmegaConf.resolve(compose("config", [*parts, word]))
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError):
+            return word
+    return ""
 
 
 def _keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import identity
@@ -25,6 +25,8 @@ def named(config: DictConfig, overrides: Sequence[str]) -> str:
     and for that of a suite, under which the latest of its reports is linked."""
     if config.report is None:
         return _derived(config, overrides)
+    if OmegaConf.is_config(config.report):
+        raise BadInput(f"report={config.report}: expected the name of a folder, such as report=final.")
     name = str(config.report)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
         raise BadInput(f"report={name!r}: is no name of a folder; expected letters, digits and any of _ . + -")

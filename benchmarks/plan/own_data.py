@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput
-from benchmarks.plan import classes
+from benchmarks.plan import classes, forms
 from datasets.base import Source
 from datasets.folder import Folder
 
@@ -54,6 +54,12 @@ def join(config: DictConfig, known: set[str]) -> None:
     if target is not None:
         kind = classes.named_class("dataset._target_", target, Source)
         name = kind.__name__.lower()
+        if name in config.dataset:
+            raise BadInput(
+                f"dataset._target_={target}: would join as {name}, which is a data set of conf/dataset/ or of this "
+                f"command. Expected a name of its own: '+dataset.my_{name}={{_target_: {target}}}' with "
+                f"datasets=[my_{name}]."
+            )
         plain = {key: value for key, value in config.dataset.items() if not OmegaConf.is_dict(value)}
         for key in plain:
             if key != "_target_":
@@ -62,6 +68,7 @@ def join(config: DictConfig, known: set[str]) -> None:
         config.datasets = [*(config.suite.datasets if config.datasets is None else config.datasets), name]
     for name in [str(name) for name in config.dataset if name not in known and name != "_target_"]:
         own = _settings(f"dataset.{name}", config.dataset[name])
+        forms.check_settings(f"dataset.{name}", OmegaConf.to_container(own))
         config.dataset[name] = OmegaConf.merge(_template(config, name, own), own)
     OmegaConf.resolve(config.dataset)
 

@@ -31,7 +31,7 @@ def test_more_threads_than_cores_are_taken_only_where_they_are_asked_for(capsys)
     assert "which is slow" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "two"])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "two", 1_000_000])
 def test_what_is_no_number_of_threads_is_refused(wrong):
     with pytest.raises(BadInput, match="threads"):
         pin_threads(wrong)

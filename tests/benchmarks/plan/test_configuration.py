@@ -34,7 +34,7 @@ from benchmarks.plan.configuration import CONF, configure, names
         (["action=rum"], r"action: 'rum' is not known\. Did you mean 'run'\?"),
         (["track=noise"], "track: 'noise' is not known"),
         (["tiny"], "'tiny' is not an override. Write key=value"),
-        (["suite.sigmas=[0,"], "Check the spelling and the value of the override"),
+        (["suite.sigmas=[0,"], r"suite\.sigmas=\[0,: .*Check the spelling and the value"),
     ],
 )
 def test_a_wrong_override_is_refused_by_name(overrides, message):

@@ -35,3 +35,5 @@ def test_a_name_of_ones_own_is_taken_unless_it_is_a_suites_or_no_name():
         name(*GLAS, "report=runtime")
     with pytest.raises(BadInput, match=r"report='\.\./up': is no name of a folder"):
         name(*GLAS, "report=../up")
+    with pytest.raises(BadInput, match=r"report=\['a'\]: expected the name of a folder"):
+        name(*GLAS, "report=[a]")
