@@ -97,9 +97,15 @@ class Augmentation:
         unknown = sorted(set(settings) - set(names))
         if unknown:
             raise DataError(f"augmentation has unknown keys {unknown}, expected some of {', '.join(names)}.")
+        flips, rotations = settings.pop("flips", None), settings.pop("rotations", None)
+        listed = isinstance(flips, Sequence) and not isinstance(flips, str)
+        if flips is not None and not (listed and all(type(axis) is int for axis in flips)):
+            raise DataError(f"augmentation.flips is {flips!r}, expected a list of axes, such as [0, 1], or [].")
+        if rotations is not None and not isinstance(rotations, bool):
+            raise DataError(f"augmentation.rotations is {rotations!r}, expected true or false.")
         given = {
-            "flips": tuple(int(axis) for axis in settings.pop("flips", None) or ()),
-            "rotations": bool(settings.pop("rotations", False)),
+            "flips": tuple(flips or ()),
+            "rotations": bool(rotations),
             "outside": settings.pop("outside", None) or "zeros",
         }
         if given["outside"] not in OUTSIDE:

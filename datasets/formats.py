@@ -54,6 +54,8 @@ def listing(folder: Path, key: str, endings: tuple[str, ...] = FORMATS, below: b
             for path in found
             if ending(path) in endings and not _hidden(path.relative_to(folder)) and not path.is_dir()
         )
+    except DataError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{folder} cannot be read: {said(error)}. Check {key} and the folder's permissions.") from error
 

@@ -109,12 +109,12 @@ class Layout:
             return marked.get(name + self.suffix) or (same[0] if len(same) == 1 else None)
 
         found = self._images(images, masks, mask_of)
-        alone = [files for name, files in found.items() if mask_of(name) is None]
+        alone = {name: files for name, files in found.items() if mask_of(name) is None}
         if alone:
-            named = ", ".join(str(files[0]) for files in alone[:10]) + (" ..." if len(alone) > 10 else "")
+            named = ", ".join(str(files[0]) for files in [*alone.values()][:10]) + (" ..." if len(alone) > 10 else "")
             raise DataError(
                 f"{len(alone)} of {len(found)} image(s) without a mask: {named}. Expected {masks}/"
-                f"{stem(alone[0][0])}{self.suffix} with a known ending. Add the mask, remove the image, set "
+                f"{next(iter(alone))}{self.suffix} with a known ending. Add the mask, remove the image, set "
                 f"{self.key('mask_suffix')} to what the masks' names have after the images', or {self.key('pattern')} "
                 "to what the names of images have in common."
             )

@@ -2,7 +2,7 @@
 
 An image comes back as it is looked at: colours of a palette or of print as red, green and blue, turned as its EXIF
 orientation says, without its alpha channel. A label comes back with the values that are stored: of a palette the
-indices.
+indices, and of a TIFF in which 0 is white what it has.
 """
 
 import logging
@@ -22,7 +22,8 @@ from datasets.formats import DEFLATED, TIFF, admit, ending, file_size
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 # A picture may be as large as memory allows, which is made sure of here.
 Image.MAX_IMAGE_PIXELS = None
-PILLOW = ("PNG", "BMP", "DIB", "JPEG", "MPO")
+PILLOW = ("PNG", "BMP", "DIB", "JPEG")
+"""Kinds that Pillow is let open; as JPEG also a camera's MPO."""
 ORIENTATION = 274
 """Number of the tag that says how a picture is to be turned, in EXIF and TIFF."""
 PLAIN = ("1", "L", "RGB", "I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -132,18 +133,23 @@ def _tiff(path: Path, label: bool) -> np.ndarray:
         planes = max(_full_pages(file), int(page.imagedepth or 1))
         if planes > 1:
             _refuse_pages(path, planes)
-        stored = 8 * RATIOS.get(int(page.compression), math.inf) * file_size(path)
-        admit(path, page.shape, page.dtype.itemsize if page.dtype else 1, stored)
-        _check_segments(path, page)
-        array = np.asarray(page.asarray(maxworkers=1))
-        axes = page.axes
-        if axes == "SYX":
-            array, axes = np.moveaxis(array, 0, -1), "YXS"
-        if axes not in ("YX", "YXS") or array.dtype.kind not in "biuf":
-            raise NotImplementedError(f"axes {axes} with values of type {array.dtype}")
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        tag = page.tags.get(ORIENTATION)
-        return _turned(_tiff_colours(path, page, array, label), int(tag.value) if tag else 1)
+        return load_page(path, page, label)
+
+
+def load_page(path: Path, page: Any, label: bool) -> np.ndarray:
+    """One page (tifffile.TiffPage) of an open TIFF file, as `load_picture` promises."""
+    stored = 8 * RATIOS.get(int(page.compression), math.inf) * file_size(path)
+    admit(path, page.shape, page.dtype.itemsize if page.dtype else 1, stored)
+    _check_segments(path, page)
+    array = np.asarray(page.asarray(maxworkers=1))
+    axes = page.axes
+    if axes == "SYX":
+        array, axes = np.moveaxis(array, 0, -1), "YXS"
+    if axes not in ("YX", "YXS") or array.dtype.kind not in "biuf":
+        raise NotImplementedError(f"axes {axes} with values of type {array.dtype}")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    tag = page.tags.get(ORIENTATION)
+    return _turned(_tiff_colours(path, page, array, label), int(tag.value) if tag else 1)
 
 
 def _full_pages(file: tifffile.TiffFile) -> int:
@@ -170,7 +176,7 @@ def _check_segments(path: Path, page: Any) -> None:
 def _tiff_colours(path: Path, page: Any, array: np.ndarray, label: bool) -> np.ndarray:
     """As `load_picture` promises, from what the page's tags say of its channels."""
     kind = page.photometric
-    if kind == COLOURS.MINISWHITE:
+    if kind == COLOURS.MINISWHITE and not label:
         if array.dtype.kind not in "bu":
             raise NotImplementedError(f"values of type {array.dtype} of which the smallest is white")
         array = ~array if array.dtype == bool else np.asarray(2 ** int(page.bitspersample) - 1 - array, array.dtype)
@@ -186,7 +192,7 @@ def _tiff_colours(path: Path, page: Any, array: np.ndarray, label: bool) -> np.n
         # What is packed as JPEG is turned into red, green and blue while it is unpacked.
         if int(page.compression) not in (6, 7) or array.ndim != 3:
             raise NotImplementedError("YCbCr that is not packed as JPEG")
-    elif kind not in (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.PALETTE):
+    elif kind not in (COLOURS.MINISBLACK, COLOURS.MINISWHITE, COLOURS.RGB, COLOURS.PALETTE):
         raise NotImplementedError(f"the colours {getattr(kind, 'name', kind)}")
     extra = tuple(page.extrasamples or ())
     alpha = bool(extra) and extra[-1] in ALPHA or (kind == COLOURS.RGB and array.ndim == 3 and array.shape[-1] == 4)

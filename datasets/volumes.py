@@ -14,7 +14,8 @@ from datasets.arrays import load_array
 from datasets.base import DataError
 from datasets.dicom import load_series
 from datasets.files import MOST_CHANNELS, flat, nifti, numbers, whole_numbers
-from datasets.formats import ARRAYS, NIFTI, ending, reading
+from datasets.formats import ARRAYS, NIFTI, TIFF, ending, reading
+from datasets.stacks import is_stack, load_stack
 
 PERCENTILES = (0.5, 99.5)
 TOLERANCE = 1e-3
@@ -74,8 +75,8 @@ Files = Path | Sequence[Path]
 
 
 def spatial_axes(files: Files) -> int:
-    """2 or 3, by the shape of what the file holds: an array (H, W, 4 or fewer) is a picture, a series of DICOM slices a
-    volume. Raises DataError."""
+    """2 or 3, by the shape of what a file holds: an array (H, W, 4 or fewer) is a picture; a series of DICOM slices and
+    a TIFF of several pages are volumes. Raises DataError."""
     if not isinstance(files, Path):
         return 3 if len(files) > 1 else spatial_axes(files[0])
     with reading(files):
@@ -84,12 +85,12 @@ def spatial_axes(files: Files) -> int:
         if ending(files) in ARRAYS:
             shape = load_array(files, ("image",))[0].shape
             return 2 if len(shape) == 2 or (len(shape) == 3 and shape[-1] <= MOST_CHANNELS) else 3
-        return 2
+        return 3 if ending(files) in TIFF and is_stack(files) else 2
 
 
 def channels_of(files: Files) -> int:
     """Channels of a volume: the length of a fourth axis, red, green and blue, or 1. Raises DataError."""
-    if not isinstance(files, Path):
+    if not isinstance(files, Path) or ending(files) in TIFF:
         return 1
     with reading(files):
         if ending(files) in NIFTI:
@@ -103,8 +104,8 @@ def channels_of(files: Files) -> int:
 
 
 def load_volume(files: Files, names: Sequence[str] = ("image",), channels: int = 1) -> Volume:
-    """A NIfTI volume, the slices of a DICOM series, or the array of an .npz file with, where known, an array `spacing`
-    of three lengths in mm.
+    """A NIfTI volume, the slices of a DICOM series, the pages of a TIFF stack, or the array of an .npz file with, where
+    known, an array `spacing` of three lengths in mm.
 
     names: arrays looked for in an .npz file that holds more than one. channels: above 1 a fourth axis of this length is
     expected. Raises DataError when the file is missing, damaged, no volume, or one voxel thick.
@@ -120,8 +121,13 @@ def load_volume(files: Files, names: Sequence[str] = ("image",), channels: int =
     elif ending(path) in ARRAYS:
         with reading(path):
             (voxels, spacing), affine = load_array(path, names), None
+    elif ending(path) in TIFF:
+        with reading(path):
+            (voxels, spacing), affine = load_stack(path), None
     else:
-        raise DataError(f"{path} is a picture, expected a volume as the others are: NIfTI, npz or a DICOM series.")
+        raise DataError(
+            f"{path} is a picture, expected a volume as the others are: NIfTI, npz, a TIFF stack or a DICOM series."
+        )
     voxels = voxels.reshape(_checked_shape(path, _without_ones(voxels.shape, 3), channels))
     if voxels.dtype.kind not in "biuf":
         raise DataError(f"{path} holds values of the type {voxels.dtype}, expected one number a voxel. Convert it.")

@@ -35,7 +35,7 @@ from datasets.camus import Camus
 from datasets.decathlon import Description
 from datasets.files import load_image, load_label
 from datasets.fingerprint import _file_hashes
-from datasets.formats import ending
+from datasets.formats import TIFF, ending
 from datasets.splits import read_split
 from datasets.volumes import load_volume, spatial_axes
 
@@ -87,6 +87,7 @@ def _tiffs(folder: Path, grey: np.ndarray, colour: np.ndarray) -> Iterator[Path]
         ("lzw.tif", colour, {"compression": "lzw", "predictor": True}),
         ("deflate.tiff", colour, {"compression": "zlib", "tile": (16, 16)}),
         ("jpeg.tif", np.resize(colour, (32, 32, 3)), {"compression": "jpeg", "photometric": "rgb"}),
+        ("stack.tif", np.stack([grey, grey, grey]), {"photometric": "minisblack"}),
         ("palette.tif", grey, {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}),
     ):
         tifffile.imwrite(folder / name, array, **({"metadata": None} | more))
@@ -161,7 +162,7 @@ def readers(path: Path) -> list[Reader]:
         return [load_image, load_label, load_volume, spatial_axes]
     if ending(path) == ".dcm":
         return [load_image, lambda file: load_volume((file, file))]
-    return [load_image, load_label]
+    return [load_image, load_label, *([load_volume, spatial_axes] if ending(path) in TIFF else [])]
 
 
 def _subgroups(path: Path) -> object:

@@ -68,3 +68,9 @@ def test_fractions_that_do_not_sum_to_one_are_refused(fractions):
 def test_too_few_patients_are_refused():
     with pytest.raises(DataError, match="3 or more patients"):
         by_fraction("ab", {"train": 0.7, "val": 0.1, "test": 0.2}, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"flips": 3}, {"flips": ["a"]}, {"flips": "01"}, {"rotations": 3}])
+def test_switches_of_an_augmentation_have_their_form(wrong):
+    with pytest.raises(DataError, match=rf"augmentation\.{next(iter(wrong))} is .*, expected"):
+        Augmentation.of(wrong)

@@ -124,3 +124,9 @@ def test_volumes_say_all_that_is_missing_at_once_with_what_was_found(volumes):
     assert "2 of 6 names begin with 'patient0'" in patients and "dataset.heart.group" in patients
     settled = Folder(root / "images", root / "masks", classes={"a": 1, "b": 2})
     assert settled.lacking([32, 32, 32]) == []
+
+
+def test_a_missing_folder_is_named_once(tmp_path):
+    with pytest.raises(DataError) as caught:
+        Folder(tmp_path / "images", tmp_path / "masks").entries()
+    assert "cannot be read" not in str(caught.value) and str(caught.value).count("dataset.folder.") <= 2

@@ -111,6 +111,9 @@ def test_every_kind_of_tiff_holds_its_picture(tmp_path, kind):
 def test_a_tiff_of_which_0_is_white_is_turned_round_and_a_palette_looked_up(tmp_path):
     tifffile.imwrite(tmp_path / "white.tif", GREY, photometric="miniswhite")
     np.testing.assert_array_equal(load(tmp_path / "white.tif")[0], 255 - GREY)
+    # NumPy's masks are written so: what is 1 in the array is to stay the foreground.
+    tifffile.imwrite(tmp_path / "mask.tif", GREY > 200)
+    np.testing.assert_array_equal(load_label(tmp_path / "mask.tif"), GREY > 200)
     table = RANDOM.integers(0, 256, (3, 256)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "palette.tif", GREY, photometric="palette", colormap=table * 257)
     np.testing.assert_array_equal(load(tmp_path / "palette.tif")[0], table.T[GREY])
@@ -164,3 +167,10 @@ def test_a_header_that_announces_what_no_memory_holds_is_refused_before_it_is_ta
         load(tmp_path / "b.tif")
     with pytest.raises(DataError, match=r"c\.jpg announces 4194304x4194304 values, .* GiB are needed"):
         admit(tmp_path / "c.jpg", (2**22, 2**22), 1)
+
+
+def test_a_file_of_another_kind_under_a_known_name_is_no_picture(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.gif")
+    (tmp_path / "a.gif").rename(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png cannot be read: cannot identify image file"):
+        load(tmp_path / "a.png")
