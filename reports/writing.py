@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.store import sums
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
 from benchmarks.store.results import Results
 from reports import catalogue
@@ -43,11 +44,19 @@ def write(results: Results, folder: Path) -> Path:
         browser.add(document, results)
         write_records(results, drawn / "records.csv")
         write_document(document, drawn)
+        _add_sums(drawn)
         drawn.chmod(0o755)
         _put(drawn, folder)
     finally:
         shutil.rmtree(drawn, ignore_errors=True)
     return folder / "report.md"
+
+
+def _add_sums(drawn: Path) -> None:
+    """Write the SHA-256 of every file beside it, by which action=verify finds a report that was damaged."""
+    for folder in sorted({path.parent for path in drawn.rglob("*") if path.is_file()}):
+        sums.add(folder, {path.name: sums.sha256(path) for path in sorted(folder.iterdir()) if path.is_file()})
+        (folder / f".{sums.NAME}.lock").unlink(missing_ok=True)
 
 
 def _tell_missing(document: Document, results: Results) -> None:

@@ -73,8 +73,9 @@ def targets(runs: Path) -> dict[str, list[Path]]:
     for folder in verifying.folders(runs, runs / "cache"):
         for path in sorted(folder.iterdir()):
             if path.is_file() and not path.name.startswith("."):
-                place = "cache" if runs / "cache" in path.parents else folder.name
-                by_place = place in ("records", "samples", "cache") and path.name != sums.NAME
+                room = next((room for room in ("cache", "reports") if runs / room in path.parents), None)
+                place = room or folder.name
+                by_place = place in ("records", "samples", "cache", "reports") and path.name != sums.NAME
                 kinds.setdefault(f"{place}/*{path.suffix}" if by_place else path.name, []).append(path)
     return kinds
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from benchmarks import console
-from benchmarks.errors import BadInput, cannot_write
+from benchmarks.errors import BadInput, CannotWrite, cannot_write
 from benchmarks.store import sums
 
 FOLDER = "Put it back from a copy, or delete its folder to train this trial again."
@@ -29,8 +29,9 @@ REFUSED = {
     "history.parquet": FOLDER,
     "cost.json": FOLDER,
     "checkpoint.pt": "Delete the file to train this trial from the beginning.",
+    "journal.log": "Put it back from a copy, or delete its folder to search again.",
 }
-"""What only a training gives, and what to do where it is damaged."""
+"""What only a training or a search gives, and what to do where it is damaged."""
 
 
 class Summed(io.RawIOBase):
@@ -64,7 +65,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, note its SHA-256 and rename it: never half a
     file. Raises CannotWrite for a full disk and a folder that cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         with sums.lock(path.parent):  # `sweep` does not see it before it is locked
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -85,6 +86,18 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise cannot_write(path, error) from error
 
 
+def _make(folder: Path) -> None:
+    """Create a folder and those above it. Raises CannotWrite where there can be none of that name, OSError for want of
+    room or permission."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise CannotWrite(
+            f"not writable: {folder} cannot be made ({error.strerror}: {error.filename}). Remove what is in its way, "
+            "or choose another folder: paths.runs=DIR, paths.cache=DIR."
+        ) from error
+
+
 def sweep(folder: Path) -> None:
     """Delete the temporary files that killed runs left in a folder and those below it."""
     for temporary in folder.rglob(".*.tmp"):
@@ -99,6 +112,11 @@ def sweep(folder: Path) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object; what JSON does not know becomes its text."""
     write_atomic(path, lambda file: file.write(f"{json.dumps(content, indent=1, default=str)}\n".encode()))
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, without its index."""
+    write_atomic(path, lambda file: file.write(frame.to_csv(index=False).encode()))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -175,9 +193,7 @@ def _content(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be read ({error.strerror}). Check the disk and the file's permissions."
-        ) from error
+        raise sums.unreadable(path, error) from error
     digest = hashlib.sha256(content).hexdigest()
     sums.known(path, status, digest)
     if sums.compared(path, digest, found) == sums.DAMAGED:

@@ -13,6 +13,8 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,27 +58,40 @@ _read: dict[Path, tuple[Stamp, Sums]] = {}
 
 
 def read(folder: Path) -> Sums:
-    """The sums of a folder, none where there is no SHA256SUMS. Raises BadInput where that file itself is damaged."""
+    """The sums of a folder, none where there is no SHA256SUMS. Raises BadInput where that file itself is damaged or
+    cannot be read."""
     path = folder / NAME
     try:
         status = path.stat()
+        stamp = _stamp(status)
+        if path in _read and _read[path][0] == stamp:
+            return _read[path][1]
+        found = _parsed(path)
     except (FileNotFoundError, NotADirectoryError):
         return Sums()
-    stamp = _stamp(status)
-    if path in _read and _read[path][0] == stamp:
-        return _read[path][1]
-    found = _parsed(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
     _remember(_read, path, status, found)
     return found
 
 
+def unreadable(path: Path, error: OSError) -> BadInput:
+    """The error for a file that is there and cannot be read: a folder, want of permission, a broken disk."""
+    return BadInput(
+        f"{path}: cannot be read ({error.strerror}), expected a file. Check the disk and the permissions, or delete it."
+    )
+
+
 def state(path: Path) -> str:
-    """sound, damaged, no sum, or missing. Raises BadInput where the sums of its folder are damaged."""
+    """sound, damaged, no sum, or missing. Raises BadInput where the sums of its folder are damaged, and where the file
+    cannot be read."""
     sums = read(path.parent)
     try:
         digest = sha256(path)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
+    except OSError as error:
+        raise unreadable(path, error) from error
     return compared(path, digest, sums)
 
 
@@ -133,17 +148,37 @@ def add(folder: Path, digests: dict[str, str]) -> None:
         _write(folder, Sums(digests | sums.now, sums.before))
 
 
+@contextmanager
+def growing(path: Path) -> Iterator[None]:
+    """A file that is appended to within the block: it has no sum there, and its sum from then on; none after a kill and
+    where an error ends the block, which may be about the file."""
+    with lock(path.parent):
+        _drop(path)
+    failed = False
+    try:
+        yield
+    except Exception:
+        failed = True
+        raise
+    finally:
+        if not failed and path.exists():
+            add(path.parent, {path.name: sha256(path)})
+
+
 def forget(path: Path) -> None:
     """Delete a file and its sum; nothing where there is none."""
     if not path.parent.is_dir():
         return
     with lock(path.parent):
         path.unlink(missing_ok=True)
-        sums = read(path.parent)
-        if path.name in sums.now:
-            _write(
-                path.parent, Sums(*({n: v for n, v in one.items() if n != path.name} for one in vars(sums).values()))
-            )
+        _drop(path)
+
+
+def _drop(path: Path) -> None:
+    """Forget the sum of a file, if it has one; to be called under the folder's lock."""
+    sums = read(path.parent)
+    if path.name in sums.now:
+        _write(path.parent, Sums(*({n: v for n, v in one.items() if n != path.name} for one in vars(sums).values())))
 
 
 def aside(path: Path) -> Path | None:

@@ -13,11 +13,13 @@ from benchmarks.errors import BadInput
 from benchmarks.store import sums
 from benchmarks.store.files import REFUSED
 
-ROOMS = ("trials", "uncertainty", "timings", "overviews")
-"""Folders of a store whose files have sums. Reports are drawn from these and have none."""
+ROOMS = ("trials", "uncertainty", "timings", "overviews", "tuning", "reports")
+"""Folders of a store whose files have sums."""
 AGAIN = "The next run sets it aside and makes it again."
 BARE = "Files without a sum, of an older store or by hand, are read as they are; verify.add=true writes their sums."
 RETURNS = "The next run makes it."
+PREPARED = "The next run that needs this data set prepares it again."
+REDRAWN = "The command of the report with action=report draws it again."
 
 
 class Finding(NamedTuple):
@@ -31,7 +33,7 @@ class Finding(NamedTuple):
 def verify(runs: Path, cache: Path) -> Iterator[tuple[int, list[Finding]]]:
     """(number of files, findings) of each folder of a store and of the prepared data in its cache."""
     for folder in folders(runs, cache):
-        yield _of_folder(folder, prepared=folder.parent == cache and folder.name != "memory")
+        yield _of_folder(folder, _advice_in(folder, runs, cache))
 
 
 def folders(runs: Path, cache: Path) -> Iterator[Path]:
@@ -83,26 +85,34 @@ def flaw(path: Path) -> str | None:
     return None
 
 
-def _of_folder(folder: Path, prepared: bool) -> tuple[int, list[Finding]]:
+def _advice_in(folder: Path, runs: Path, cache: Path) -> str | None:
+    """What to do about anything damaged in a folder; None where that depends on the file."""
+    if folder.is_relative_to(runs / "reports"):
+        return REDRAWN
+    answers = ("memory", "methods")
+    return PREPARED if folder.parent == cache and folder.name not in answers else None
+
+
+def _of_folder(folder: Path, always: str | None) -> tuple[int, list[Finding]]:
     files, found = _files(folder), []
     try:
         known = sums.read(folder).now
     except BadInput as error:
-        return len(files), [Finding(folder / sums.NAME, sums.DAMAGED, str(error).partition("above). ")[2])]
+        return len(files), [Finding(folder / sums.NAME, sums.DAMAGED, str(error).partition(": ")[2])]
     for path in sorted({*files, *(folder / name for name in known)}):
-        state = sums.state(path)
+        try:
+            state = sums.state(path)
+        except BadInput as error:
+            found.append(Finding(path, sums.DAMAGED, str(error).partition(": ")[2]))
+            continue
         if state == sums.NO_SUM and (why := flaw(path)):
             state = f"{sums.DAMAGED}, has no sum: {why}"
         if state != sums.SOUND:
-            found.append(Finding(path, state, _advice(path, state, prepared)))
+            found.append(Finding(path, state, BARE if state == sums.NO_SUM else always or _advice(path, state)))
     return len(files), found
 
 
-def _advice(path: Path, state: str, prepared: bool) -> str:
-    if state == sums.NO_SUM:
-        return BARE
-    if prepared:
-        return "The next run that needs this data set prepares it again."
+def _advice(path: Path, state: str) -> str:
     if state == sums.MISSING:
         return REFUSED[path.name] if path.name == "weights.safetensors" else RETURNS
     return REFUSED.get(path.name, AGAIN)

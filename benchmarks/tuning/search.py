@@ -22,6 +22,8 @@ from benchmarks.plan.planning import make_plan
 from benchmarks.plan.sources import prepared
 from benchmarks.plan.trials import Trial
 from benchmarks.seeding import seed_for
+from benchmarks.store import sums
+from benchmarks.store.files import REFUSED, there, write_csv
 from benchmarks.store.results import Store
 from benchmarks.training.loop import Subject, train
 from benchmarks.tuning import space
@@ -73,30 +75,37 @@ def _optuna() -> Any:
 
 
 def _search(config: DictConfig, store: Store, trial: Trial, searched: dict[str, Any]) -> Found:
-    optuna = _optuna()
     about = trial.config
     key = identity.digest([trial.key, searched, list(config.tune.rungs), VERSION])
     folder = store.runs / "tuning" / f"{about.dataset.name}-{about.method.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
+    journal = folder / "journal.log"
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        storage = optuna.storages.JournalStorage(
-            optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-        )
+        there(journal)  # refuses one that was damaged since
+        with sums.growing(journal):
+            return _searched(config, trial, searched, journal)
+
+
+def _searched(config: DictConfig, trial: Trial, searched: dict[str, Any], journal: Path) -> Found:
+    optuna, folder = _optuna(), journal.parent
+    try:
         study = optuna.create_study(
             study_name="search",
-            storage=storage,
+            storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal))),
             load_if_exists=True,
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=seed_for("tune", folder.name) % 2**32),
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
         _stop_orphans(study, optuna)
-        data = prepared(config, trial.config.dataset)
-        left = config.tune.trials - sum(t.state.is_finished() for t in study.trials)
-        if left > 0:
-            study.optimize(lambda one: _score(config, trial, data, one, searched, folder), n_trials=left)
-        rows = _rows(study)
-        rows.to_csv(folder / "trials.csv", index=False)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:  # what Optuna makes of lines that are damaged
+        raise BadInput(f"{journal}: cannot be read ({failure_of(error).error}). {REFUSED[journal.name]}") from error
+    data = prepared(config, trial.config.dataset)
+    left = config.tune.trials - sum(t.state.is_finished() for t in study.trials)
+    if left > 0:
+        study.optimize(lambda one: _score(config, trial, data, one, searched, folder), n_trials=left)
+    rows = _rows(study)
+    write_csv(folder / "trials.csv", rows)
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     best = max(complete, key=lambda t: (t.value, -t.number), default=None)
     words = space.overrides(trial.config.method.name, best.params) if best else []
@@ -142,7 +151,7 @@ def _score(
         console.say(f"  trial {one.number + 1} failed: {failure_of(error).reason}")
         return 0.0
     finally:
-        (folder / f"{one.number}.pt").unlink(missing_ok=True)
+        sums.forget(folder / f"{one.number}.pt")
 
 
 def _rows(study: "optuna.Study") -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import reports
+from benchmarks.store import verifying
 from reports import link, write, writing
 
 ROOT = Path(reports.__file__).parents[1]
@@ -34,7 +35,8 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(results, tmp_path):
     links = set(re.findall(r"\]\(([^)\s]+)\)", text))
     assert {"figures/dsc_by_sigma.png", "figures/dsc_by_sigma.svg", "tables/cost.csv", "report.html"} <= links
     assert all((folder / link).is_file() for link in links)
-    assert set(content(folder)) - links == {"report.md", "records.csv", "outline.json"}
+    others = {name for name in set(content(folder)) - links if Path(name).name != "SHA256SUMS"}
+    assert others == {"report.md", "records.csv", "outline.json"}
     drawn = {link[:-4] for link in links if link.endswith(".svg")}
     assert {name for name in drawn if f"{name}.csv" not in links} == {"figures/samples_camus"}
 
@@ -71,6 +73,26 @@ def test_redrawing_gives_the_same_bytes(results, tmp_path):
     first, second = content(tmp_path / "first"), content(tmp_path / "second")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_a_report_that_was_damaged_is_found_and_drawn_again(results, tmp_path):
+    folder = tmp_path / "reports" / "accuracy-camus"
+    write(results, folder)
+    link(folder.with_name("accuracy"), folder)
+
+    def damaged():
+        return [one for _, found in verifying.verify(tmp_path, tmp_path / "cache") for one in found]
+
+    assert not damaged() and (folder / "figures" / "SHA256SUMS").exists()
+    figure = next((folder / "figures").glob("*.png"))
+    for path in (folder / "report.md", folder / "records.csv", figure):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    assert {one.path for one in damaged()} == {folder / "report.md", folder / "records.csv", figure}
+    assert {one.advice for one in damaged()} == {verifying.REDRAWN}
+    write(results, folder)
+    assert not damaged()
 
 
 def test_a_redrawn_report_replaces_the_former_one(results, tmp_path):

@@ -178,6 +178,38 @@ def test_remains_of_killed_runs_are_swept_and_what_is_being_written_is_not(tmp_p
     assert sorted(one.name for one in tmp_path.iterdir() if "lock" not in one.name) == ["SHA256SUMS", "records.parquet"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(trial):
+    store = trial.parent.parent
+    for path in (trial / "done.json", trial / "records" / "c.parquet", trial / "samples" / sums.NAME):
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(BadInput, match=rf"{path.name}: cannot be read \(Is a directory\), expected a file"):
+            there(path if path.name != sums.NAME else path.with_name("c.npz"))
+        assert [one.path for _, found in verifying.verify(store, store / "cache") for one in found] == [path]
+        path.rmdir()
+        path.write_bytes(content)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(CannotWrite, match=r"not writable: .*runs/trials cannot be made .*paths\.runs=DIR"):
+        write_json(tmp_path / "runs" / "trials" / "done.json", {})
+
+
+def test_what_grows_has_a_sum_before_and_after(tmp_path):
+    path = tmp_path / "journal.log"
+    for text in ("one", "two"):
+        with sums.growing(path), path.open("a") as file:
+            assert sums.state(path) == sums.NO_SUM
+            file.write(text)
+            file.flush()
+        assert sums.state(path) == sums.SOUND
+    flip(path, 9)
+    with pytest.raises(BadInput, match=r"journal\.log: was damaged since it was written .*search again"):
+        there(path)
+
+
 def test_a_file_is_hashed_once_while_it_stays_the_same(tmp_path, monkeypatch):
     path = tmp_path / "records.parquet"
     write_frame(path, FRAME)

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.errors import BadInput
 from benchmarks.plan.configuration import configure
+from benchmarks.store import sums, verifying
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from benchmarks.store.results import Store
 from benchmarks.tuning import search, space
@@ -67,3 +68,25 @@ def test_values_go_to_the_training_or_to_the_class():
 def test_a_space_that_is_none_is_refused_by_name(override, words):
     with pytest.raises(BadInput, match=words):
         space.space_of(configure(["suite=accuracy", override]), "unet")
+
+
+def test_a_search_whose_journal_was_damaged_is_refused_and_its_table_made_again(tuned, tmp_path):
+    tuned("methods=[unet]", "tune.trials=1")
+    (journal,) = tmp_path.glob("tuning/*/journal.log")
+    table = journal.with_name("trials.csv")
+    assert not [found for _, found in verifying.verify(tmp_path, tmp_path / "cache") if found]
+    whole, rows = journal.read_bytes(), table.read_bytes()
+    table.write_bytes(rows[:-9])
+    journal.write_bytes(whole.replace(b"exp", b"exq") if b"exp" in whole else whole[:-9])
+    findings = [one for _, found in verifying.verify(tmp_path, tmp_path / "cache") for one in found]
+    assert [(one.path, one.state) for one in findings] == [(journal, "damaged"), (table, "damaged")]
+    with pytest.raises(BadInput, match=r"journal\.log: was damaged since .*delete its folder to search again"):
+        tuned("methods=[unet]", "tune.trials=1")
+    # Of a search that was killed there is no sum: what cannot be read is named all the same.
+    (journal.parent / sums.NAME).unlink()
+    journal.write_bytes(whole[: len(whole) // 2].replace(b"{", b"<", 1) + whole[len(whole) // 2 :])
+    with pytest.raises(BadInput, match=r"journal\.log: cannot be read .*search again"):
+        tuned("methods=[unet]", "tune.trials=1")
+    journal.write_bytes(whole)
+    tuned("methods=[unet]", "tune.trials=1")
+    assert len(pd.read_csv(table)) == 1
