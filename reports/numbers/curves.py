@@ -110,9 +110,14 @@ class Curve:
 
     def seed_sd(self, sigma: float) -> float | None:
         """SD over seeds of the mean DSC, of those that have one; None for a single seed."""
-        scores = self.by_seed("dsc")[:, self.at(sigma)]
-        scored = np.isfinite(scores).any(axis=1)
-        return statistics.seed_spread(scores[scored], self.groups)[1] if scored.any() else None
+        means = self.seed_means(sigma)
+        return float(np.std(means, ddof=1)) if len(means) > 1 else None
+
+    def seed_means(self, sigma: float) -> list[float]:
+        """Mean DSC over patients of every training that has one at a sigma; empty where it was not tested."""
+        index = self.at(sigma)
+        rows = [] if index is None else self.by_seed("dsc")[:, index]
+        return [float(found.mean()) for row in rows if len(found := statistics.group_means(row, self.groups))]
 
     def _everywhere(self) -> np.ndarray:
         """DSC (seeds, S, N) of the trainings that have one at every sigma; of all where none has."""

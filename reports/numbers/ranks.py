@@ -9,7 +9,8 @@ from scipy import stats
 
 from reports.numbers import statistics
 from reports.numbers.curves import HIGHER_IS_BETTER, POOLED, Curve
-from reports.numbers.statistics import MIN_GROUPS, RESAMPLES, ROUNDING, Groups
+from reports.numbers.limits import RESAMPLES, ROUNDING
+from reports.numbers.statistics import MIN_GROUPS, Groups
 
 
 class Rank(NamedTuple):

@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers import statistics
-from reports.numbers.components import combined, standard_error
+from reports.numbers.components import TAIL, combined, standard_error
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.statistics import LEVEL, MIN_GROUPS, MIN_SEEDS, ROUNDING, Estimate
+from reports.numbers.limits import ROUNDING
+from reports.numbers.statistics import MIN_GROUPS, MIN_SEEDS, Estimate
 from reports.numbers.study import Study, study
-from reports.numbers.verdicts import Tested, tested
+from reports.numbers.verdicts import OF_SCORES, Tested, tested
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,17 @@ def drop(it: Shifted) -> Estimate:
     cases, groups = len(it.there.cases), min(own.shape[1], there.shape[1])
     if groups < MIN_GROUPS:
         return Estimate(value, None, None, cases, groups)
-    parts = [(standard_error(table.mean(axis=0)).error ** 2, table.shape[1] - 1) for table in (own, there)]
+    parts = [(standard_error(table.mean(axis=0)).patients, table.shape[1] - 1) for table in (own, there)]
     seeds = len(own) if len(own) == len(there) >= MIN_SEEDS else 1
     trainings = []
     if seeds > 1:
         trainings.append((float(np.var(own.mean(axis=1) - there.mean(axis=1), ddof=1)) / seeds, seeds - 1))
-    error, df = combined(parts, trainings)
-    if error <= ROUNDING:
+    off = combined(parts, trainings)
+    if off.error <= ROUNDING:
         return Estimate(value, None, None, cases, groups, 0, seeds)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return Estimate(value, value - half, value + half, cases, groups, 0, seeds, error, df)
+    half = off.reach(TAIL)
+    found = Estimate(value, value - half, value + half, cases, groups, 0, seeds, off.error, off.df)
+    return found.within(*OF_SCORES)
 
 
 def _by_group(curve: Curve) -> np.ndarray:

@@ -4,26 +4,19 @@ The unit of analysis is the group (the patient): the cases of a group (slices or
 first, and every group weighs the same. Where each method was trained with MIN_SEEDS seeds or more, an interval holds
 the variance of training, too, and speaks of the method; with fewer it speaks of these trainings.
 
-- these trainings: bootstrap-t below LARGE groups (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982,
-  section 10.10; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1), percentiles from
-  there on;
-- methods: Student's t with the degrees of freedom of `reports.numbers.components`;
-- where half of the groups or more have one and the same value, as at the ceiling of a score: Gaffke's limits, which
-  know that the values not seen lie between the bounds of the score.
-
-The draw of a bootstrap depends on the number of groups and the seed alone: methods tested on the same patients are
-resampled alike. `python -m reports.numbers.simulation` shows how often these intervals hold the truth.
+`reports.numbers.limits` has the formulas and their sources, and `python -m reports.numbers.simulation` shows how often
+these intervals hold the truth.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from reports.numbers.components import standard_error
+from reports.numbers.components import TAIL, standard_error, students
+from reports.numbers.limits import LARGE, RESAMPLES, ROUNDING, UNBOUNDED, Bounds, Limits, draws, limits
 
 Groups = ArrayLike
 """(cases,) labels of any sort that can be ordered: cases with one label belong together, as those of one patient."""
@@ -31,23 +24,12 @@ Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(first, second, groups): the values of two methods on the same cases, each (seeds, cases) or, of one training,
 (cases,), and the groups (cases,)."""
 
-RESAMPLES = 2000
 LEVEL = 0.95
 MIN_GROUPS = 5
 """Fewer independent groups than this, and no interval is given."""
 MIN_SEEDS = 3
 """Of fewer trainings the variance of training is not estimated: two that happen to agree hide it, and by simulation a t
 interval on two misses the truth in 10 % of experiments (docs/statistics.md)."""
-LARGE = 40
-"""From so many groups on percentiles of the bootstrap cover what they promise."""
-FURTHEST = 2.0
-"""A limit of the bootstrap-t is at most so many times as far from the mean as Student's: samples that leave out the one
-outlier of a dozen groups hardly spread, and without a bound their t would put the limits ten times as far out."""
-ROUNDING = 1e-12
-"""Scores closer than this are equal."""
-Bounds = tuple[float, float]
-"""Between what a value can lie: (0, 1) of a score, (-1, 1) of a difference of two. An interval is cut there."""
-UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,7 @@ def mean(
     """Mean over groups of their means over cases, with its interval. values: (cases,) of one training or (seeds,
     cases), NaN = undefined; groups: (cases,). A case is averaged over the seeds in which it is defined."""
     table = _trainings(values)
-    return _estimate(_seed_means(table), [table], groups, resamples, seed, bounds)
+    return _estimate(_seed_means(table), [table], groups, resamples, seed, bounds)[0]
 
 
 def paired_difference(
@@ -103,6 +85,18 @@ def paired_difference(
     """Mean over groups of first - second with its interval; a case undefined in either is left out. Each is (cases,) of
     one training or (seeds, cases), with a number of seeds of its own. The interval holds the variance of training where
     both have MIN_SEEDS or more. Raises ValueError where the cases are not the same number."""
+    return difference(first, second, groups, resamples, seed, bounds)[0]
+
+
+def difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: Groups,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: Bounds = UNBOUNDED,
+) -> tuple[Estimate, Limits | None]:
+    """`paired_difference` with its limits at every level; None where it has no interval."""
     tables = [_trainings(part) for part in (first, second)]
     return _estimate(differences(first, second), tables, groups, resamples, seed, bounds)
 
@@ -124,71 +118,27 @@ def _estimate(
     resamples: int,
     seed: int,
     bounds: Bounds = UNBOUNDED,
-) -> Estimate:
+) -> tuple[Estimate, Limits | None]:
     """values (cases,): what is averaged; tables (seeds, cases): the trainings of the methods that it was taken from."""
     cases, count, undefined = _counts(values, groups)
     means = group_means(values, groups)
     value = float(means.mean()) if cases else float("nan")
     if count < MIN_GROUPS:
-        return Estimate(value, None, None, cases, count, undefined)
+        return Estimate(value, None, None, cases, count, undefined), None
     trainings = [found for table in tables if (found := _complete(table, groups)) is not None]
     several = len(trainings) == len(tables)
     seeds = min(len(table) for table in trainings) if several else 1
-    error, df = standard_error(means, trainings if several else ())
-    students = float(stats.t.ppf((1 + LEVEL) / 2, df))
-    if several:
-        low, high = value - students * error, value + students * error
-    else:
-        low, high = _of_one_training(means, resamples, seed)
-    if _half_alike(means) and np.isfinite(bounds).all():
-        lowest, highest = _of_bounded_mean(means, bounds, resamples, seed)
-        low, high = (min(low, lowest), max(high, highest)) if several else (lowest, highest)
-        # Tests are made on the error: it is no smaller than what the interval says.
-        error = max(error, max(value - low, high - value) / students)
-    elif error <= ROUNDING:
-        return Estimate(value, None, None, cases, count, undefined, seeds)
-    return Estimate(value, low, high, cases, count, undefined, seeds, error, df).within(*bounds)
-
-
-def _of_one_training(means: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    """Interval of the mean of the groups' means (groups,), over groups alone."""
-    weights = _draws(len(means), resamples, seed)
-    drawn = weights @ means / len(means)
-    if len(means) >= LARGE:
-        low, high = interval(drawn)
-        return float(low), float(high)
-    # Bootstrap-t: t*_b = (m*_b - m) / se*_b, and m - se q_0.975 ... m - se q_0.025 of these. A sample in which all
-    # groups are alike has no t.
-    centre, (error, df) = means.mean(), standard_error(means)
-    squares = weights @ (means - centre) ** 2 / len(means) - (drawn - centre) ** 2
-    errors = np.sqrt(np.maximum(squares, 0) / (len(means) - 1))
-    known = errors > ROUNDING
-    if not known.any():
-        return float(centre), float(centre)
-    furthest = FURTHEST * stats.t.ppf((1 + LEVEL) / 2, df)
-    ends = interval(np.where(known, drawn - centre, np.nan) / np.where(known, errors, 1))
-    low, high = np.clip(ends, -furthest, furthest)
-    return float(centre - error * high), float(centre - error * low)
-
-
-def _half_alike(means: np.ndarray) -> bool:
-    """Whether half of the values (groups,) or more are one and the same."""
-    ordered, half = np.sort(means), (len(means) + 1) // 2
-    return bool((ordered[half - 1 :] - ordered[: len(means) - half + 1]).min() <= ROUNDING)
-
-
-def _of_bounded_mean(means: np.ndarray, bounds: Bounds, resamples: int, seed: int) -> tuple[float, float]:
-    """Interval of the mean of values (groups,) between bounds, however rare those are that were not seen.
-
-    The lower limit is a quantile of w_0 a + sum_i w_i x_i, a being the lower bound and w_0 ... w_n Dirichlet of ones;
-    the upper one likewise (Gaffke, Math. Methods of Statistics 14:451-467, 2005; Phan, Thomas and Learned-Miller, ICML
-    2021, who compare such limits). Of zeros and ones these are Clopper's and Pearson's: twelve patients with a score of
-    1 leave it possible that a quarter of all patients has 0.
-    """
-    weights = _shares(len(means), resamples, seed)
-    seen = weights[:, 1:] @ means
-    low, high = (interval(seen + weights[:, 0] * bound)[place] for place, bound in enumerate(bounds))
-    return float(low), float(high)
+    off = standard_error(means, trainings if several else ())
+    ends = limits(means, off, bounds, several, resamples, seed)
+    if ends.unseen is None and off.error <= ROUNDING:
+        return Estimate(value, None, None, cases, count, undefined, seeds), None
+    low, high = ends.low(TAIL), ends.high(TAIL)
+    error = off.error
+    if ends.unseen is not None:
+        # What is said of it is no smaller than what the interval says.
+        error = max(error, max(value - low, high - value) / students(off.df, TAIL))
+    estimate = Estimate(value, low, high, cases, count, undefined, seeds, error, off.df).within(*bounds)
+    return estimate, ends
 
 
 def smooth(
@@ -215,8 +165,8 @@ def smooth(
     if count < MIN_GROUPS:
         return Estimate(value, None, None, cases, count, undefined)
     everyone = np.arange(count)
-    own = _estimate(_pseudo_values(function, by_group.mean(axis=0)), [_pseudo_values(function, by_group)], everyone,
-                    resamples, seed)  # fmt: skip
+    own, _ = _estimate(_pseudo_values(function, by_group.mean(axis=0)), [_pseudo_values(function, by_group)], everyone,
+                       resamples, seed)  # fmt: skip
     if own.low is None or own.high is None:
         return Estimate(value, None, None, cases, count, undefined)
     # The pseudo-values' mean is f without its bias; the interval is moved back to f itself.
@@ -259,7 +209,7 @@ def statistic(
         return Estimate(value, None, None, cases, count, undefined)
     # The function is taken of each sample's means, so that they stay paired: all conditions see the same groups drawn.
     centre = by_group.mean(axis=(0, 2))
-    patients = centre + stretch(count) * (_draws(count, resamples, seed) / count @ by_group.mean(axis=0).T - centre)
+    patients = centre + stretch(count) * (draws(count, resamples, seed) / count @ by_group.mean(axis=0).T - centre)
     trainings = (seed_draws(len(table), resamples, seed) - 1 / len(table)) @ by_group.mean(axis=2)
     low, high = interval(function(patients + trainings))
     seeds = len(table) if len(table) >= MIN_SEEDS else 1
@@ -284,7 +234,7 @@ def resample(values: ArrayLike, groups: Groups, resamples: int = RESAMPLES, seed
     """
     by_group = _means_of_groups(np.asarray(values, dtype=np.float64), groups)
     # Sample b holds group g w_bg times, w_b being multinomial with as many draws as groups.
-    weights = _draws(by_group.shape[-1], resamples, seed)
+    weights = draws(by_group.shape[-1], resamples, seed)
     defined = np.isfinite(by_group)
     flat = np.where(defined, by_group, 0.0).reshape(-1, by_group.shape[-1])
     with np.errstate(invalid="ignore"):
@@ -312,12 +262,6 @@ def group_means(values: ArrayLike, groups: Groups) -> np.ndarray:
     """Mean over the defined cases of every group that has one. values: (cases,) -> (groups,), by name of the group."""
     found = _means_of_groups(np.asarray(values, dtype=np.float64), groups)
     return found[np.isfinite(found)]
-
-
-def seed_spread(values: ArrayLike, groups: Groups) -> tuple[float, float | None]:
-    """Mean and SD over seeds of the mean over groups. values: (seeds, cases). The SD of one seed is None."""
-    means = np.array([found.mean() if len(found := group_means(row, groups)) else np.nan for row in np.asarray(values)])
-    return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else None
 
 
 def _trainings(values: ArrayLike) -> np.ndarray:
@@ -360,18 +304,6 @@ def _means_of_groups(values: np.ndarray, groups: Groups) -> np.ndarray:
     defined = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0.0) @ membership / (defined @ membership)
-
-
-@lru_cache(maxsize=16)
-def _draws(groups: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each group occurs in each bootstrap sample (resamples, groups)."""
-    return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
-
-
-@lru_cache(maxsize=16)
-def _shares(groups: int, resamples: int, seed: int) -> np.ndarray:
-    """Shares of all patients that are like none of those seen, and like each of them (resamples, 1 + groups)."""
-    return np.random.default_rng(seed).dirichlet(np.ones(groups + 1), resamples)
 
 
 def seed_draws(seeds: int, resamples: int, seed: int, stream: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ from reports.numbers import curves as selection
 from reports.numbers.curves import Curve, Variant
 from reports.numbers.hypotheses import MARGIN
 from reports.numbers.statistics import Estimate
-from reports.numbers.verdicts import Significance, Tested, tested
+from reports.numbers.verdicts import OF_CHANGES, Significance, Tested, tested
 
 CLEAN, NOISY = 0.0, 0.2
 """Where methods are compared in words: no noise, and the end of the range in figure 8 of the LDSeg paper."""
@@ -99,7 +99,9 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
     kept: list[Tested | None] = [None] * len(others)
     if it.noisy is not None:
         kept = tested(
-            [selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others], it.margin
+            [selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others],
+            it.margin,
+            OF_CHANGES,
         )
     found = []
     for place, other in enumerate(others):

@@ -6,6 +6,7 @@ from enum import Enum
 
 from reports.numbers import hypotheses, statistics
 from reports.numbers.hypotheses import ALPHA, MARGIN
+from reports.numbers.limits import Bounds, Limits
 from reports.numbers.statistics import Estimate, Pair
 
 
@@ -49,26 +50,30 @@ class Significance:
     differing: int | None = None
 
 
+OF_SCORES: Bounds = (-1.0, 1.0)
+"""Of a difference of two scores between 0 and 1."""
+OF_CHANGES: Bounds = (-2.0, 2.0)
+"""Of a difference of how much two scores changed."""
 Tested = tuple[Estimate, Significance]
 """A difference and its tests."""
 
 
-def tested(pairs: Sequence[Pair | None], margin: float = MARGIN) -> list[Tested | None]:
+def tested(pairs: Sequence[Pair | None], margin: float = MARGIN, bounds: Bounds = OF_SCORES) -> list[Tested | None]:
     """The difference of every pair with its tests, corrected over all of them; None for None. margin in units of the
-    score. The pairs given are one family."""
-    # Scores lie in [0, 1].
-    estimates = [None if pair is None else statistics.paired_difference(*pair, bounds=(-1.0, 1.0)) for pair in pairs]
-    found = [p_values(pair, estimate, margin) for pair, estimate in zip(pairs, estimates)]
+    score, bounds of what is compared less one another. The pairs given are one family."""
+    measured = [(None, None) if pair is None else statistics.difference(*pair, bounds=bounds) for pair in pairs]
+    estimates = [estimate for estimate, _ in measured]
+    found = [p_values(pair, estimate, limits, margin) for pair, (estimate, limits) in zip(pairs, measured)]
     family = sum(p is not None for p, *_ in found)
     differing = [None if pair is None else int(hypotheses.mean_differences(*pair).astype(bool).sum()) for pair in pairs]
     least = [_least(estimate, count) for estimate, count in zip(estimates, differing)]
     corrected = zip(*map(hypotheses.holm, [*zip(*found), least])) if found else []
     results: list[Tested | None] = []
-    for pair, estimate, count, (p, *_), bounds in zip(pairs, estimates, differing, found, corrected):
+    for pair, estimate, count, (p, *_), after_holm in zip(pairs, estimates, differing, found, corrected):
         if pair is None or estimate is None:
             results.append(None)
             continue
-        p_holm, not_worse, not_better, equivalent, attainable = bounds
+        p_holm, not_worse, not_better, equivalent, attainable = after_holm
         rank_biserial, d_z = hypotheses.effect_sizes(*pair)
         smallest = hypotheses.detectable(estimate, family)
         test = Significance(p, p_holm, rank_biserial, d_z, not_worse, not_better, equivalent, attainable, smallest,
@@ -85,19 +90,21 @@ def _least(estimate: Estimate | None, differing: int | None) -> float | None:
     return 0.0 if estimate.seeds > 1 else hypotheses.attainable(differing)
 
 
-def p_values(pair: Pair | None, estimate: Estimate | None, margin: float) -> tuple[float | None, ...]:
+def p_values(
+    pair: Pair | None, estimate: Estimate | None, limits: Limits | None, margin: float
+) -> tuple[float | None, ...]:
     """Before Holm's correction: no difference, not worse, not better, equivalent."""
     if pair is None or estimate is None:
         return None, None, None, None
-    low, high = hypotheses.one_sided(estimate, margin)
+    low, high = hypotheses.within_margin(limits, estimate.groups, margin)
     both = None if low is None or high is None else max(low, high)
-    return hypotheses.superiority(*pair, estimate), low, high, both
+    return hypotheses.superiority(*pair, estimate, limits), low, high, both
 
 
 def verdict(estimate: Estimate, test: Significance) -> Verdict:
     """Better and worse take an interval without 0 and p after Holm below ALPHA and, of fewer than MIN_SEEDS trainings,
     where the test is of ranks, ranks that point the same way as the mean. Else equivalent, or not worse or not better
-    by more than the margin, where the one-sided tests say so."""
+    by more than the margin, where the tests of `hypotheses.within_margin` say so."""
     if estimate.low is None or estimate.high is None or test.p_holm is None:
         return Verdict.BARE
     if test.p_holm < ALPHA:

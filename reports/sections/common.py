@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from benchmarks.store.results import Results
-from reports.numbers import statistics
+from reports.numbers import limits, statistics
 from reports.numbers.curves import Variant
-from reports.numbers.hypotheses import ALPHA
+from reports.numbers.hypotheses import ALPHA, FAILURE
 from reports.numbers.study import Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
@@ -16,13 +16,13 @@ from reports.sections import groups, training_figure, trials
 def intervals(units: str) -> str:
     """What every report says of its intervals. units: what groups of cases are, as of `Study.units`."""
     return (
-        f"Intervals are of 95 %. Where a method was trained with {statistics.MIN_SEEDS} seeds or more, an interval is "
-        f"Student's, its standard error holds the variance of {units} and of training, and it speaks of the method; "
-        f"with fewer it is a bootstrap over {units} ({statistics.RESAMPLES} resamples; bootstrap-t below "
-        f"{statistics.LARGE} {units}, percentiles from there on) and speaks of these trainings. Where half of the "
-        f"{units} or more have one and the same score, it allows for scores that were not seen (Gaffke's limits). None "
-        f"is given below {statistics.MIN_GROUPS} {units}. Thresholds, which have no standard error, have percentile "
-        f"intervals, widened below {statistics.LARGE} {units}."
+        f"Intervals are of 95 %. Where a method was trained with {statistics.MIN_SEEDS} seeds or more, an interval "
+        f"holds the variance of {units} (bootstrap-t, {limits.RESAMPLES} resamples) and of training (Student's t), and "
+        f"it speaks of the method; with fewer it is a bootstrap over {units} alone (bootstrap-t below {limits.LARGE} "
+        f"{units}, percentiles from there on) and speaks of these trainings. The more of the {units}, from a quarter "
+        "to a half, have the same score, the more it allows for scores that were not seen (Gaffke's limits). None is "
+        f"given below {statistics.MIN_GROUPS} {units}. Thresholds, which have no standard error, have percentile "
+        f"intervals, widened below {limits.LARGE} {units}."
     )
 
 
@@ -84,10 +84,10 @@ def notes(it: Study, first: list[str]) -> list[Block]:
     if any(comparisons(it, dataset) for dataset in it.datasets):
         items.append(
             "Differences are taken on the same cases. A method is better or worse when the interval of the difference "
-            f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}; equivalent when two "
-            f"one-sided tests say that the difference is smaller than {it.margin:g} DSC (`suite.margin`), a margin "
-            "that was declared before; else undecided, with the smallest true difference that would have been found "
-            "with a probability of 80 %. docs/statistics.md explains every number."
+            f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}; equivalent when it lies "
+            f"within {it.margin:g} DSC (`suite.margin`), a margin that was declared before, and would with one more "
+            f"failure of {FAILURE:g} DSC that was not seen; else undecided, with the smallest true difference that a "
+            "repetition finds with a probability of 80 %. docs/statistics.md explains every number."
         )
     items += [
         "Every case is scored on its own grid: probabilities are resampled to it before the most probable class is "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
+from reports.numbers.hypotheses import FAILURE
 from reports.numbers.statistics import MIN_SEEDS, Estimate
 from reports.numbers.study import Comparison, Study, comparisons
 from reports.numbers.verdicts import Significance, Verdict, verdict
@@ -65,14 +66,15 @@ def differences(it: Study) -> Table | None:
     ]  # fmt: skip
     caption = (
         "Differences on the same cases, first method minus second: positive favours the first. p: that there is none. "
-        f"With {MIN_SEEDS} trainings of both or more, Student's t on a standard error that holds the variance of "
-        f"training; with fewer, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which speaks of "
-        "these trainings alone. p not worse, p equivalent: one-sided tests that the first is not worse by more than "
-        f"{it.margin:g} DSC, and that the two differ by less than that either way; after Holm, as p (Holm) is. Holm's "
-        f"families: {'; '.join(_families(it))}. Found at 80 %: the smallest true difference that this design finds "
-        "with that probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation (rank "
-        f"sum of the {it.units()} that favour the first method minus that of the others, divided by both together; "
-        "from −1 to 1) and Cohen's d_z (mean divided by SD)."
+        f"With {MIN_SEEDS} trainings of both or more, the level at which the interval, which holds the variance of "
+        f"training, ends at 0; with fewer, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
+        "speaks of these trainings alone. p not worse, p equivalent: that the first is not worse by more than "
+        f"{it.margin:g} DSC, and that the two differ by less than that either way: below 0.05 where the interval lies "
+        f"within the margin, and would with one more {it.unit()} in whom a method loses {FAILURE:g}; after Holm, as p "
+        f"(Holm) is. Holm's families: {'; '.join(_families(it))}. Found at 80 %: the smallest true difference that a "
+        "repetition of this experiment finds with that probability. Effect sizes, on these differences: the "
+        f"matched-pairs rank-biserial correlation (rank sum of the {it.units()} that favour the first method minus "
+        "that of the others, divided by both together; from −1 to 1) and Cohen's d_z (mean divided by SD)."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

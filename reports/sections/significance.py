@@ -22,6 +22,9 @@ from reports.sections.verdict_words import cautions, p_of, sentence, subjects
 MOST_METHODS = 20
 """A diagram of more methods cannot be read; the tables hold them."""
 
+COLLAPSE = 0.1
+"""DSC: a training that ends so far below the best of its method is told apart from what chance does to trainings."""
+
 ORDER = tuple(Verdict)
 """In which sentences are said: what is better first."""
 
@@ -54,7 +57,24 @@ def sentences(it: Study, dataset: str) -> list[str]:
                 first, second = (it.names[curve.variant] for curve in pair)
                 said.append((sigma, len(ORDER), f"{first} and {second} have no score in common{where}."))
     said = [text for *_, text in sorted(said, key=lambda item: item[:2])]
-    return [*_stand_in(it, found), *said, *cautions(tests, it.unit(dataset))]
+    return [*_stand_in(it, found), *said, *cautions(tests, it.unit(dataset)), *collapses(it, dataset)]
+
+
+def collapses(it: Study, dataset: str) -> list[str]:
+    """A sentence for each method of which a training ended far below its best one."""
+    said = []
+    for curve in it.curves[dataset]:
+        scored = curve.seed_means(it.clean)
+        if len(scored) < 2 or max(scored) - min(scored) <= COLLAPSE:
+            continue
+        ended = words.listing([words.number(value) for value in sorted(scored)])
+        low = sum(value < max(scored) - COLLAPSE for value in scored)
+        said.append(
+            f"{words.plural(low, 'training')} of **{it.names[curve.variant]}** ended more than {COLLAPSE:g} DSC below "
+            f"the best ({ended}): a training that collapses now and then is no chance that intervals and tests know, "
+            f"and {len(scored)} do not show how often. What is said of it above claims nothing about the method."
+        )
+    return said
 
 
 def _stand_in(it: Study, found: list[Comparison]) -> list[str]:

@@ -70,9 +70,9 @@ def section(it: Study) -> list[Block]:
             names = [it.names[one.method.variant], it.names[one.twin.variant]]
             difference = words.with_interval(one.difference, write=words.signed)
             rows.append(
-                [dataset, *names, f"{one.sigma:g}", difference, words.p_value(one.test.p_holm),
-                 words.p_value(one.test.equivalent), words.number(one.test.detectable),
-                 judged(one.difference, one.test)]
+                [dataset, *names, f"{one.sigma:g}", difference, judged(one.difference, one.test),
+                 words.p_value(one.test.p_holm), words.p_value(one.test.equivalent),
+                 words.number(one.test.detectable)]
             )  # fmt: skip
             data.append(
                 {"dataset": dataset} | keys(one.method) | {"twin": one.twin.variant.method, "sigma": one.sigma}
@@ -81,8 +81,8 @@ def section(it: Study) -> list[Block]:
     if not rows:
         return []
     columns = [
-        "data set", "method", "its twin without diffusion", "σ", f"difference of DSC [{INTERVAL}]", "p (Holm)",
-        "p equivalent", "found at 80 %", "verdict",
+        "data set", "method", "its twin without diffusion", "σ", f"difference of DSC [{INTERVAL}]", "verdict",
+        "p (Holm)", "p equivalent", "found at 80 %",
     ]  # fmt: skip
     caption = (
         "What diffusion itself contributes: mean DSC of a method minus that of its twin, which has the same networks, "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.hypotheses import ALPHA
+from reports.numbers.hypotheses import ALPHA, FAILURE, unseen_failure
 from reports.numbers.statistics import Estimate
 from reports.numbers.verdicts import Significance, Tested, Verdict, verdict
 from reports.paper import words
@@ -100,6 +100,15 @@ def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
             "Where a method was trained once or twice, sentences speak of these trainings and claim nothing about the "
             "method: another seed may turn them round, and two trainings that happen to agree hide how much. "
             "`seeds=[0,1,2]` tests the methods."
+        )
+    open_ = [(estimate, test) for estimate, test in told if verdict(estimate, test) is Verdict.UNDECIDED]
+    small = [(estimate, test) for estimate, test in open_ if unseen_failure(estimate.groups) >= test.margin]
+    if small:
+        estimate, test = max(small, key=lambda pair: unseen_failure(pair[0].groups))
+        said.append(
+            f"With {words.plural(estimate.groups, unit)} no margin below {unseen_failure(estimate.groups):.3f} can be "
+            f"claimed, and {test.margin:g} was declared (`suite.margin`): one more {unit} in whom a method loses "
+            f"{FAILURE:g} would move the mean as far, and so many show no failure that is that rare."
         )
     hopeless = [(estimate, test) for estimate, test in told if test.attainable is not None and test.attainable >= ALPHA]
     if hopeless:

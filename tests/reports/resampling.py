@@ -58,30 +58,56 @@ def ends(replicates, level=0.95):
     return ordered[int(np.floor(tail * (len(ordered) - 1)))], ordered[int(np.ceil((1 - tail) * (len(ordered) - 1)))]
 
 
-def bootstrap(means):
-    """Interval of the mean of patients after one training: bootstrap-t below 40 patients."""
+def studentised(means):
+    """How many standard errors of its own the mean of each bootstrap sample of patients lies above theirs."""
     count, found = len(means), []
-    if count >= 40:
-        return ends(drawn(count) @ means / count)
     for times in drawn(count):
         sample = np.repeat(means, times)
         if sample.std() > 1e-12:
             found.append((sample.mean() - means.mean()) / (sample.std(ddof=0) / np.sqrt(count - 1)))
-    if not found:
-        return means.mean(), means.mean()
-    furthest = 2 * stats.t.ppf(0.975, count - 1)
-    low, high = np.clip(ends(found), -furthest, furthest)
-    error = means.std(ddof=1) / np.sqrt(count)
-    return means.mean() - error * high, means.mean() - error * low
+    return np.array(found)
+
+
+def limits(means, replicates, parts, tail):
+    """Both limits of the mean of patients at a one-sided level: percentiles from 40 patients on and without trainings,
+    else bootstrap-t for patients and Student's t for trainings, the root of the sum of squares. parts: of `error`."""
+    count, (patients_, trainings, df) = len(means), parts
+    near = max(tail, 0.005)
+    further = stats.t.isf(tail, count - 1) / stats.t.isf(near, count - 1)
+    error_ = means.std(ddof=1) / np.sqrt(count)
+    if not trainings and count >= 40:
+        low, high = ends(drawn(count) @ means / count, 1 - 2 * near)
+        reach = np.array([means.mean() - low, high - means.mean()])
+        furthest = 2 * stats.t.isf(near, count - 1) * error_
+        low, high = np.minimum(reach, furthest) * further
+        return means.mean() - low, means.mean() + high
+    furthest = 2 * stats.t.isf(near, count - 1)
+    low, high = np.clip(ends(replicates, 1 - 2 * near), -furthest, furthest) if len(replicates) else (0, 0)
+    if not trainings:
+        return means.mean() - error_ * further * high, means.mean() - error_ * further * low
+    own = np.array([max(high, 0), max(-low, 0)]) * further * np.sqrt(patients_)
+    both = np.sqrt(own**2 + stats.t.isf(tail, df) ** 2 * trainings)
+    return means.mean() - both[0], means.mean() + both[1]
+
+
+def p_beyond(value, means, replicates, parts):
+    """Twice the one-sided p that the truth is above a value, and that it is below: the level at which a limit is it."""
+    found = []
+    for side, sign in ((0, 1), (1, -1)):
+        smallest, largest = 1e-9, 0.5
+        while largest / smallest > 1 + 1e-7:
+            middle = np.sqrt(smallest * largest)
+            shown = sign * (limits(means, replicates, parts, middle)[side] - value) > 0
+            smallest, largest = (smallest, middle) if shown else (middle, largest)
+        found.append(min(1, 2 * largest))
+    return found
 
 
 def error(values, tables, groups):
-    """Standard error and degrees of freedom of the mean over patients of values (cases,), which were taken from the
-    methods' tables (seeds, cases): 1 / df is the mean of that of patients and Satterthwaite's of trainings, weighted by
-    what each adds to the variance."""
+    """Squared standard errors that patients and trainings add to the mean over patients of values (cases,), which were
+    taken from the methods' tables (seeds, cases), and Satterthwaite's degrees of freedom of trainings."""
     by_patient = patients(values, groups)
-    count = len(by_patient)
-    total, twice, parts = by_patient.var(ddof=1) / count, 0.0, []
+    total, twice, parts = by_patient.var(ddof=1) / len(by_patient), 0.0, []
     if all(len(table) > 2 for table in tables):
         for table in tables:
             whole = np.isfinite(table).all(axis=0)
@@ -90,11 +116,8 @@ def error(values, tables, groups):
             twice += np.sum(rest**2) / (len(cells) - 1) / (cells.shape[1] - 1) / cells.size
             parts.append((cells.mean(1).var(ddof=1) / len(cells), len(cells) - 1))
     added = sum(part for part, _ in parts)
-    own = max(total - min(twice, added), 0)
-    if not added:
-        return np.sqrt(own), count - 1
-    of_trainings = added**2 / sum(part**2 / f for part, f in parts)
-    return np.sqrt(own + added), (own + added) / (own / (count - 1) + added / of_trainings)
+    df = added**2 / sum(part**2 / f for part, f in parts) if added else None
+    return max(total - min(twice, added), 0), added, df
 
 
 def mean(*tables, groups):
@@ -104,28 +127,33 @@ def mean(*tables, groups):
     by_patient = patients(values, groups)
     if len(by_patient) < 5:
         return by_patient.mean(), np.nan, np.nan
-    if any(len(table) < 3 for table in tables):
-        return by_patient.mean(), *bootstrap(by_patient)
-    spread, df = error(values, tables, groups)
-    return by_patient.mean(), *(by_patient.mean() + spread * stats.t.ppf([0.025, 0.975], df))
+    return by_patient.mean(), *limits(by_patient, studentised(by_patient), error(values, tables, groups), 0.025)
 
 
 def tests(first, second, groups, margin=0.01):
-    """p of no difference, and of the one-sided tests against -margin and margin; standard error and its df."""
+    """p of no difference, of not worse and of not better by more than the margin, which one more patient in whom a
+    method loses 0.3 may not break; standard error and what Student's t makes its 95 % reach of it."""
     tables = [np.atleast_2d(first), np.atleast_2d(second)]
     values = averaged(first) - averaged(second)
-    spread, df = error(values, tables, groups)
-    by_patient = patients(values, groups)
-    value = by_patient.mean()
+    by_patient, parts = patients(values, groups), error(values, tables, groups)
+    replicates = studentised(by_patient)
     several = all(len(table) > 2 for table in tables)
-    p = 2 * stats.t.sf(abs(value) / spread, df) if several else stats.wilcoxon(by_patient).pvalue
-    return p, stats.t.sf((value + margin) / spread, df), stats.t.cdf((value - margin) / spread, df), spread, df
+    room = margin - 0.3 / (len(by_patient) + 1)
+    p = min(p_beyond(0, by_patient, replicates, parts)) if several else stats.wilcoxon(by_patient).pvalue
+    spread = np.sqrt(parts[0] + parts[1])
+    reach = stats.t.isf(0.025, len(by_patient) - 1) ** 2 * parts[0]
+    reach += stats.t.isf(0.025, parts[2]) ** 2 * parts[1] if parts[1] else 0
+    not_worse = p_beyond(-room, by_patient, replicates, parts)[0]
+    not_better = p_beyond(room, by_patient, replicates, parts)[1]
+    return p, not_worse, not_better, spread, np.sqrt(reach) / spread
 
 
 def power(difference, spread, df, comparisons, draws=200_000):
-    """How often a t test at 0.05 / comparisons finds a true difference, by simulation."""
+    """How often a t test at 0.05 / comparisons finds a true difference, by simulation; the true standard error is what
+    a sample of so many degrees of freedom, which gave `spread`, leaves possible."""
     random = np.random.default_rng(0)
-    t = (difference / spread + random.normal(size=draws)) / np.sqrt(random.chisquare(df, draws) / df)
+    true = spread / np.sqrt(random.chisquare(df, draws) / df)
+    t = (difference / true + random.normal(size=draws)) / np.sqrt(random.chisquare(df, draws) / df)
     return np.mean(t > stats.t.isf(0.025 / comparisons, df))
 
 

@@ -11,10 +11,10 @@ from benchmarks.store.results import Results
 from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
-from reports.numbers.curves import POOLED, Curve, Variant
+from reports.numbers.curves import HIGHER_IS_BETTER, POOLED, Curve, Variant
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import margin
-from reports.numbers.verdicts import Significance, tested
+from reports.numbers.verdicts import OF_SCORES, Significance, tested
 
 BEFORE, AFTER = "before", "after"
 NOT_SETTINGS = ("request", "method.title", "method.summary", "method.loss")
@@ -109,15 +109,17 @@ def paired(
     return earlier, after.by_seed(metric, name)[:, after.at(sigma)][:, right], after.groups[right]
 
 
-def means(values: statistics.Pair) -> tuple[Estimate, Estimate, Estimate]:
+def means(values: statistics.Pair, metric: str = "dsc") -> tuple[Estimate, Estimate, Estimate]:
     """Before, after, and after minus before, over the cases defined in both. values: (before, after, groups)."""
+    score = HIGHER_IS_BETTER.get(metric, True)
+    highest = 1.0 if score else np.inf
     before, after, groups = values
     defined = np.isfinite(statistics.differences(after, before))
     before, after = np.where(defined, before, np.nan), np.where(defined, after, np.nan)
     return (
-        statistics.mean(before, groups),
-        statistics.mean(after, groups),
-        statistics.paired_difference(after, before, groups),
+        statistics.mean(before, groups, bounds=(0.0, highest)),
+        statistics.mean(after, groups, bounds=(0.0, highest)),
+        statistics.paired_difference(after, before, groups, bounds=OF_SCORES if score else statistics.UNBOUNDED),
     )
 
 

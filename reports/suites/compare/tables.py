@@ -32,11 +32,11 @@ def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table
         before, after, estimate = means(paired(change.before, change.after, change.sigma))
         test = change.test
         rows.append(
-            [change.after.dataset, names[change.after.variant], f"{change.sigma:g}", str(estimate.cases),
-             words.number(before.value), words.number(after.value), words.with_interval(estimate, write=words.signed),
-             words.p_value(test.p), words.p_value(test.p_holm), words.p_value(test.equivalent),
-             words.number(test.detectable), words.signed(test.rank_biserial, 2), words.signed(test.d_z, 2),
-             judged(estimate, test)]
+            [change.after.dataset, names[change.after.variant], f"{change.sigma:g}",
+             words.with_interval(estimate, write=words.signed), judged(estimate, test), words.p_value(test.p_holm),
+             words.p_value(test.p), words.p_value(test.equivalent), words.number(before.value),
+             words.number(after.value), words.number(test.detectable), words.signed(test.rank_biserial, 2),
+             words.signed(test.d_z, 2), str(estimate.cases)]
         )  # fmt: skip
         data.append(
             keys(change.after) | {"ensemble": change.after.variant.ensemble, "sigma": change.sigma,
@@ -45,17 +45,17 @@ def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table
                                   "high": estimate.high} | test_columns(estimate, test)
         )  # fmt: skip
     columns = [
-        "data set", "method", "σ", "cases", "before", "after", f"after − before [{INTERVAL}]", "p", "p (Holm)",
-        "p equivalent", "found at 80 %", "rank-biserial", "d_z", "verdict",
+        "data set", "method", "σ", f"after − before [{INTERVAL}]", "verdict", "p (Holm)", "p", "p equivalent", "before",
+        "after", "found at 80 %", "rank-biserial", "d_z", "cases",
     ]  # fmt: skip
     caption = (
         "Mean DSC, classes pooled, over the cases that both stores have, and the difference case by case: positive is "
-        f"an improvement. p: with {MIN_SEEDS} seeds or more Student's t on a standard error that holds the variance of "
-        f"training, with fewer Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which speaks of "
-        "these trainings alone; Holm's family: the rows of one data set. p equivalent: two one-sided tests that the "
-        "change is smaller than the margin. Found at 80 %: the smallest true change that would have been found with "
-        "that probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation and Cohen's "
-        "d_z (mean divided by SD)."
+        f"an improvement. p: with {MIN_SEEDS} seeds or more the level at which the interval, which holds the variance "
+        f"of training, ends at 0; with fewer Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
+        "speaks of these trainings alone; Holm's family: the rows of one data set. p equivalent: that the change is "
+        "smaller than the margin. Found at 80 %: the smallest true change that a repetition finds with that "
+        "probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation and Cohen's d_z "
+        "(mean divided by SD)."
     )
     return Table("changes", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
@@ -71,7 +71,7 @@ def by_class(it: Study, changed: list[Change], names: dict[Variant, str]) -> Tab
             values = {"class": name, "sigma": change.sigma}
             for metric in shown:
                 pair = paired(change.before, change.after, change.sigma, metric, name)
-                before, after, difference = means(pair) if pair is not None else (None, None, None)
+                before, after, difference = means(pair, metric) if pair is not None else (None, None, None)
                 digits = 2 if metric.startswith(("hd95", "assd")) else 3
                 cells.append(words.with_interval(difference, digits, words.signed) if difference else words.NOTHING)
                 if difference:

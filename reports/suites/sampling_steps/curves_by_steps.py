@@ -58,7 +58,7 @@ class StepCurve:
 
     def means(self) -> list[Estimate]:
         """Mean DSC at each number of steps."""
-        return [statistics.mean(rows, self.groups) for rows in np.moveaxis(self.by_seed, 1, 0)]
+        return [statistics.mean(rows, self.groups, bounds=(0.0, 1.0)) for rows in np.moveaxis(self.by_seed, 1, 0)]
 
     @property
     def best(self) -> int:

@@ -12,11 +12,12 @@ from reports.numbers import areas, statistics
 from reports.numbers.curves import POOLED, Curve
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
+from reports.numbers.verdicts import OF_SCORES
 
 MIN_CASES = 3
 """A rank correlation of fewer cases is nothing but their number."""
-
-
+RANGES = {"auroc": (0.0, 1.0), "auroc_confidence": (0.0, 1.0), "brier": (0.0, 2.0)}
+"""Between what columns of the records can lie."""
 REGIONS = ("", "foreground_", "boundary_")
 """Beginnings of the columns of calibration: all pixels, those of foreground, those along the label's boundaries."""
 
@@ -45,11 +46,9 @@ class Spread:
 
     def mean(self, column: str) -> Estimate:
         """Mean over patients and trainings of a column, with its interval."""
-        return statistics.mean(self.of(column), self.curve.groups)
-
-    def difference(self, first: str, second: str) -> Estimate:
-        """Mean of one column minus another, case by case within each training."""
-        return statistics.mean(self.of(first) - self.of(second), self.curve.groups)
+        # Runs that are all alike tell nothing by definition, in patients that were not seen either.
+        bounds = statistics.UNBOUNDED if self.constant else RANGES.get(column, statistics.UNBOUNDED)
+        return statistics.mean(self.of(column), self.curve.groups, bounds=bounds)
 
     @property
     def constant(self) -> bool:
@@ -59,12 +58,12 @@ class Spread:
     @property
     def gain(self) -> Estimate:
         """DSC of the mean segmentation minus the mean DSC of single runs, case by case."""
-        return self.difference("dsc", "run_dsc")
+        return statistics.mean(self.of("dsc") - self.of("run_dsc"), self.curve.groups, bounds=OF_SCORES)
 
     @property
     def error_rate(self) -> Estimate:
         """Share of wrong pixels, mean over cases."""
-        return statistics.mean(self.of("errors") / self.of("pixels"), self.curve.groups)
+        return statistics.mean(self.of("errors") / self.of("pixels"), self.curve.groups, bounds=(0.0, 1.0))
 
     @cached_property
     def coverages(self) -> np.ndarray:
@@ -83,7 +82,7 @@ class Spread:
         def area(place: int, weights: np.ndarray) -> np.ndarray:
             return areas.area_under_curve(self.coverages, weights @ self.pixel_risks[place].T)
 
-        return self._by_training(area)
+        return self._by_training(area).within(0.0, 1.0)
 
     def bins(self, region: str = "") -> np.ndarray:
         """(seeds, 3, bins, cases): count, sum of confidence, number correct, of the pixels of one of REGIONS."""
@@ -99,7 +98,8 @@ class Spread:
 
     def overconfidence(self, region: str = "") -> Estimate:
         """Mean confidence minus accuracy, over the pixels (of one of REGIONS) of all cases together."""
-        return self._of_bins(region, lambda count, sure, right: (sure - right).sum(-1) / count.sum(-1))
+        excess = self._of_bins(region, lambda count, sure, right: (sure - right).sum(-1) / count.sum(-1))
+        return excess.within(-1.0, 1.0)
 
     def _of_bins(self, region: str, function: Callable[..., np.ndarray]) -> Estimate:
         """function maps count, sum of confidence and number correct, each (n, bins), to (n,)."""
@@ -122,7 +122,8 @@ class Spread:
     def image_aurc(self) -> Estimate:
         """Mean of `image_risks` over the cases (Geifman and El-Yaniv, NeurIPS 2017: area under risk by coverage)."""
         sd, loss = self.of("mean_sd"), 1 - self.of("dsc")
-        return self._by_training(lambda n, weights: (weights * _risks(sd[n], loss[n], weights)).sum(-1))
+        found = self._by_training(lambda n, weights: (weights * _risks(sd[n], loss[n], weights)).sum(-1))
+        return found.within(0.0, 1.0)
 
     @property
     def spearman(self) -> Estimate:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from reports.numbers.components import combined, standard_error
 
@@ -10,26 +11,35 @@ PATIENTS, SEEDS = 15, 3
 
 def test_without_trainings_it_is_the_standard_error_of_a_mean():
     means = np.random.default_rng(0).normal(size=PATIENTS)
-    assert standard_error(means) == pytest.approx((means.std(ddof=1) / np.sqrt(PATIENTS), PATIENTS - 1))
+    found = standard_error(means)
+    assert (found.error, found.df) == pytest.approx((means.std(ddof=1) / np.sqrt(PATIENTS), PATIENTS - 1))
+    assert found.reach(0.05) == pytest.approx(stats.t.ppf(0.95, PATIENTS - 1) * found.error)
 
 
 def test_trainings_that_add_a_constant_add_its_variance():
     means, shifts = np.random.default_rng(0).normal(size=PATIENTS), np.array([[-0.3], [0.1], [0.2]])
-    error, df = standard_error(means, [means + shifts])
+    found = standard_error(means, [means + shifts])
     patients, trainings = means.var(ddof=1) / PATIENTS, shifts.var(ddof=1) / SEEDS
-    assert error**2 == pytest.approx(patients + trainings)
-    share = trainings / (patients + trainings)
-    assert df == pytest.approx(1 / ((1 - share) / 14 + share / 2))
+    assert found.error**2 == pytest.approx(patients + trainings)
+    alone = stats.t.ppf(0.975, 14) * patients**0.5, stats.t.ppf(0.975, 2) * trainings**0.5
+    assert found.reach(0.025) == pytest.approx(np.hypot(*alone))
+    assert found.reach(0.025) == pytest.approx(stats.t.ppf(0.975, found.df) * found.error)
+    # What patients add may be told otherwise than by Student's t.
+    assert found.reach(0.025, patients=3.0) == pytest.approx(np.hypot(3 * patients**0.5, alone[1]))
 
 
 def test_degrees_of_freedom_lie_between_those_of_the_fewest_trainings_and_of_patients():
     """Of two methods' trainings Satterthwaite's: two for one that alone scatters, four where both do so equally."""
-    assert combined([(0.0, 39)], [(1.0, 2), (0.0, 2)]) == pytest.approx((1, 2))
-    assert combined([(0.0, 39)], [(1.0, 2), (1.0, 2)]) == pytest.approx((2**0.5, 4))
-    assert combined([(1.0, 39)], [(0.0, 2), (0.0, 2)]) == pytest.approx((1, 39))
-    # Half of the variance each: 1 / df is in the middle of 1 / 39 and 1 / 2.
-    assert combined([(1.0, 39)], [(1.0, 2)]).df == pytest.approx(2 / (1 / 39 + 1 / 2))
-    assert combined([(0.5, 9), (0.5, 9)], []) == pytest.approx((1, 18))
+    for patients, trainings, error, df in (
+        ([(0.0, 39)], [(1.0, 2), (0.0, 2)], 1, 2),
+        ([(0.0, 39)], [(1.0, 2), (1.0, 2)], 2**0.5, 4),
+        ([(1.0, 39)], [(0.0, 2), (0.0, 2)], 1, 39),
+        ([(0.5, 9), (0.5, 9)], [], 1, 18),
+    ):
+        found = combined(patients, trainings)
+        assert (found.error, found.df) == pytest.approx((error, df))
+    between = [combined([(1 - share, 39)], [(share, 2)]).df for share in (0.01, 0.1, 0.5, 0.9, 0.99)]
+    assert 39 > between[0] and between[-1] > 2 and between == sorted(between, reverse=True)
 
 
 def test_what_trainings_scatter_within_patients_is_not_counted_twice():
@@ -50,8 +60,9 @@ def test_patients_alone_never_have_more_than_the_total():
     for _ in range(200):
         table = random.normal(size=(2, 6))
         alone, both = standard_error(table.mean(0)).error, standard_error(table.mean(0), [table])
-        assert both.error >= alone - 1e-12 and both.df >= 1 - 1e-12
+        assert both.error >= alone - 1e-12 and both.df >= 1 - 1e-9
 
 
 def test_no_spread_at_all_is_an_error_of_0():
-    assert standard_error(np.ones(6), [np.ones((3, 6))]) == (0, 5)
+    found = standard_error(np.ones(6), [np.ones((3, 6))])
+    assert (found.error, found.df, found.reach(0.025)) == (0, 5, 0)

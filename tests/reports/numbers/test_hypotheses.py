@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from reports.numbers import hypotheses, statistics
 from tests.reports.resampling import power
@@ -52,37 +51,65 @@ def test_tests_are_made_on_the_means_of_patients():
     assert hypotheses.effect_sizes(first, zeros, groups) == pytest.approx(alone)
 
 
+def compared(first, second, bounds=(-1, 1)):
+    """A difference with its limits, p of no difference, and p of not worse and not better by 0.01."""
+    groups = np.arange(np.shape(first)[-1])
+    estimate, limits = statistics.difference(first, second, groups, bounds=bounds)
+    p = hypotheses.superiority(first, second, groups, estimate, limits)
+    return estimate, limits, p, hypotheses.within_margin(limits, len(groups), 0.01)
+
+
 @pytest.fixture
-def estimate():
+def three_trainings():
     """Two methods with three trainings each on 30 patients; the first is better by about 0.004."""
     random = np.random.default_rng(8)
     first = 0.8 + random.normal(0, 0.003, (3, 1)) + random.normal(0, 0.02, (3, 30))
-    return statistics.paired_difference(first + 0.004, first.mean(0) + random.normal(0, 0.02, (3, 30)), np.arange(30))
+    return first + 0.004, first.mean(0) + random.normal(0, 0.02, (3, 30))
 
 
-def test_the_interval_excludes_what_the_test_rejects(estimate):
-    first, second = np.zeros((3, 30)), np.zeros((3, 30))
-    p = hypotheses.superiority(first, second, np.arange(30), estimate)
-    assert (p < 0.05) == (estimate.low > 0 or estimate.high < 0)
-    low, high = hypotheses.one_sided(estimate, abs(estimate.low))
-    # A margin at the end of the 95 % interval is rejected one-sided at 2.5 %.
-    assert low == pytest.approx(0.025)
-    assert hypotheses.one_sided(estimate, 0.01)[0] < hypotheses.one_sided(estimate, 0.005)[0]
+@pytest.mark.parametrize("shift", np.linspace(-0.02, 0.03, 11))
+@pytest.mark.parametrize("trainings", [1, 3])
+def test_the_interval_excludes_what_the_tests_reject(three_trainings, trainings, shift):
+    first, second = (table[:trainings] for table in three_trainings)
+    estimate, limits, p, _ = compared(first + shift, second)
+    if trainings == 3:
+        assert (p < 0.05) == (estimate.low > 0 or estimate.high < 0)
+    for margin in (0.02, 0.05, abs(shift)):
+        room = margin - hypotheses.unseen_failure(30)
+        not_worse, not_better = hypotheses.within_margin(limits, 30, margin)
+        assert (not_worse < 0.05, not_better < 0.05) == (estimate.low > -room, estimate.high < room)
+    at_end, _ = hypotheses.within_margin(limits, 30, -estimate.low + hypotheses.unseen_failure(30))
+    assert at_end == pytest.approx(0.05, abs=1e-3)
+
+
+def test_a_p_is_the_level_of_the_interval_that_ends_there(three_trainings):
+    _, limits, p, _ = compared(*three_trainings)
+    assert limits.low(p / 2) == pytest.approx(0, abs=1e-4) or limits.high(p / 2) == pytest.approx(0, abs=1e-4)
+    levels = [limits.low(tail) for tail in (1e-6, 1e-3, 0.004, 0.005, 0.025, 0.2)]
+    assert levels == sorted(levels) and levels[0] > -0.2
+
+
+def test_no_margin_is_claimed_that_one_unseen_failure_would_break():
+    """Twelve patients that hardly differ: a thirteenth in whom the first method loses 0.3 would cost 0.023."""
+    values = 0.9 + 0.0005 * np.random.default_rng(0).normal(size=300)
+    nearly = values + 0.001 * np.random.default_rng(1).normal(size=300)
+    *_, few = compared(nearly[:12], values[:12])
+    *_, many = compared(nearly, values)
+    assert min(few) > 0.5 and max(many) < 0.001
+    assert hypotheses.unseen_failure(12) == pytest.approx(0.3 / 13)
 
 
 def test_one_training_of_either_is_tested_by_ranks():
-    first = np.array([[1, 2, 3, 4, 5, 6.5]])
-    estimate = statistics.paired_difference(first, np.zeros((3, 6)), np.arange(6))
-    assert hypotheses.superiority(first, np.zeros((3, 6)), np.arange(6), estimate) == pytest.approx(2 / 64)
+    _, _, p, _ = compared(np.array([[1, 2, 3, 4, 5, 6.5]]), np.zeros((3, 6)), (-9, 9))
+    assert p == pytest.approx(2 / 64)
 
 
 def test_six_patients_without_any_difference_do_not_show_that_there_is_none():
     ones = np.ones((3, 6))
-    same = statistics.paired_difference(ones, ones, np.arange(6), bounds=(-1, 1))
-    assert hypotheses.superiority(ones, ones, np.arange(6), same) == 1
-    assert min(hypotheses.one_sided(same, 0.01)) > 0.4 and hypotheses.detectable(same) > 0.3
-    unbounded = statistics.paired_difference(ones, ones, np.arange(6))
-    assert hypotheses.one_sided(unbounded, 0.01) == (None, None) and hypotheses.detectable(unbounded) is None
+    same, _, p, within = compared(ones, ones)
+    assert p == 1 and min(within) > 0.4 and hypotheses.detectable(same) > 0.3
+    unbounded, _, p, within = compared(ones, ones, statistics.UNBOUNDED)
+    assert (p, *within) == (None, None, None) and hypotheses.detectable(unbounded) is None
 
 
 @pytest.mark.parametrize("zeros", [0, 2, 10, 60])
@@ -96,7 +123,8 @@ def test_patients_without_a_difference_add_nothing_to_the_test_of_signs(zeros):
 
 
 @pytest.mark.parametrize("comparisons", [1, 6])
-def test_the_detectable_difference_is_found_four_times_in_five(estimate, comparisons):
+def test_the_detectable_difference_is_found_four_times_in_five(three_trainings, comparisons):
+    estimate = statistics.paired_difference(*three_trainings, np.arange(30))
     found = hypotheses.detectable(estimate, comparisons)
     assert power(found, estimate.error, estimate.df, comparisons) == pytest.approx(0.8, abs=0.005)
 
@@ -108,17 +136,5 @@ def test_few_groups_bound_the_smallest_p():
 
 
 def test_too_few_groups_have_no_test():
-    estimate = statistics.paired_difference(np.ones((3, 4)), np.zeros((3, 4)), np.arange(4))
-    assert hypotheses.superiority(np.ones((3, 4)), np.zeros((3, 4)), np.arange(4), estimate) is None
-    assert hypotheses.one_sided(estimate, 0.01) == (None, None) and hypotheses.detectable(estimate) is None
-
-
-def test_holm_agrees_with_statsmodels():
-    generator = np.random.default_rng(0)
-    for size in (1, 2, 3, 8, 40):
-        p_values = np.round(generator.uniform(0, 0.3, size), 2)  # with ties
-        expected = multipletests(p_values, method="holm")[1]
-        found = hypotheses.holm([None, *p_values.tolist(), None])
-        assert found[0] is None and found[-1] is None
-        assert found[1:-1] == pytest.approx(expected.tolist(), abs=1e-15)
-    assert hypotheses.holm([]) == [] and hypotheses.holm([None]) == [None]
+    estimate, _, p, within = compared(np.ones((3, 4)), np.zeros((3, 4)))
+    assert (p, *within) == (None, None, None) and hypotheses.detectable(estimate) is None

@@ -162,10 +162,26 @@ def test_where_half_are_alike_the_error_says_no_less_than_the_interval():
     values = np.where(np.arange(12) < 7, 1, random.uniform(0.9, 1, (3, 12)))
     free, bound = (statistics.mean(values, np.arange(12), **more) for more in ({}, {"bounds": (0, 1)}))
     assert bound.low < free.low and bound.high == free.high and bound.error > 3 * free.error and bound.df == free.df
-    # Five of twelve alike are fewer than half: the bounds cut, and nothing else.
-    apart = np.where(np.arange(12) < 5, 1, random.uniform(0.9, 1, (3, 12)))
+    # Three of twelve alike are too few to say that there is a ceiling: the bounds cut, and nothing else.
+    apart = np.where(np.arange(12) < 3, 1, random.uniform(0.9, 1, (3, 12)))
     free, bound = (statistics.mean(apart, np.arange(12), **more) for more in ({}, {"bounds": (0, 1)}))
     assert (bound.low, bound.error) == (free.low, free.error)
+
+
+def test_an_interval_has_no_cliff_where_ties_are_broken_or_one_more_is_alike():
+    """24 scores, of which some are 1 but for noise."""
+    random = np.random.default_rng(0)
+    rest, noise = random.uniform(0.9, 0.999, 24), random.uniform(-1, 0, 24)
+
+    def low(alike, size):
+        values = np.where(np.arange(24) < alike, 1 + size * noise, rest)
+        return statistics.mean(values, np.arange(24), bounds=(0, 1)).low
+
+    by_count = [low(alike, 0) for alike in range(5, 25)]
+    by_noise = [low(24, size) for size in 10 ** np.linspace(-12, -1.5, 40)]
+    assert low(24, 1e-9) == pytest.approx(low(24, 0), abs=1e-6) == pytest.approx(1 - (1 - 0.025 ** (1 / 24)), abs=0.02)
+    for steps in (np.diff(by_count), np.diff(by_noise)):
+        assert np.abs(steps).max() < 0.45 * np.ptp(np.cumsum(steps))
 
 
 def test_one_outlier_puts_no_limit_further_out_than_twice_students():
@@ -212,13 +228,6 @@ def test_a_seed_without_any_score_is_no_training():
     values = np.random.default_rng(3).normal(0.8, 0.02, (3, 12))
     lost = np.vstack([values, np.full(12, np.nan)])
     assert statistics.mean(lost, np.arange(12)) == statistics.mean(values, np.arange(12))
-
-
-def test_seed_spread_is_over_the_means_of_the_seeds():
-    values = np.array([[0.8, 0.9], [0.7, 0.8], [0.6, 0.7]])
-    mean, spread = statistics.seed_spread(values, np.arange(2))
-    assert mean == pytest.approx(0.75) and spread == pytest.approx(0.1)
-    assert statistics.seed_spread(values[:1], np.arange(2))[1] is None
 
 
 @pytest.fixture

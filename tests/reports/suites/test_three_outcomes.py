@@ -12,7 +12,7 @@ from reports.suites.uncertainty import contests
 from reports.suites.uncertainty.scores import spreads
 from tests.reports.suites.test_uncertainty import sampled
 
-CASES = 12
+CASES = 40
 SPREAD = np.linspace(-1, 1, CASES)
 
 
