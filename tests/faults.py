@@ -4,8 +4,9 @@
     python -m tests.faults truncations        every kind of file, cut at 20 places
     python -m tests.faults kills 20           a training killed (SIGKILL) at random moments until it is through
     python -m tests.faults disks              a disk that is full, a limit on file sizes, a folder that is read-only
+    python -m tests.faults opening 2000       no damage: how long it takes to open so many files of 500 records each
 
-Each makes a small store in a temporary folder first (a minute), says what it found, and exits with 1 where damage went
+Each makes a store in a temporary folder first (a minute), says what it found, and exits with 1 where damage went
 unnoticed or a result changed.
 """
 
@@ -23,12 +24,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.store import sums, verifying
-from benchmarks.store.files import there, write_atomic
+from benchmarks.store.files import there, write_atomic, write_frame, write_json
+from benchmarks.store.records import RECORD_COLUMNS
+from benchmarks.store.results import Store
 from datasets import sums as cache_sums
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -209,10 +213,37 @@ def disks(place: Path, _: int) -> int:
     return wrong
 
 
+def opening(place: Path, count: int) -> int:
+    """Open a store of 500 * `count` records. Returns how many were lost."""
+    random, tests, rows = np.random.default_rng(0), 100, 500
+    cases = [f"case{number // 5:04d}" for number in range(rows)]
+    classes = ["a", "b", "c", "d", "all"] * (rows // 5)
+    trials = []
+    for number in range(-(-count // tests)):
+        folder = place / "trials" / f"glas-method{number}-s0"
+        about = {"method": {"name": f"method{number}"}, "dataset": {"name": "glas"}, "training": {}, "seed": 0}
+        write_json(folder / "config.json", about)
+        conditions = [str(test) for test in range(min(tests, count - tests * number))]
+        for condition in conditions:
+            known = {"method": f"method{number}", "dataset": "glas", "seed": 0, "case": cases, "group": cases,
+                     "class": classes, "steps": 10, "sampler": "ddim", "sigma": int(condition) / tests, "eta": 0.0,
+                     "image_size": "64x64", "ensemble": 1, "trial": folder.name, "unit": "px", "empty": False,
+                     "corruption": "", "severity": 0, "tested_on": ""}  # fmt: skip
+            known |= {name: random.random(rows) for name in ("dsc", "iou", "hd95", "assd", "seconds", "nsd")}
+            frame = pd.DataFrame(known, index=range(rows)).reindex(columns=RECORD_COLUMNS)
+            write_frame(folder / "records" / f"{condition}.parquet", frame)
+        trials.append((folder.name, conditions))
+    begun, used = time.monotonic(), time.process_time()
+    found = len(Store(place).results({"name": "accuracy"}, trials).records)
+    print(f"{found} records opened in {time.process_time() - used:.1f} s of processor time, "
+          f"{time.monotonic() - begun:.1f} s by the clock")  # fmt: skip
+    return rows * count - found
+
+
 def main() -> int:
     """The exit status: 1 where damage went unnoticed."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=("flips", "truncations", "kills", "disks"))
+    arguments.add_argument("what", choices=("flips", "truncations", "kills", "disks", "opening"))
     arguments.add_argument("count", type=int, nargs="?", default=20)
     given = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"

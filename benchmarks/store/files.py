@@ -158,7 +158,12 @@ def read_frame(path: Path) -> pd.DataFrame | None:
 
 def read_table(path: Path) -> pa.Table | None:
     """A table as Arrow holds it, which many are joined in quickly, or None where there is none."""
-    return _parsed(path, lambda content: parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False))
+
+    def table(content: bytes) -> pa.Table:
+        # All of it is in memory: to fetch what comes next ahead of time would only cost time.
+        return parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+
+    return _parsed(path, table)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | None:

@@ -111,6 +111,6 @@ class Store:
                 missing.append(f"{view.config.name}: {len(lacking)} of {len(conditions)} tests ({', '.join(lacking)})")
         # Columns that only some files have, or that hold nothing in some, take the type that they have in the others.
         joined = pa.concat_tables(tables, promote_options="permissive") if tables else None
-        records = pd.DataFrame(columns=RECORD_COLUMNS) if joined is None else joined.to_pandas()
+        records = pd.DataFrame(columns=RECORD_COLUMNS) if joined is None else joined.to_pandas(split_blocks=True)
         records = completed(records).sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return Results(suite, views, records, conditions=found, missing=missing)
