@@ -1,6 +1,7 @@
 """Stacks of pages in one TIFF file, as microscopes and ImageJ write them, as volumes."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from datasets.base import DataError
 from datasets.formats import admit, file_size
 from datasets.pictures import load_page
 
-AXES = ("ZYX", "QYX", "IYX")
-"""Those of a stack in depth, as tifffile names them; Q and I where the file does not say what its pages are."""
+OTHERS = {"channels": r'SizeC="(\d+)"', "frames": r'SizeT="(\d+)"'}
+"""What pages can be besides slices in depth: ImageJ's word for their number, and OME's attribute."""
 PAGE_BYTES = 8
 """Fewest that a page takes in a file."""
 MILLIMETRES = {"mm": 1.0, "cm": 10.0, "um": 1e-3, "µm": 1e-3, "\\u00B5m": 1e-3, "micron": 1e-3, "nm": 1e-6}
@@ -30,11 +31,12 @@ def load_stack(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
     called within `formats.reading`. Raises DataError for pages that differ, and for films and channels."""
     with tifffile.TiffFile(path, _multifile=False) as file:
         pages = _pages(path, file, file_size(path) // PAGE_BYTES)
-        axes, said = file.series[0].axes, file.imagej_metadata or {}
-        if len(pages) < 2 or axes not in AXES or said.get("frames", 1) > 1 or said.get("channels", 1) > 1:
+        said = file.imagej_metadata or {}
+        others = [what for what, number in _others(file, said).items() if number > 1]
+        if len(pages) < 2 or others:
             raise DataError(
-                f"{path} holds {len(pages)} page(s) with the axes {axes}, expected those of one stack in depth, "
-                "grey. Save each channel and each time point as a file of its own."
+                f"{path} holds {len(pages)} page(s){' that are ' if others else ''}{' and '.join(others)}, expected "
+                "those of one stack in depth. Save each channel and each time point as a file of its own."
             )
         first = pages[0]
         odd = next((page for page in pages if (page.shape, page.dtype) != (first.shape, first.dtype)), None)
@@ -53,16 +55,29 @@ def load_stack(path: Path) -> tuple[np.ndarray, tuple[float, ...] | None]:
 def _pages(path: Path, file: tifffile.TiffFile, most: int) -> list[Any]:
     """Pages that are no smaller copy or mask of another, up to so many: a damaged file can have endless."""
     found: list[Any] = []
+    seen: set[int] = set()
     for number in range(max(most, 64)):
         try:
             page: Any = file.pages[number]
         except IndexError:
             break
+        if page.offset in seen:
+            raise DataError(
+                f"{path}: its page {number + 1} is one of those before it. Restore the file: it is damaged."
+            )
+        seen.add(page.offset)
         if not int(getattr(page, "subfiletype", 0) or 0) & 5:
             found.append(page)
         if len(found) >= most:
             break
     return found
+
+
+def _others(file: tifffile.TiffFile, said: dict[str, Any]) -> dict[str, int]:
+    """Number of channels and of frames that the file notes; 1 where it says nothing."""
+    ome = str(file.ome_metadata or "")
+    found = {what: re.search(attribute, ome) for what, attribute in OTHERS.items()}
+    return {what: int(match[1]) if match else int(said.get(what, 1)) for what, match in found.items()}
 
 
 def _spacing(page: Any, said: dict[str, Any]) -> tuple[float, ...] | None:

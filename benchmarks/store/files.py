@@ -23,6 +23,9 @@ from benchmarks import console
 from benchmarks.errors import BadInput, CannotWrite, cannot_write
 from benchmarks.store import sums
 
+# Arrow's own allocators fetch fresh pages from the system for each of many small tables: longer than reading them.
+pa.set_memory_pool(pa.system_memory_pool())
+
 FOLDER = "Put it back from a copy, or delete its folder to train this trial again."
 REFUSED = {
     "weights.safetensors": FOLDER,
