@@ -23,11 +23,14 @@ def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
     says and takes as many `threads`. Raises BadInput for a device that is not there."""
     from lightning_fabric import Fabric  # takes seconds, and a plan refused needs none
+    from lightning_fabric.plugins.environments import LightningEnvironment
 
     keep_freed_memory()
     pin_threads(config.threads)
     try:
-        fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision)
+        # A scheduler's variables say how many tasks a job has, which is nothing to a training on one device.
+        own = LightningEnvironment()
+        fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision, plugins=own)
     except Exception as error:  # a device that is not there raises errors of many kinds
         raise BadInput(f"device={config.device} or training.precision={config.training.precision}: {error}") from error
     torch.use_deterministic_algorithms(bool(config.deterministic), warn_only=True)
