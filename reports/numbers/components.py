@@ -105,6 +105,8 @@ def combined(patients: Sequence[tuple[float, float]], trainings: Sequence[tuple[
 
 def _sum(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Of independent parts: (variance, degrees of freedom)."""
+    if len(parts) == 1:
+        return parts[0]
     value = sum(variance for variance, _ in parts)
     inverse = sum(variance**2 / df for variance, df in parts)
     return value, value**2 / inverse if inverse > 0 else min((df for _, df in parts), default=1.0)
