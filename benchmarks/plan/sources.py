@@ -1,6 +1,7 @@
 """Data sources of a configuration, checked before they are used."""
 
 import inspect
+import traceback
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -40,6 +41,18 @@ def checked_entries(origin: Source, config: DictConfig) -> list[Entry]:
     except DataError as error:
         everywhere = " paths.data=DIR, or the environment variable DIFFSEG_DATA, moves all data sets at once."
         raise BadInput(f"dataset.{origin.name}: {error}{everywhere if '.root' in str(error) else ''}") from error
+    except BadInput:
+        raise
+    except Exception as error:
+        if type(origin).__module__.startswith("datasets."):
+            raise
+        # A class of a user's own can raise anything: where, its author wants to know.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise BadInput(
+            f"dataset.{origin.name}: {type(origin).__module__}.{type(origin).__qualname__} failed at {last.filename}:"
+            f"{last.lineno} ({type(error).__name__}: {error}). Expected entries and cases, or a DataError that names "
+            "the file; see docs/extending.md."
+        ) from error
 
 
 def prepared(config: DictConfig, dataset: DatasetConfig) -> Prepared:

@@ -12,7 +12,7 @@ from benchmarks.errors import BadInput
 from benchmarks.kinds.registry import checked
 from benchmarks.plan import classes, forms
 from benchmarks.plan.configuration import CONF, configure
-from benchmarks.plan.sources import source
+from benchmarks.plan.sources import checked_entries, source
 from datasets.base import Source
 from datasets.phantom_glands import PhantomGlands
 
@@ -120,6 +120,19 @@ def test_values_of_another_form_are_refused_by_name(words, message):
 def test_arguments_of_another_type_are_refused_before_the_class_is_called(words, message):
     with pytest.raises(BadInput, match=message):
         source(configure(["profile=tiny", words]), "phantom_glands")
+
+
+def test_what_a_class_of_ones_own_raises_is_named_with_its_place(tmp_path, monkeypatch):
+    (tmp_path / "their_package.py").write_text(
+        "from datasets.phantom_glands import PhantomGlands\n\n\nclass Theirs(PhantomGlands):\n"
+        "    def entries(self):\n        return [{}['case']]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = configure(
+        ["profile=tiny", "dataset._target_=their_package.Theirs", "datasets=[]", f"paths.runs={tmp_path}"]
+    )
+    with pytest.raises(BadInput, match=r"dataset\.theirs: their_package\.Theirs failed at .*py:6 \(KeyError: "):
+        checked_entries(source(config, "theirs"), config)
 
 
 def test_a_size_that_is_none_is_refused_by_its_key():
