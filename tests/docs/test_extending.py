@@ -131,6 +131,16 @@ def test_the_data_set_is_shown_and_segmented(tried):
     assert set(records["class"]) == {"ring", "disc", "all"}
 
 
+def test_a_data_set_class_outside_of_the_project_takes_part_by_its_name(tried):
+    (trial,) = (tried.folder / "runs/trials").glob("fewerslices-resunet-*")
+    records = pd.concat([pd.read_parquet(path) for path in (trial / "records").glob("*.parquet")])
+    assert set(records["class"]) == {"ring", "disc", "all"} and not set(records.group) & {"P03", "P07"}
+    assert (
+        "Slices with a ring and a disc, of ten patients"
+        in json.loads((trial / "config.json").read_text())["dataset"]["title"]
+    )
+
+
 def test_the_figure_stands_in_the_report_with_its_numbers(tried):
     text = tried.report("case_by_case")
     assert "figures/cases_phantom_glands.png" in text and "Which test cases are hard" in text
