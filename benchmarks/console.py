@@ -1,14 +1,21 @@
 """What a run says while it works: a live bar with an estimate on a terminal, plain lines elsewhere."""
 
+import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 PLAIN_LINE_EVERY_SECONDS = 30.0
+KEEP_EVERY_SECONDS = 2.0
 
 Report = Callable[[int, int, str], None]
 """Called with (how much is done, how much there is, a few words)."""
@@ -23,9 +30,84 @@ def say(message: str) -> None:
     out.print(message, markup=False)
 
 
+_kept: ContextVar[Path | None] = ContextVar("kept", default=None)
+_silent = False
+
+
+def be_silent() -> None:
+    """Show no tasks in this process any more: the run that it works for shows them."""
+    global _silent
+    _silent = True
+
+
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """Within the block tasks also write into `path` how far they are, for a run that waits elsewhere."""
+    token = _kept.set(path)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def standing(path: Path) -> str | None:
+    """How far a task is that another process or machine keeps in `path`, in a line; None where none is under way."""
+    try:
+        return str(json.loads(path.read_text())["line"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextmanager
+def board() -> Iterator[Callable[[Sequence[str]], None]]:
+    """Yields show(lines): keeps these lines on a terminal, elsewhere prints them now and then."""
+    if sys.stdout.isatty():
+        with Live(console=out, transient=True, refresh_per_second=2) as live:
+            yield lambda lines: live.update(Text("\n".join(lines)))
+        return
+    last = time.monotonic()
+
+    def show(lines: Sequence[str]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_LINE_EVERY_SECONDS:
+            last = time.monotonic()
+            say("\n".join(lines))
+
+    yield show
+
+
 @contextmanager
 def task(title: str) -> Iterator[Report]:
     """Yields report(done, total, words): shows how far the task is and how long it will still take."""
+    path = _kept.get()
+    with _shown(title) as shown:
+        yield shown if path is None else _also_kept(title, path, shown)
+
+
+def _also_kept(title: str, path: Path, shown: Report) -> Report:
+    last = -KEEP_EVERY_SECONDS
+
+    def report(done: int, total: int, words: str) -> None:
+        nonlocal last
+        shown(done, total, words)
+        if time.monotonic() - last < KEEP_EVERY_SECONDS:
+            return
+        last = time.monotonic()
+        temporary = path.with_name(f"{path.name}.tmp")
+        with suppress(OSError):  # nothing hangs on it
+            temporary.write_text(json.dumps({"line": f"{title}: {done} of {total} ({words})"}))
+            os.replace(temporary, path)
+
+    return report
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Report]:
+    if _silent:
+        yield lambda done, total, words: None
+        return
     if sys.stdout.isatty():
         columns = [
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),

@@ -1,13 +1,13 @@
-"""The job runner of all kinds of suites: take the lock, skip what is there, do the job, write a failure down.
+"""The job runner of all kinds of suites: take the lease, skip what is there, do the job, write a failure down.
 
-What a job is, a `Work` says. Jobs run where the executor puts them; a job that another run is working on is left to the
-end, then waited for.
+What a job is, a `Work` says. Jobs run where the executor puts them, all at once if it likes; a job that another run is
+working on is left to the end, then waited for.
 """
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from benchmarks import console
 from benchmarks.errors import BadInput, CannotWrite, Failure, cannot_write, failure_of
 from benchmarks.plan.classes import named_class
+from benchmarks.store import leases
 from benchmarks.store.files import sweep
 from benchmarks.store.results import Store
 
@@ -28,11 +29,13 @@ could not be written down."""
 
 ASK_AGAIN_SECONDS = 1.0
 """How often a run looks whether another one has finished what it was working on."""
+POLL_SECONDS = 1.0
+"""How often it looks how far its own jobs are."""
 
 
 @dataclass(frozen=True)
 class Work(ABC, Generic[Job]):
-    """One sort of job: where its lock lies, when it is settled, how it is done and where its failure is written.
+    """One sort of job: where its lease lies, when it is settled, how it is done and where its failure is written.
 
     Work and jobs are sent to where the executor runs, so they hold only what can be pickled.
     """
@@ -46,7 +49,7 @@ class Work(ABC, Generic[Job]):
 
     @abstractmethod
     def place(self, job: Job) -> Path:
-        """The folder or file the job leaves; its lock lies beside it."""
+        """The folder or file the job leaves; its lease lies beside it."""
 
     @abstractmethod
     def settled(self, job: Job) -> bool:
@@ -76,10 +79,12 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
     told = False
     with _executor(work.config.executor) as executor:
         while waiting:
-            waiting = _round(executor, work, waiting, unwritten)
+            holders = [leases.holder(work.place(job)) for job in waiting]
+            ready = [job for job, holder in zip(waiting, holders, strict=True) if holder is None]
+            elsewhere = [job for job, holder in zip(waiting, holders, strict=True) if holder is not None]
+            waiting = elsewhere + _round(executor, work, ready, unwritten)
             if waiting and not told:
-                names = ", ".join(work.name(job) for job in waiting)
-                console.say(f"Another run is working on {names}; waiting for it.")
+                console.say(f"Another run is working on {_by_whom(work, waiting)}; waiting for it.")
                 told = True
             if waiting:
                 time.sleep(ASK_AGAIN_SECONDS)
@@ -87,19 +92,62 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
     return unwritten
 
 
+def _by_whom(work: Work[Job], jobs: Sequence[Job]) -> str:
+    holders = ((work.name(job), leases.holder(work.place(job))) for job in jobs)
+    return ", ".join(f"{name} ({holder})" if holder else name for name, holder in holders)
+
+
 def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: list[str]) -> list[Job]:
-    """Attempt each job once; returns those that another run is working on. `unwritten` gets those of `run`."""
-    futures: list[Future[Outcome]] = []
+    """Attempt each job once, one that the executor loses once more; returns those that another run is working on.
+    `unwritten` gets those of `run`. Whatever ends the run ends the jobs under way, too."""
+    left: list[Job] = []
+    futures: dict[Future[Outcome], Job] = {}
+    retried: set[Future[Outcome]] = set()
     try:
         for job in jobs:
-            futures.append(_submitted(executor, work, job))
-            if futures[-1].done():
-                _raise(futures[-1])  # what ends the run does so before the next job begins
-        return [job for job, future in zip(jobs, futures, strict=True) if not _ended(work, job, future, unwritten)]
+            future = _submitted(executor, work, job)
+            futures[future] = job
+            if future.done():
+                _raise(future)  # what ends the run does so before the next job begins
+        with console.board() as show:
+            while futures:
+                for future in wait(futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
+                    job = futures.pop(future)
+                    if future not in retried and (again := _again(executor, work, job, future)):
+                        futures[again] = job
+                        retried.add(again)
+                    elif not _ended(work, job, future, unwritten):
+                        left.append(job)
+                show(_standing(work, list(futures.values()), len(jobs)))
     except BaseException:  # an interruption, too
         for future in futures:
             future.cancel()
+        executor.shutdown(wait=True, cancel_futures=True)
         raise
+    return left
+
+
+def _standing(work: Work[Job], jobs: Sequence[Job], total: int) -> list[str]:
+    """A line that counts, and one for each job that is under way, wherever."""
+    found = [console.standing(progress_file(work.place(job))) for job in jobs]
+    lines = [line for line in found if line]
+    return [f"{total - len(jobs)} of {total} jobs over, {len(lines)} under way", *(f"  {line}" for line in lines)]
+
+
+def progress_file(place: Path) -> Path:
+    """Where a job that is under way says how far it is."""
+    return place.with_name(f".{place.name}.progress")
+
+
+def _again(executor: Executor, work: Work[Job], job: Job, future: "Future[Outcome]") -> "Future[Outcome] | None":
+    """The job's second attempt where the executor lost the first one, as with a worker that was killed."""
+    if future.cancelled():
+        return None
+    error = future.exception()
+    if not isinstance(error, Exception) or isinstance(error, BadInput):
+        return None
+    console.say(f"  {work.name(job)}: the executor lost it ({failure_of(error).error}); it is tried once more.")
+    return _submitted(executor, work, job)
 
 
 def _submitted(executor: Executor, work: Work[Job], job: Job) -> "Future[Outcome]":
@@ -125,6 +173,8 @@ def _ended(work: Work[Job], job: Job, future: "Future[Outcome]", unwritten: list
     killed, for want of memory perhaps, or a machine that was lost."""
     try:
         outcome = future.result()
+    except BadInput:
+        raise
     except Exception as error:
         failure = Failure(f"the executor lost the job ({failure_of(error).error})")
         outcome = _failed(work, job, failure, error)
@@ -138,17 +188,18 @@ def _ended(work: Work[Job], job: Job, future: "Future[Outcome]", unwritten: list
 
 
 def attempt(work: Work[Job], job: Job) -> Outcome:
-    """Do one job under its lock, or write down why it failed. False where another run holds the lock; an exception
+    """Do one job under its lease, or write down why it failed. False where another run holds the lease; an exception
     where the run has to end, returned so that it is told from what the executor itself may raise."""
     place = work.place(job)
     lock = place.with_name(f".{place.name}.lock")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock).acquire(timeout=0):
+        # The lock of the kernel, too: it ends with its process in the same moment, whatever the clocks say.
+        with FileLock(lock).acquire(timeout=0), leases.held(place), console.kept(progress_file(place)):
             if not work.settled(job):  # another run may have finished it in the meantime
                 sweep(place if place.is_dir() else lock)
                 return _do(work, job)
-    except Timeout:
+    except (Timeout, leases.LeaseLost):
         return False
     except BadInput as error:
         return error
@@ -160,7 +211,7 @@ def attempt(work: Work[Job], job: Job) -> Outcome:
 def _do(work: Work[Job], job: Job) -> Outcome:
     try:
         work.do(job)
-    except BadInput:
+    except (BadInput, leases.LeaseLost):
         raise
     except Exception as error:  # whatever ends one job must not end the suite
         return _failed(work, job, failure_of(error), error)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from benchmarks.store import leases
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 PATIENCE = 3.5
 """Seconds that a step may still take after a signal; then it is given up and the last checkpoint holds."""
@@ -26,6 +28,10 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, why: str, status: int, whole: bool = True) -> None:
         super().__init__(why)
         self.status, self.whole = status, whole
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it comes back whole from the process that was stopped."""
+        return type(self), (str(self), self.status, self.whole)
 
 
 @dataclass
@@ -75,10 +81,12 @@ def at_once() -> Iterator[None]:
 
 
 def check(stop_after: float | None) -> None:
-    """Raises Stopped where a signal is waiting or the process is older than `stop_after` seconds."""
+    """Raises Stopped where a signal is waiting or the process is older than `stop_after` seconds, and LeaseLost where
+    another run has taken over what is worked on."""
     found = _rest()
     if found is not None:
         raise found
+    leases.check()
     if stop_after is not None and time.monotonic() - STARTED > stop_after:
         raise Stopped(f"stopped by training.stop_after={stop_after:g}", OUT_OF_TIME)
 
