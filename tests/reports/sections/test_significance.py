@@ -88,6 +88,26 @@ def test_three_trainings_speak_of_methods(measured, said):
     assert undecided.startswith("Undecided between **LDSeg (2 steps)** and **vnet**: +0.020 DSC [\u22120.0")
 
 
+def test_a_family_of_few_and_many_trainings_speaks_of_each_as_it_may(measured, said, fabricate):
+    """LDSeg and Res-UNet have three trainings, U-Net one: one family of two, tested by Student's t and by ranks."""
+    own = bumpy(0.8)
+    for seed, moved in enumerate((-0.002, 0.0, 0.002)):
+        measured("ldseg", own + moved, seed=seed)
+        measured("resunet", bumpy(0.75, 0.009) - moved, seed=seed)
+    measured("unet", own - 0.05 - 0.001 * np.arange(CASES))
+    methods, trainings, caution = said()
+    assert methods.startswith("**LDSeg (2 steps)** is better than **Res-UNet** by 0.050 DSC [0.0")
+    start = "The mean of 3 trainings of **LDSeg (2 steps)** scored higher than this training of **U-Net** by"
+    assert trainings.startswith(start) and "claim nothing about the method" in caution
+    first, second = comparisons(study(fabricate.results(**SUITE)), "glas")
+    p = [one.tests[0.0].p for one in (first, second)]
+    assert p[0] < p[1] == pytest.approx(2 / 2**CASES)
+    # The smallest of the two counts twice, and no p comes out smaller than one before it.
+    assert [one.tests[0.0].p_holm for one in (first, second)] == pytest.approx([2 * p[0], max(2 * p[0], p[1])])
+    assert [one.tests[0.0].attainable for one in (first, second)] == pytest.approx([0, 2 / 2**CASES])
+    assert [one.at[0.0].seeds for one in (first, second)] == [3, 1]
+
+
 def test_trainings_that_differ_as_much_as_the_methods_decide_nothing(measured, said):
     """Every patient agrees, but another training could have turned the order round."""
     own = bumpy(0.8)
