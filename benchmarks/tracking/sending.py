@@ -269,6 +269,8 @@ def _cause(error: BaseException) -> str:
     words = " ".join(str(seen[-1]).split()) or type(seen[-1]).__name__
     if "out-of-date database schema" in words:
         words = "the database is of another version of MLflow; copy it, then: mlflow db upgrade ADDRESS"
+    if "image is malformed" in words:
+        words += "; move the file away or set tracking.uri=sqlite:///other.db, and the same command writes it anew"
     return _without_password(words[:240])
 
 

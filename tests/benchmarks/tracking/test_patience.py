@@ -73,3 +73,4 @@ def test_databases_that_mlflow_cannot_use_are_named_with_the_fix(tmp_path):
         sending._check_database(other)
     reason = sending._cause(RuntimeError("Detected out-of-date database schema (found version a, but expected b)"))
     assert "mlflow db upgrade" in reason
+    assert "move the file away" in sending._cause(sqlite3.DatabaseError("database disk image is malformed"))
