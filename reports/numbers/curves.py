@@ -116,7 +116,7 @@ class Curve:
     def seed_means(self, sigma: float) -> list[float]:
         """Mean DSC over patients of every training that has one at a sigma; empty where it was not tested."""
         index = self.at(sigma)
-        rows = [] if index is None else self.by_seed("dsc")[:, index]
+        rows = self.by_seed("dsc")[:, index] if index is not None else ()
         return [float(found.mean()) for row in rows if len(found := statistics.group_means(row, self.groups))]
 
     def _everywhere(self) -> np.ndarray:
