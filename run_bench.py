@@ -29,6 +29,13 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=verify    compare every file of the store with its SHA-256; verify.add=true writes sums that are missing
   action=list      every suite, method, data set and profile, each with one line
 
+  action=segment   weights=TRIAL|FILE input=IMAGES output=DIR: masks of new images, overlays, maps of uncertainty
+  action=export    trial=KEY|all output=FILE: trials as one file; action=import input=FILE takes them into paths.runs
+  action=merge     input=[DIR,DIR]: the trials of other stores into paths.runs
+  action=store     what paths.runs holds: trials by state, size and age
+  action=gc        what paths.runs can do without; gc.delete=true deletes it
+  action=leaderboard  input=[DIR,DIR] output=DIR: a page of all methods by data set, over any number of stores
+
   methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
   report=NAME      the report's folder below DIR/reports/; without it named after suite, data sets and what else is said
   paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
@@ -254,6 +261,7 @@ def verify(config: DictConfig) -> int:
     return 1 if damaged else 0
 
 
+SHARING = ("export", "import", "merge", "store", "gc")
 ACTIONS = {"run": run, "plan": show_plan, "report": redraw, "compare": compare, "track": replay, "tune": tune}
 """What is done with one suite."""
 
@@ -273,7 +281,24 @@ def show_list(config: DictConfig) -> int:
     return 0
 
 
-ALONE = {"verify": verify, "list": show_list}
+def segment(config: DictConfig) -> int:
+    """Segment new images with a trained method."""
+    from benchmarks.prediction import command
+
+    return command.segment(config)
+
+
+def share(config: DictConfig) -> int:
+    """Pass trials on or take them in, list a store or clean it up."""
+    from benchmarks.sharing import commands
+    from reports import model_card
+
+    if config.action == "export":
+        return commands.export(config, model_card.text)
+    return commands.ACTIONS[config.action](config)
+
+
+ALONE = {"verify": verify, "list": show_list, "segment": segment} | dict.fromkeys(SHARING, share)
 """What is done without any suite."""
 
 

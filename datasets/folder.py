@@ -13,11 +13,10 @@ from datasets.base import Augmentation, Case, DataError, Entry, Source
 from datasets.files import channels_first, load, load_label, unit
 from datasets.pairing import Layout, Pair, ids, split_of
 from datasets.splits import by_fraction, held_out, read_split
+from datasets.unlabelled import recoloured
 from datasets.values import Values
 from datasets.volumes import Scaling, channels_of, load_pair, load_volume, spatial_axes
 
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in luminance (ITU-R BT.601)."""
 LOOKED_AT = 20
 """Most cases that are read to say what a data set holds."""
 
@@ -171,12 +170,8 @@ class Folder(Source):
             image, stored, spacing = load_pair(files, mask, self.scaling, self.channels, self.values.threshold is None)
             return Case(entry.id, entry.group, image, self.values.label(stored, mask), spacing)
         array, spacing = load(images[0], ("image",))
-        image = unit(channels_first(array), self.scaling.window)
-        if len(image) == 1 and self.channels == 3:
-            image = np.repeat(image, 3, axis=0)
-        elif len(image) == 3 and self._channels == 1:
-            image = np.tensordot(GREY, image, 1)[None]
-        elif len(image) != self.channels:
+        image = recoloured(unit(channels_first(array), self.scaling.window), self.channels, self._channels)
+        if len(image) != self.channels:
             raise DataError(
                 f"{entry.files[0]} has {len(image)} channel(s), expected {self.channels} as in the first image. "
                 f"Set {self._key('channels')} to 1 or 3 to convert all images."

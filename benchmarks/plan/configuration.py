@@ -26,7 +26,10 @@ DEFAULT_SUITE = "noise_robustness"
 """What conf/config.yaml has where a command names none."""
 NAMED = {"method": "unet.size=small", "dataset": "glas.split=patients"}
 """Groups of which a command has every file, each with an override of a key in one."""
-ACTIONS = ("run", "plan", "report", "compare", "track", "tune", "verify", "list")
+ACTIONS = (
+    "run", "plan", "report", "compare", "track", "tune", "verify", "list",
+    "segment", "export", "import", "merge", "store", "gc", "leaderboard",
+)  # fmt: skip
 
 
 def names(group: str) -> list[str]:

@@ -12,7 +12,8 @@ NULLABLE = (
 )  # fmt: skip
 """Keys that may be null though their files have a value."""
 CHECKED = (
-    "profile", "paths", "tracking", "noise", "tune", "device", "deterministic", "executor", "training", "verify",
+    "profile", "paths", "tracking", "noise", "tune", "device", "deterministic", "executor", "training", "verify", "gc",
+    "sampling",
 )  # fmt: skip
 """Parts of the configuration all of whose values are looked at here."""
 OPEN = ("executor", "tune.space", "training")

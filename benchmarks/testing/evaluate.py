@@ -153,16 +153,18 @@ def needs_windows(it: Candidate, image: Tensor) -> bool:
 def by_window(it: Candidate, condition: Condition, image: Tensor, indices: Sequence[int] | np.ndarray) -> Tensor:
     """Probabilities (1, K, *S) of a volume (1, C, *S) of another size than the model's: padded where it is smaller,
     windows that overlap by half and are weighted by a Gaussian where it is larger (Isensee et al. 2021)."""
+    generators = sampling_generators(it, condition, indices)
+    return windowed(it.model, image, tuple(it.data.image_size), condition.sampling or ANY, generators)
+
+
+def windowed(
+    model: Segmenter, image: Tensor, size: tuple[int, ...], sampling: Sampling, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """The same for any volume, by a model that takes volumes of `size`."""
     from monai.inferers import sliding_window_inference  # takes seconds, and few test volumes in windows
 
-    generators = sampling_generators(it, condition, indices)
     return sliding_window_inference(
-        image,
-        tuple(it.data.image_size),
-        1,
-        lambda window: it.model.segment(window, condition.sampling or ANY, generators),
-        overlap=0.5,
-        mode="gaussian",
+        image, size, 1, lambda window: model.segment(window, sampling, generators), overlap=0.5, mode="gaussian"
     )
 
 

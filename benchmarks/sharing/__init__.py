@@ -1,0 +1,1 @@
+"""Passing trials on: exported files, stores joined, listed and cleaned up."""

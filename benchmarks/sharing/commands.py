@@ -1,0 +1,111 @@
+"""The actions that pass trials on: export, import, merge, store and gc."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks import console
+from benchmarks.errors import BadInput, unknown
+from benchmarks.sharing import archive, joining
+from benchmarks.store.results import Store
+from benchmarks.store.trial import TrialView
+
+
+def export(config: DictConfig, card: Callable[[TrialView], str]) -> int:
+    """Write trials to one file. Raises BadInput for one that is not there or not trained, and CannotWrite."""
+    store, target = Store(Path(config.paths.runs)), config.output
+    if not isinstance(target, str) or not target:
+        raise BadInput(f"output={target}: expected the file to write: action=export trial=KEY output=FILE.zip.")
+    weights = True if config.weights is None else config.weights
+    if not isinstance(weights, bool):
+        raise BadInput(f"weights={weights}: expected true or false: whether weights go with the trials.")
+    views = _chosen(store, config.trial)
+    for view in views:
+        if view.status != "ok" or (weights and not view.trained):
+            said = f"{view.status}{f': {view.reason}' if view.reason else ''}"
+            raise BadInput(f"trial={view.key}: is {said}, expected a trial that has ended well.")
+    count = archive.write(views, Path(target), weights, card)
+    size = Path(target).stat().st_size / 2**20
+    console.say(f"{len(views)} trial(s), {count} members, {size:.1f} MiB: {target}")
+    return 0
+
+
+def _chosen(store: Store, asked: object) -> list[TrialView]:
+    """One trial by its key, or all that ended well. Raises BadInput where there is none."""
+    if not isinstance(asked, str) or not asked:
+        raise BadInput(f"trial={asked}: expected the key of a trial, or all. action=store lists them.")
+    known = {path.parent.name: path.parent for path in sorted((store.runs / "trials").glob("*/config.json"))}
+    if asked == "all":
+        found = [view for folder in known.values() if (view := TrialView.load(folder)) and view.status == "ok"]
+        if not found:
+            raise BadInput(f"paths.runs={store.runs}: holds no trial that has ended well.")
+        return found
+    view = TrialView.load(known[asked]) if asked in known else None
+    if view is None:
+        raise unknown("trial", asked, known)
+    return [view]
+
+
+def take_in(config: DictConfig) -> int:
+    """Take the trials of an exported file into the store. Raises BadInput for what is damaged, of another version or
+    contradicts what is there; nothing is taken then."""
+    store, path = Store(Path(config.paths.runs)), config.input
+    if not isinstance(path, str) or not path:
+        raise BadInput(f"input={path}: expected a file of action=export: action=import input=FILE.zip.")
+    store.open()
+    with (
+        archive.opened(Path(path)) as found,
+        tempfile.TemporaryDirectory(dir=store.runs, prefix=".importing-") as scratch,
+    ):
+        found.check()
+        for key in found.trials:
+            found.unpack(key, Path(scratch))
+        return _taken(store, joining.plan(store, joining.offered(Path(scratch) / key for key in found.trials)))
+
+
+def merge(config: DictConfig) -> int:
+    """Take the trials of other stores into this one. Raises BadInput as `take_in` does."""
+    folders = []
+    for place in stores(config):
+        if place.resolve() == Path(config.paths.runs).resolve():
+            raise BadInput(f"input={place}: is the store to merge into (paths.runs), expected others.")
+        folders += sorted(path.parent for path in (place / "trials").glob("*/config.json"))
+    store = Store(Path(config.paths.runs))
+    return _taken(store, joining.plan(store, joining.offered(folders)))
+
+
+def stores(config: DictConfig) -> list[Path]:
+    """The stores that `input` names. Raises BadInput where one is none."""
+    asked = config.input
+    given = (
+        [asked]
+        if isinstance(asked, str) and asked
+        else OmegaConf.to_container(asked)
+        if OmegaConf.is_list(asked)
+        else []
+    )
+    if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
+        raise BadInput(f"input={asked}: expected stores (folders that paths.runs names), as input=[DIR,DIR].")
+    places = [Path(str(one)) for one in dict.fromkeys(given)]
+    for place in places:
+        if not (place / "trials").is_dir():
+            raise BadInput(f"input={place}: is no store, expected a folder with trials/ in it, as paths.runs names it.")
+    return places
+
+
+def _taken(store: Store, found: joining.Plan) -> int:
+    joining.take(store, found)
+    for line in found.left:
+        console.say(f"Left out: {line}")
+    completed = {name.partition("/")[0] for name in found.more} - set(found.new)
+    console.say(
+        f"{len(found.new)} trial(s) taken into {store.runs}, {len(completed)} completed, {len(found.same)} there "
+        f"already, {len(found.left)} left out."
+    )
+    return 0
+
+
+ACTIONS: dict[str, Callable[[DictConfig], int]] = {"import": take_in, "merge": merge}
+"""By name, but for `export`, which is given what writes model cards."""
