@@ -4,11 +4,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
 from benchmarks.errors import BadInput, unknown
-from benchmarks.sharing import archive, joining
+from benchmarks.sharing import archive, garbage, inventory, joining
+from benchmarks.store.outside import write_text
 from benchmarks.store.results import Store
 from benchmarks.store.trial import TrialView
 
@@ -107,5 +109,55 @@ def _taken(store: Store, found: joining.Plan) -> int:
     return 0
 
 
-ACTIONS: dict[str, Callable[[DictConfig], int]] = {"import": take_in, "merge": merge}
+def show_store(config: DictConfig) -> int:
+    """Print what the store holds, and write it to `output` as CSV where that is set. Raises BadInput, CannotWrite."""
+    from rich.table import Table
+
+    store = _existing(config)
+    found = list(inventory.held(store))
+    rows = inventory.table(found)
+    if config.output is not None:
+        write_text(Path(str(config.output)), rows.to_csv(index=False))
+    shown = Table("trial", "method", "data set", "seed", "profile", "state", "MiB", "age", title=str(store.runs))
+    for one, row in zip(found, rows.itertuples(index=False), strict=True):
+        seed = "" if row.seed is pd.NA else str(row.seed)
+        age = console.duration(one.age * 86400) if one.age < 2 else f"{one.age:.0f} days"
+        shown.add_row(row.trial, row.method, row.dataset, seed, row.profile, one.state, f"{row.mib:.1f}", age)
+    console.out.print(shown)
+    states = ", ".join(f"{count} {state}" for state, count in rows["state"].value_counts().items())
+    console.say(f"{len(rows)} trial(s){f': {states}' if states else ''}; {rows['mib'].sum():.1f} MiB.")
+    return 0
+
+
+def clean(config: DictConfig) -> int:
+    """Say what the store can do without, and delete it with gc.delete=true. Raises BadInput and CannotWrite."""
+    found = garbage.waste(_existing(config), Path(config.paths.cache))
+    for one in found:
+        console.say(f"{one.path} ({one.size / 2**20:.1f} MiB): {one.why}")
+    total = f"{len(found)} folder(s), {sum(one.size for one in found) / 2**20:.1f} MiB"
+    if not config.gc.delete:
+        console.say(
+            f"{total} would be deleted; gc.delete=true deletes them." if found else "There is nothing to delete."
+        )
+        return 0
+    busy = garbage.delete(found)
+    for line in busy:
+        console.say(f"Kept: {line}")
+    console.say(f"{total} deleted." if not busy else f"{total}, {len(busy)} of them kept, the others deleted.")
+    return 0
+
+
+def _existing(config: DictConfig) -> Store:
+    store = Store(Path(config.paths.runs))
+    if not (store.runs / "trials").is_dir():
+        raise BadInput(f"paths.runs={store.runs}: is no store, expected a folder with trials/ in it.")
+    return store
+
+
+ACTIONS: dict[str, Callable[[DictConfig], int]] = {
+    "import": take_in,
+    "merge": merge,
+    "store": show_store,
+    "gc": clean,
+}
 """By name, but for `export`, which is given what writes model cards."""
