@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn import functional
 
 from datasets import sums
 from datasets.base import SPLITS, Case, DataError, Entry, Source
@@ -211,6 +209,9 @@ def resized(case: Case, size: tuple[int, ...]) -> Case:
         image = np.stack([_plane(channel, size, Image.Resampling.BILINEAR) for channel in case.image])
         label = _plane(case.label.astype(np.uint8), size, Image.Resampling.NEAREST)
     else:
+        import torch  # takes seconds, and a plan needs none of it
+        from torch.nn import functional
+
         smaller = tuple(min(have, want) for have, want in zip(old, size))
         image = functional.adaptive_avg_pool3d(torch.from_numpy(case.image), smaller)[None]
         image = functional.interpolate(image, size, mode="trilinear", align_corners=False)[0].numpy()

@@ -29,12 +29,12 @@ ALLOWED = {
 # Inside a room a module imports from its own part and from those to the left. "" is the room itself: __init__.py, or a
 # module that is in no part of its own.
 ORDER = {
-    "methods": ("blocks", "base", "diffusion", ""),
+    "methods": ("blocks", "sampling", "base", "diffusion", ""),
     "benchmarks": (
         "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "tuning", "executors",
-        "runner", "kinds", "tracking", "nnunetv2", "",
+        "runner", "kinds", "tracking", "nnunetv2", "sharing", "prediction", "",
     ),
-    "reports": ("catalogue", "numbers", "paper", "sections", "suites", "writing", ""),
+    "reports": ("catalogue", "numbers", "paper", "sections", "suites", "writing", "model_card", ""),
 }  # fmt: skip
 
 

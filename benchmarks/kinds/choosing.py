@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import Failure
-from benchmarks.machine.device import fabric_for
 from benchmarks.machine.outlook import image_seconds
 from benchmarks.plan import building, selecting
 from benchmarks.plan.planning import conditions
@@ -25,8 +24,6 @@ from benchmarks.store.files import write_frame
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.results import Store
 from benchmarks.store.trial import TrialView, mark
-from benchmarks.testing.evaluate import Candidate, outcomes
-from benchmarks.training.weights import trained_model
 
 NOT_CHOSEN = "its number of sampling steps has not been chosen on validation cases yet"
 
@@ -48,6 +45,10 @@ class SampleValidation(Work[Trial]):
 
     def do(self, job: Trial) -> None:
         """Sample with the candidates that are missing; each is stored at once."""
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.testing.evaluate import Candidate, outcomes
+        from benchmarks.training.weights import trained_model
+
         folder, device = self.store.folder(job.key), fabric_for(self.config).device
         missing = selecting.unseen(self.config, self.store.trial(job.key), job.config)
         data = prepared(self.config, job.config.dataset)
@@ -72,9 +73,9 @@ def chosen(config: DictConfig, store: Store, keys: Sequence[str]) -> Chosen:
     return selecting.selections(config, [view for view in views if view is not None])
 
 
-def generative(trial: Trial) -> bool:
+def generative(config: DictConfig, trial: Trial) -> bool:
     """Whether the number of steps means anything to a trial's method."""
-    return trial.declined is None and building.method_class(trial.config.method).generative
+    return trial.declined is None and building.traits(trial.config.method, Path(config.paths.cache)).generative
 
 
 def resolved(config: DictConfig, trials: Sequence[Trial], found: Chosen) -> list[Trial]:
@@ -82,16 +83,18 @@ def resolved(config: DictConfig, trials: Sequence[Trial], found: Chosen) -> list
     as they are, those of others with the chosen steps, none while there is no choice."""
     done = []
     for trial in trials:
-        if generative(trial):
-            planned = conditions(config, trial.config, building.method_class(trial.config.method), trial.elsewhere)
-            trial = replace(trial, conditions=narrowed(trial.config, planned, found))
+        if generative(config, trial):
+            planned = conditions(config, trial.config, True, trial.elsewhere)
+            trial = replace(trial, conditions=narrowed(config, trial.config, planned, found))
         done.append(trial)
     return done
 
 
-def narrowed(trial: TrialConfig, planned: tuple[Condition, ...], found: Chosen) -> tuple[Condition, ...]:
+def narrowed(
+    config: DictConfig, trial: TrialConfig, planned: tuple[Condition, ...], found: Chosen
+) -> tuple[Condition, ...]:
     """Of the conditions that a stored trial may be tested under those that follow from the choice."""
-    if not building.method_class(trial.method).generative:
+    if not building.traits(trial.method, Path(config.paths.cache)).generative:
         return planned
     return selecting.narrowed(planned, found.get((trial.dataset.name, trial.method.name)))
 

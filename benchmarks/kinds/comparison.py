@@ -106,8 +106,9 @@ def _conditions(config: DictConfig, view: TrialView, asked: TrialConfig) -> list
     """Keys of the suite's conditions in a trial. Where a change of how tests are made gave one another hash, the only
     one of the same noise level and sampling is taken."""
     at_its_size = replace(asked, dataset=view.config.dataset)
+    generative = building.traits(asked.method, Path(config.paths.cache)).generative
     found = []
-    for condition in conditions(config, at_its_size, building.method_class(asked.method)):
+    for condition in conditions(config, at_its_size, generative):
         alike = [condition.key]
         if not view.has(condition.key):
             name = glob.escape(condition.key.rpartition("-")[0])

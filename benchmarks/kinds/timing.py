@@ -18,10 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks import console
 from benchmarks.errors import BadInput, Failure
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
-from benchmarks.machine import contest
-from benchmarks.machine.contest import Contestant, Limits
-from benchmarks.machine.device import fabric_for
-from benchmarks.machine.environment import environment
+from benchmarks.machine import entrants
+from benchmarks.machine.entrants import Contestant, Limits
 from benchmarks.plan import building, choices, identity, sources
 from benchmarks.runner import Work
 from benchmarks.store.config import DatasetConfig
@@ -29,7 +27,7 @@ from benchmarks.store.files import read_frame, read_json, write_json
 from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.store.results import Results, Store
 from datasets.base import DataError
-from methods.base import Sampling
+from methods.sampling import Sampling
 
 TIMING_VERSION = 1
 """Raised when this module or machine/contest.py change what is timed."""
@@ -46,7 +44,7 @@ LIMITS = ("longest_call", "least_calls", "seconds")
 class Contest(NamedTuple):
     """The one job of such a suite: who is timed, and the folder of the rounds."""
 
-    entrants: list[Contestant]
+    contestants: list[Contestant]
     folder: Path
 
 
@@ -63,14 +61,18 @@ class Hold(Work[Contest]):
 
     def settled(self, job: Contest) -> bool:
         """Whether all rounds are there."""
-        return contest.complete(job.folder)
+        return entrants.complete(job.folder)
 
     def do(self, job: Contest) -> None:
         """Time the rounds that are missing."""
+        from benchmarks.machine import contest
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.machine.environment import environment
+
         device = fabric_for(self.config).device
         write_json(job.folder / "about.json", {"request": request(self.config), "environment": environment(device)})
         with console.task(self.name(job)) as report:
-            contest.hold(job.entrants, limits(self.config), device, job.folder, report)
+            contest.hold(job.contestants, limits(self.config), device, job.folder, report)
         write_json(job.folder / "done.json", {"status": "ok"})
 
     def fail(self, job: Contest, failure: Failure) -> bool:
@@ -80,7 +82,7 @@ class Hold(Work[Contest]):
 
 class Timing(Kind):
     """Time untrained networks. suite.sizes: sides of square images or cubes, null for the data set's own size in this
-    profile; the other keys are explained by `contest.Limits`."""
+    profile; the other keys are explained by `entrants.Limits`."""
 
     name = "timing"
     keys = (*SAMPLED, "sizes", *LIMITS)
@@ -105,8 +107,8 @@ class Timing(Kind):
 
     def batches(self, config: DictConfig, store: Store) -> Iterator[Batch]:
         """One contest."""
-        entrants = contestants(config)
-        yield Hold(config, store), [Contest(entrants, _place(config, store, entrants))]
+        found = contestants(config)
+        yield Hold(config, store), [Contest(found, _place(config, store, found))]
 
     def finish(self, config: DictConfig, store: Store, batches: Sequence[Batch], suite: Suite) -> Results:
         """The rows of just this contest."""
@@ -144,7 +146,7 @@ def find(config: DictConfig, store: Store) -> Path:
     found = [
         done
         for done in _folder(config, store, "*").parent.glob(f"{config.suite.name}-*/done.json")
-        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted and contest.complete(done.parent)
+        if (read_json(done.with_name("about.json")) or {}).get("request") == wanted and entrants.complete(done.parent)
     ]
     if not found:
         raise BadInput(
@@ -202,9 +204,12 @@ def _known(config: DictConfig, name: str) -> DatasetConfig:
         raise BadInput(f"dataset.{name}: {error}") from error
 
 
-def _place(config: DictConfig, store: Store, entrants: list[Contestant]) -> Path:
+def _place(config: DictConfig, store: Store, contestants: list[Contestant]) -> Path:
     """The folder of a contest, named by the contestants, the limits and the machine."""
-    asked = [identity.digest([_network(c), c.sampling and asdict(c.sampling), c.declined]) for c in entrants]
+    from benchmarks.machine.device import fabric_for
+    from benchmarks.machine.environment import environment
+
+    asked = [identity.digest([_network(c), c.sampling and asdict(c.sampling), c.declined]) for c in contestants]
     here = environment(fabric_for(config).device)
     where = {key: here[key] for key in MACHINE}
     decisive = [asked, asdict(limits(config)), where, request(config), TIMING_VERSION]

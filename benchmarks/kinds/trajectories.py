@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from benchmarks.errors import BadInput, Failure, TrialFailed
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
 from benchmarks.kinds.trials import left, trained, training
-from benchmarks.machine.device import fabric_for
 from benchmarks.machine.outlook import admit
 from benchmarks.plan import building, choices, identity
 from benchmarks.plan.planning import make_plan
@@ -26,22 +25,20 @@ from benchmarks.runner import Work
 from benchmarks.store import kept, sums
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_frame, read_json, there, write_arrays, write_frame, write_json
-from benchmarks.store.records import RECORD_ORDER
+from benchmarks.store.records import RECORD_ORDER, WATCHED_COLUMNS
 from benchmarks.store.results import Results, Store
-from benchmarks.testing.watching import COLUMNS, Watched, watch
-from benchmarks.training.weights import trained_model
-from methods.base import Sampling, Segmenter
+from methods.sampling import Sampling
 
 TRAJECTORY_VERSION = 1
 """Raised when what is recorded for given weights changes."""
 
 
-def refusal(kind: type[Segmenter]) -> str | None:
+def refusal(traits: building.Traits) -> str | None:
     """Why a method's diffusion cannot be watched, in words for the report; None where it can."""
-    if not kind.generative:
+    if not traits.generative:
         return "deterministic: it segments in one pass, so there is no diffusion to watch."
-    if kind.process is Segmenter.process:
-        return f"{kind.__name__} does not say how its diffusion is shown; see Segmenter.process in methods/base.py."
+    if not traits.shown:
+        return f"{traits.name} does not say how its diffusion is shown; see Segmenter.process in methods/base.py."
     return None
 
 
@@ -63,6 +60,10 @@ class Record(Work[Trial]):
 
     def do(self, job: Trial) -> None:
         """Watch and write."""
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.testing.watching import Watched, watch
+        from benchmarks.training.weights import trained_model
+
         place = self.place(job)
         device = fabric_for(self.config).device
         model = trained_model(job.config, self.store.folder(job.key)).to(device)
@@ -72,7 +73,7 @@ class Record(Work[Trial]):
         it = Watched(job, model, prepared(self.config, job.config.dataset), device, process)
         rows, arrays = watch(it, _samplings(self.config, job.config), self.config.suite.cases)
         write_arrays(place.with_suffix(".npz"), arrays)
-        write_frame(place, pd.DataFrame(rows)[COLUMNS])
+        write_frame(place, pd.DataFrame(rows)[WATCHED_COLUMNS])
         sums.forget(place.with_suffix(".json"))
 
     def fail(self, job: Trial, failure: Failure) -> bool:
@@ -113,7 +114,7 @@ class Trajectories(Kind):
 
     def left(self, config: DictConfig, store: Store) -> Left:
         """A row for each trial."""
-        return left(store, admit(config, store, make_plan(config, refusal, tested=False), fabric_for(config).device))
+        return left(store, admit(config, store, make_plan(config, refusal, tested=False)))
 
     def _filled(self, config: DictConfig, results: Results) -> Results:
         """Results with what is stored of their trials. A trained trial without a recording is shown as what it is for
@@ -122,7 +123,7 @@ class Trajectories(Kind):
         for view in results.trials:
             if view.status != "ok":
                 continue
-            if reason := refusal(building.method_class(view.config.method)):
+            if reason := refusal(building.traits(view.config.method, Path(config.paths.cache))):
                 view.done = {"status": "declined", "reason": reason}
                 continue
             path = _path(view.path, config, view.config)
@@ -134,7 +135,7 @@ class Trajectories(Kind):
                     "reason": "not recorded yet; leave out action=report."
                 }
                 view.done = {"status": "failed", "reason": failed["reason"]}
-        records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+        records = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=WATCHED_COLUMNS)
         results.records = records.sort_values(RECORD_ORDER, kind="stable", ignore_index=True)
         return results
 

@@ -3,20 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import pandas as pd
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
 from benchmarks.errors import Failure
-from benchmarks.kinds import choosing
+from benchmarks.kinds import choosing, costing
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
-from benchmarks.machine import measure
-from benchmarks.machine.costs import measure_costs
-from benchmarks.machine.device import fabric_for
-from benchmarks.machine.environment import environment
+from benchmarks.machine.needs import Needs, needs_of
 from benchmarks.machine.outlook import admit, outlook
 from benchmarks.plan import building
 from benchmarks.plan.choices import VALIDATED
@@ -27,16 +23,14 @@ from benchmarks.plan.sources import prepared
 from benchmarks.plan.standing import find_stored, state
 from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work
-from benchmarks.seeding import seed_for
 from benchmarks.store.files import write_frame, write_json
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView, mark
-from benchmarks.testing.evaluate import Candidate, evaluate
-from benchmarks.training.checkpoints import check_space, drop_checkpoint, load_checkpoint
-from benchmarks.training.loop import Subject, train
 from benchmarks.training.stopping import Stopped
-from benchmarks.training.weights import load_weights, save_weights, trained_model
-from datasets.prepare import Prepared
+from datasets.prepared import Prepared
+
+if TYPE_CHECKING:
+    from benchmarks.testing.evaluate import Candidate
 
 COLUMNS = ("trial", "training", "tests", "estimated time")
 LESS_MEMORY = "; try training.accumulate=2 or more, training.checkpointing=true, or a smaller image size"
@@ -62,6 +56,10 @@ class TrainAndTest(Work[Trial]):
 
     def do(self, job: Trial) -> None:
         """Train what is not trained, test what is not tested, and mark the trial."""
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.testing.evaluate import Candidate
+        from benchmarks.training.weights import trained_model
+
         folder = self.place(job)
         write_json(folder / "config.json", job.config.to_json())
         if job.declined:
@@ -84,13 +82,29 @@ class TrainAndTest(Work[Trial]):
         mark(self.place(job), "failed", failure.reason + (LESS_MEMORY if failure.memory else ""), retry=failure.retry)
         return True
 
-    def _test(self, job: Trial, it: Candidate, folder: Path, elsewhere: str = "") -> None:
+    def needs(self, job: Trial) -> Needs:
+        """By the estimates of action=plan."""
+        return Needs() if job.declined else needs_of(self.config, self.store, job)
+
+    def _test(self, job: Trial, it: "Candidate", folder: Path, elsewhere: str = "") -> None:
         """Test under the conditions that are on its own data, or on those of another name."""
+        from benchmarks.testing.evaluate import evaluate
+
         part = replace(job, conditions=tuple(c for c in job.conditions if c.tested_on == elsewhere))
         with console.task(f"{job.name}: testing{f' on {elsewhere}' if elsewhere else ''}") as report:
             evaluate(replace(it, trial=part), folder, report)
 
     def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
+        import torch
+
+        from benchmarks.machine import measure
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.machine.environment import environment
+        from benchmarks.seeding import seed_for
+        from benchmarks.training.checkpoints import check_space, drop_checkpoint
+        from benchmarks.training.loop import Subject, train
+        from benchmarks.training.weights import save_weights
+
         config, fabric = job.config, fabric_for(self.config)
         torch.manual_seed(seed_for("weights", config.method.name, config.seed))
         model = building.build(config.method, config.dataset)
@@ -148,7 +162,7 @@ class Trials(Kind):
             yield work, trials
             return
         yield work, choosing.resolved(config, trials, {})
-        sampled = [trial for trial in trained(store, trials) if choosing.generative(trial)]
+        sampled = [trial for trial in trained(store, trials) if choosing.generative(config, trial)]
         yield choosing.SampleValidation(config, store), sampled
         yield work, trained(store, choosing.resolved(config, sampled, _chosen(config, store, sampled)))
 
@@ -158,7 +172,7 @@ class Trials(Kind):
         found = _chosen(config, store, trials) if config.suite.steps == VALIDATED else {}
         if config.suite.steps == VALIDATED:
             trials = choosing.resolved(config, trials, found)
-        measure_costs(config, store, trials)
+        costing.measure(config, store, trials)
         stored = [(t.key, [condition.key for condition in t.conditions]) for t in trials]
         return self._told(config, store.results(suite, stored), found)
 
@@ -167,12 +181,12 @@ class Trials(Kind):
         if config.suite.steps != VALIDATED:
             return store.results(suite, find_stored(config, store))
         found = choosing.chosen(config, store, [key for key, _ in find_stored(config, store, tested=False)])
-        stored = find_stored(config, store, narrow=lambda trial, all_: choosing.narrowed(trial, all_, found))
+        stored = find_stored(config, store, narrow=lambda trial, all_: choosing.narrowed(config, trial, all_, found))
         return self._told(config, store.results(suite, stored), found)
 
     def left(self, config: DictConfig, store: Store) -> Left:
         """A row for each trial."""
-        trials = admit(config, store, make_plan(config), fabric_for(config).device)
+        trials = admit(config, store, make_plan(config))
         if config.suite.steps != VALIDATED:
             return left(store, trials)
         open_ = {trial.key: choosing.outstanding(config, store, trial) for trial in trials}
@@ -190,18 +204,23 @@ def _chosen(config: DictConfig, store: Store, trials: Sequence[Trial]) -> Chosen
     return choosing.chosen(config, store, [trial.key for trial in trials])
 
 
-def training(config: DictConfig, store: Store, refusal: Refusal = lambda kind: None, tested: bool = True) -> Batch:
+def training(config: DictConfig, store: Store, refusal: Refusal = lambda traits: None, tested: bool = True) -> Batch:
     """The batch that trains, and tests under the suite's conditions if `tested`. Raises BadInput for a checkpoint or
     weights that cannot be read, before any long work."""
     trials = make_plan(config, refusal, tested)
     for trial in trials:
         folder = store.folder(trial.key)
         now = state(store, trial)
-        if not now.trained:
-            load_checkpoint(folder / "checkpoint.pt", trial.key)
-        elif not now.complete(trial):
+        if now.complete(trial):
+            continue
+        from benchmarks.training.checkpoints import load_checkpoint
+        from benchmarks.training.weights import load_weights
+
+        if now.trained:
             load_weights(folder / "weights.safetensors")
-    trials = admit(config, store, trials, fabric_for(config).device)
+        else:
+            load_checkpoint(folder / "checkpoint.pt", trial.key)
+    trials = admit(config, store, trials)
     for trial in trials:
         view = store.trial(trial.key)
         # What is said about a trial (its title, say) can have changed, not what it is: that is in the key.

@@ -18,10 +18,9 @@ from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput, Failure
+from benchmarks.kinds import costing
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
 from benchmarks.kinds.trials import Use, left, trained, training
-from benchmarks.machine.costs import measure_costs
-from benchmarks.machine.device import fabric_for
 from benchmarks.machine.outlook import admit, image_seconds
 from benchmarks.plan import building, identity
 from benchmarks.plan.planning import conditions, make_plan
@@ -35,11 +34,6 @@ from benchmarks.store.files import read_frame, read_json, there, write_arrays, w
 from benchmarks.store.kept import Sampled
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
 from benchmarks.store.results import Results, Store
-from benchmarks.testing import evaluate, many_samples
-from benchmarks.testing.evaluate import Candidate
-from benchmarks.testing.many_samples import Repeated
-from benchmarks.training.weights import trained_model
-from methods.base import Segmenter
 
 VERSION = 2
 """Raised when what is recorded for given weights changes."""
@@ -48,9 +42,9 @@ CHUNK = 4
 DETERMINISTIC = "it gives one segmentation of an image, whatever the seed, so there is no spread to measure"
 
 
-def refusal(kind: type[Segmenter]) -> str | None:
+def refusal(traits: building.Traits) -> str | None:
     """Why a method has no part in such a suite."""
-    return None if kind.generative else DETERMINISTIC
+    return None if traits.generative else DETERMINISTIC
 
 
 class Sampling(NamedTuple):
@@ -82,6 +76,12 @@ class SampleManyTimes(Work[Sampling]):
 
     def do(self, job: Sampling) -> None:
         """Sample the chunks that are missing."""
+        from benchmarks.machine.device import fabric_for
+        from benchmarks.testing import evaluate, many_samples
+        from benchmarks.testing.evaluate import Candidate
+        from benchmarks.testing.many_samples import Repeated
+        from benchmarks.training.weights import trained_model
+
         place, trial = self.place(job), job.trial
         sums.forget(place / "failed.json")
         device, data = fabric_for(self.config).device, prepared(self.config, trial.config.dataset)
@@ -144,7 +144,7 @@ class Uncertainty(Kind):
         """Time the methods, then gather the samples of exactly the trials of this run."""
         (_, trials), *_ = batches
         ways = {trial.key: _conditions(config, trial.config) for trial in trials if not trial.declined}
-        measure_costs(config, store, [replace(t, conditions=ways[t.key]) for t in trials if t.key in ways])
+        costing.measure(config, store, [replace(t, conditions=ways[t.key]) for t in trials if t.key in ways])
         return self._filled(config, store.results(suite, [(trial.key, []) for trial in trials]))
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
@@ -153,7 +153,7 @@ class Uncertainty(Kind):
 
     def left(self, config: DictConfig, store: Store) -> Left:
         """A row for each trial."""
-        trials = admit(config, store, make_plan(config, refusal, tested=False), fabric_for(config).device)
+        trials = admit(config, store, make_plan(config, refusal, tested=False))
         return left(store, trials, {trial.key: _use(config, trial) for trial in trials})
 
     def _filled(self, config: DictConfig, results: Results) -> Results:
@@ -163,7 +163,7 @@ class Uncertainty(Kind):
         for view in results.trials:
             if view.status != "ok":
                 continue
-            if reason := refusal(building.method_class(view.config.method)):
+            if reason := refusal(building.traits(view.config.method, Path(config.paths.cache))):
                 view.done = view.done | {"status": "declined", "reason": reason}
                 continue
             for condition in _conditions(config, view.config):
@@ -199,7 +199,7 @@ def _use(config: DictConfig, trial: Trial) -> Use:
 
 
 def _conditions(config: DictConfig, trial: TrialConfig) -> tuple[Condition, ...]:
-    return conditions(config, trial, building.method_class(trial.method))
+    return conditions(config, trial, building.traits(trial.method, Path(config.paths.cache)).generative)
 
 
 def folder(config: DictConfig, trial: str, condition: Condition) -> Path:

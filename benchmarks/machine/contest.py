@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,74 +14,17 @@ from torch import Tensor
 from benchmarks.console import Report
 from benchmarks.errors import BadInput, failure_of
 from benchmarks.machine import memory
+from benchmarks.machine.entrants import Contestant, Limits
 from benchmarks.machine.measure import parameters, peak_memory, timed
-from benchmarks.plan import building, identity
+from benchmarks.plan import building
 from benchmarks.seeding import generator_for, seed_for
-from benchmarks.store import sums
-from benchmarks.store.config import DatasetConfig, MethodConfig
 from benchmarks.store.files import read_frame, there, write_frame
 from methods.base import Callback, Sampling, Segmenter
 
 SHORT = 3
 """Sampling steps of the calls that warm up or measure memory: every step needs as much as any other."""
-MARKS = {"about.json", "done.json"}
-"""Files of a contest that are no rounds."""
 TOO_LARGE = ("stopped after", "out of memory")
 """What the reasons begin with that hold for larger images as well."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A method at one image size of one data set, sampled in one way (None: deterministic). `code` is the
-    hash of the method's code; `declined` says why there is nothing to time."""
-
-    method: MethodConfig
-    dataset: DatasetConfig
-    code: str
-    sampling: Sampling | None
-    declined: str | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the image: (1, C, *spatial)."""
-        return (1, self.dataset.channels, *self.dataset.image_size)
-
-    @property
-    def network(self) -> str:
-        """What contestants with the same network have in common."""
-        return identity.digest([self.method.to_json(), self.dataset.to_json()])
-
-    @property
-    def family(self) -> tuple:
-        """What contestants that differ in image size alone have in common."""
-        return self.method.name, self.dataset.name, self.sampling
-
-    @property
-    def name(self) -> str:
-        """In words: method, data set, size and steps."""
-        steps = f", {self.sampling.steps} steps" if self.sampling else ""
-        return f"{self.method.name} on {self.dataset.name} at {self.dataset.size}{steps}"
-
-    def row(self) -> dict[str, Any]:
-        """The columns of the records that say who this is."""
-        how = self.sampling
-        return {
-            "method": self.method.name, "title": self.method.label,
-            "dataset": self.dataset.name, "steps": how.steps if how else 0,
-            "sampler": how.sampler if how else "", "eta": how.stochasticity if how else float("nan"),
-            "ensemble": how.ensemble if how else 1, "image_size": self.dataset.size,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Limits:
-    """longest_call: seconds after which a first call is stopped. A contestant is called again while it was called less
-    than `least_calls` times or for less than `seconds` altogether, and at most `repeats` times."""
-
-    longest_call: float
-    least_calls: int
-    seconds: float
-    repeats: int
 
 
 def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folder: Path, report: Report) -> None:
@@ -114,12 +57,6 @@ def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folde
             spent[row.contestant] += row.seconds
             if row.status != "ok":
                 del spent[row.contestant]
-
-
-def complete(folder: Path) -> bool:
-    """Whether a contest has been held and everything of it is still there: its last file, and every round."""
-    rounds = sorted({path.name for path in folder.glob("round-*.parquet")} | set(sums.read(folder).now) - MARKS)
-    return all(there(folder / name) for name in ("done.json", "about.json", *rounds))
 
 
 def _first_calls(

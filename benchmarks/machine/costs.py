@@ -1,20 +1,17 @@
 """Timing the methods of a comparison side by side, once per comparison."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import CannotWrite
-from benchmarks.machine import measure
-from benchmarks.machine.device import fabric_for
 from benchmarks.plan import identity
 from benchmarks.plan.sources import prepared
 from benchmarks.plan.trials import Trial
 from benchmarks.store.files import write_json
 from benchmarks.store.results import Store
-from benchmarks.training.weights import trained_model
 
 
 def measure_costs(config: DictConfig, store: Store, trials: Sequence[Trial]) -> None:
@@ -22,23 +19,43 @@ def measure_costs(config: DictConfig, store: Store, trials: Sequence[Trial]) -> 
 
     What other comparisons measured stays: their reports are redrawn from it.
     """
+    for dataset, mine in untimed(store, trials).items():
+        _compare(config, store, dataset, mine)
+
+
+def untimed(store: Store, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """By data set, the trials that have not been timed side by side yet, one of each method."""
+    found = {}
     for dataset in dict.fromkeys(trial.config.dataset.name for trial in trials):
         # What was trained outside the suite is declined in it: there is no network to time.
         there = [t for t in trials if not t.declined and (view := store.trial(t.key)) and view.trained]
         # Seeds of a method cost the same.
-        mine = {t.config.method.name: t for t in there if t.config.dataset.name == dataset}
-        if mine:
-            _compare(config, store, dataset, list(mine.values()))
+        mine = list({t.config.method.name: t for t in there if t.config.dataset.name == dataset}.values())
+        if any(_comparison(mine) not in [row.get("comparison") for row in _timed(store, t)] for t in mine):
+            found[dataset] = mine
+    return found
+
+
+def _samplings(trial: Trial) -> list[Any]:
+    return list(dict.fromkeys(condition.sampling for condition in trial.conditions))
+
+
+def _comparison(trials: Sequence[Trial]) -> str:
+    """A name for what is timed side by side."""
+    return identity.digest(sorted((t.key, [str(s) for s in _samplings(t)]) for t in trials))
 
 
 def _compare(config: DictConfig, store: Store, dataset: str, trials: list[Trial]) -> None:
-    samplings = {t.key: list(dict.fromkeys(c.sampling for c in t.conditions)) for t in trials}
-    comparison = identity.digest(sorted((key, [str(s) for s in found]) for key, found in samplings.items()))
-    if all(any(row.get("comparison") == comparison for row in _timed(store, t)) for t in trials):
-        return
+    import torch
+
+    from benchmarks.machine import measure
+    from benchmarks.machine.device import fabric_for
+    from benchmarks.training.weights import trained_model
+
     device = fabric_for(config).device
     data = prepared(config, trials[0].config.dataset)
     image = torch.from_numpy(data.batch(data.split["test"][:1])[0]).to(device)
+    samplings, comparison = {trial.key: _samplings(trial) for trial in trials}, _comparison(trials)
     contestants, owners = [], []
     for trial in trials:
         model = trained_model(trial.config, store.folder(trial.key)).to(device)

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
-from benchmarks.machine import measure, memory
 from benchmarks.plan import building
 from benchmarks.plan.standing import state
 from benchmarks.plan.trials import Condition, Trial
@@ -15,15 +13,22 @@ from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Store
 
 
-def admit(config: DictConfig, store: Store, trials: list[Trial], device: torch.device) -> list[Trial]:
-    """The trials, with those declined that are still to be trained and will not fit into the memory of `device`."""
-    cache = Path(config.paths.cache)
+def admit(config: DictConfig, store: Store, trials: list[Trial]) -> list[Trial]:
+    """The trials, with those declined that are still to be trained and will not fit into the memory of the device.
+    Raises BadInput for a device that is not there, where there is something to be trained."""
+    untrained = {trial.key for trial in trials if not trial.declined and not state(store, trial).trained}
+    if not untrained:
+        return trials
+    from benchmarks.machine import memory
+    from benchmarks.machine.device import fabric_for
+
+    cache, device = Path(config.paths.cache), fabric_for(config).device
     # Asked once: what an estimate has used is not given back to the system at once.
     there = memory.available(device)
     return [
-        trial
-        if trial.declined or state(store, trial).trained
-        else replace(trial, declined=memory.reason_against(trial.config, cache, device, there))
+        replace(trial, declined=memory.reason_against(trial.config, cache, device, there))
+        if trial.key in untrained
+        else trial
         for trial in trials
     ]
 
@@ -62,6 +67,8 @@ def outlook(store: Store, trial: Trial) -> Outlook:
 
 def image_seconds(config: TrialConfig, conditions: Iterable[Condition]) -> float:
     """A guess of the seconds that segmenting one image under all these conditions takes."""
+    from benchmarks.machine import measure
+
     dataset = config.dataset
     shape = (1, dataset.channels, *dataset.image_size)
     model = building.build(config.method, dataset)
@@ -78,5 +85,7 @@ def _step_seconds(store: Store, trial: Trial) -> float:
         alike = (view.config.dataset.name, view.config.dataset.image_size) == (dataset.name, dataset.image_size)
         if view.config.method == method and alike and view.config.training.batch_size == training.batch_size:
             return view.cost["seconds_per_step"]
+    from benchmarks.machine import measure
+
     shape = (training.batch_size, dataset.channels, *dataset.image_size)
     return measure.training_step(building.build(method, dataset), shape, dataset.classes)

@@ -1,20 +1,62 @@
-"""From the name of a method to its class and its untrained network."""
+"""From the name of a method to its class and its untrained network.
 
+What a plan has to know of a class is kept, since PyTorch and the libraries of networks take seconds to import:
+runs/cache/methods/HASH.json     of a class, its `Traits`; of a network that was built once, why it cannot be
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import classes, identity
 from benchmarks.store.config import DatasetConfig, MethodConfig
 from benchmarks.store.files import read_json, write_json
-from methods.base import Segmenter
+
+if TYPE_CHECKING:
+    from methods.base import Segmenter
 
 LIBRARIES = ("torch", "monai")
 """Those whose release decides whether a network can be built."""
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What a plan and a report have to know of a method's class: its name, the version of its code, whether it samples
+    (Segmenter.generative), and whether it says how its diffusion is shown (Segmenter.process)."""
+
+    name: str
+    code: str
+    generative: bool
+    shown: bool
+
+
+def traits(method: MethodConfig, cache: Path) -> Traits:
+    """Of the class of a method, from `cache` where its code is what it was. Raises BadInput as `method_class`."""
+    module = method.target.rpartition(".")[0] if isinstance(method.target, str) else ""
+    asked = [method.target, identity.module_version(module) if module else "", version("torch")]
+    path = cache / "methods" / f"{identity.digest(asked)}.json"
+    kept = read_json(path)
+    if kept is None:
+        kept = asdict(traits_of(method_class(method)))
+        write_json(path, kept)
+    return Traits(**kept)
+
+
+def traits_of(kind: type[Segmenter]) -> Traits:
+    """Of a class that is there."""
+    from methods.base import Segmenter
+
+    return Traits(kind.__name__, identity.code_version(kind), kind.generative, kind.process is not Segmenter.process)
+
+
 def method_class(method: MethodConfig) -> type[Segmenter]:
     """The class of conf/method/NAME.yaml. Raises BadInput where it cannot be imported or is no Segmenter."""
+    from methods.base import Segmenter
+
     return classes.named_class(f"method.{method.name}._target_", method.target, Segmenter)
 
 

@@ -12,7 +12,7 @@ from benchmarks.plan.configuration import names, plain
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
 from datasets.base import SIMPLE
 from datasets.splits import BY_PATIENT
-from methods.base import Sampling
+from methods.sampling import Sampling
 
 DATASET_NOTES = ("_target_", "image_size", "title", "training", "nsd_tolerance")
 """Keys of conf/dataset/NAME.yaml that are no settings of its source."""

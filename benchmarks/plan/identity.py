@@ -7,6 +7,7 @@ import json
 import sys
 import sysconfig
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from benchmarks.store.config import TrialConfig
@@ -21,11 +22,12 @@ def code_version(target: type) -> str:
     """Hash of the module of a method and of all it imports, but for the standard library and installed packages.
 
     Comments, layout, docstrings and annotations do not count: only what can change a result does."""
-    return _code_version(target.__module__)
+    return module_version(target.__module__)
 
 
 @cache
-def _code_version(module: str) -> str:
+def module_version(module: str) -> str:
+    """The same of a module by its name, which is not imported; of one that is not there, that of nothing."""
     own = {"methods", module.partition(".")[0]}  # the latter may be an installed package
     seen: dict[str, str] = {}
     waiting = [module]
@@ -34,10 +36,7 @@ def _code_version(module: str) -> str:
         top = name.partition(".")[0]
         if name in seen or (top not in own and _installed(top)):
             continue
-        try:
-            spec = importlib.util.find_spec(name)
-        except ModuleNotFoundError:  # the name of a class or function, not of a module
-            continue
+        spec = _spec(name)
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
         tree = _bare(ast.parse(Path(spec.origin).read_text()))
@@ -51,6 +50,17 @@ def _code_version(module: str) -> str:
                 base = importlib.util.resolve_name("." * node.level + (node.module or ""), spec.parent or name)
                 waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return digest(seen)
+
+
+@cache
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module lies, found without importing the packages it is in; None for the name of a class or function."""
+    above, _, _ = name.rpartition(".")
+    if not above:
+        return importlib.util.find_spec(name)
+    package = _spec(above)
+    places = package.submodule_search_locations if package else None
+    return PathFinder.find_spec(name, list(places)) if places else None
 
 
 @cache

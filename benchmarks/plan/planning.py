@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import building, choices, corruptions, elsewhere, identity
+from benchmarks.plan.building import Traits
 from benchmarks.plan.sources import checked_entries, source
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import DatasetConfig, TrialConfig
@@ -15,13 +16,12 @@ from datasets.base import DataError
 from datasets.fingerprint import fingerprint
 from datasets.integrity import shared_cases
 from datasets.prepare import check_size
-from methods.base import Segmenter
 
-Refusal = Callable[[type[Segmenter]], str | None]
+Refusal = Callable[[Traits], str | None]
 """Why a suite cannot use a method, in words for the report; None where it can."""
 
 
-def make_plan(config: DictConfig, refusal: Refusal = lambda kind: None, tested: bool = True) -> list[Trial]:
+def make_plan(config: DictConfig, refusal: Refusal = lambda traits: None, tested: bool = True) -> list[Trial]:
     """Every trial of the suite, its data checked and its method built once. Raises BadInput before any long work.
 
     refusal: what the suite says of a method beyond what the method says itself; tested: whether trials are tested under
@@ -75,20 +75,21 @@ def _trial(
     there: Sequence[DatasetConfig] | None,
 ) -> Trial:
     """there: other data sets that it is tested on; None where it is not tested under the suite's conditions."""
-    kind = building.method_class(full.method)
-    full = replace(full, request=identity.request_key(asked), code=identity.code_version(kind))
-    declined = building.tried(full.method, full.dataset, full.code or "", Path(config.paths.cache)) or refusal(kind)
-    found = conditions(config, full, kind, there or ())
+    cache = Path(config.paths.cache)
+    traits = building.traits(full.method, cache)
+    full = replace(full, request=identity.request_key(asked), code=traits.code)
+    declined = building.tried(full.method, full.dataset, traits.code, cache) or refusal(traits)
+    found = conditions(config, full, traits.generative, there or ())
     return Trial(full, found if there is not None else (), declined, tuple(there or ()))
 
 
 def conditions(
-    config: DictConfig, trial: TrialConfig, kind: type[Segmenter], there: Sequence[DatasetConfig] = ()
+    config: DictConfig, trial: TrialConfig, generative: bool, there: Sequence[DatasetConfig] = ()
 ) -> tuple[Condition, ...]:
     """What the suite tests a trial under: noise, and where the suite names them corruptions and other data sets
     (`there`, with their content). The channels of the trial's data are known where corruptions are asked for. Raises
     BadInput for a sampling that cannot be."""
-    asked = choices.conditions(config, trial.method.name, kind.generative)
+    asked = choices.conditions(config, trial.method.name, generative)
     size, tolerance = tuple(trial.dataset.image_size), choices.tolerance(config, trial.dataset.name)
     found = [Condition(s, how, size, config.noise.rescale, tolerance=tolerance) for s, how in asked]
     levels = corruptions.asked(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -21,12 +22,16 @@ Chosen = dict[tuple[str, str], Selection]
 def candidates(config: DictConfig, trial: TrialConfig) -> tuple[Condition, ...]:
     """How a trial's method is sampled on undisturbed validation cases: with every number of steps there is to choose
     from. None of a deterministic method, and none where the suite gives the numbers itself."""
-    if config.suite.steps != choices.VALIDATED or not building.method_class(trial.method).generative:
+    if config.suite.steps != choices.VALIDATED or not _generative(config, trial):
         return ()
     size = tuple(trial.dataset.image_size)
     return tuple(
         Condition(0.0, how, size, config.noise.rescale) for how in choices.samplings(config, trial.method.name)
     )
+
+
+def _generative(config: DictConfig, trial: TrialConfig) -> bool:
+    return building.traits(trial.method, Path(config.paths.cache)).generative
 
 
 def unseen(config: DictConfig, view: TrialView | None, trial: TrialConfig) -> list[Condition]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -55,7 +56,8 @@ def find_stored(
             # The stored configuration says what the command does not: channels, and the content of other data sets.
             trial = replace(asked, dataset=view.config.dataset)
             there = view.elsewhere(elsewhere.asked(config, asked.dataset))
-            planned = conditions(config, trial, building.method_class(asked.method), there) if tested else ()
+            generative = building.traits(asked.method, Path(config.paths.cache)).generative
+            planned = conditions(config, trial, generative, there) if tested else ()
             wanted = narrow(view.config, planned)
             former = {c.key: c.former_key for c in wanted if not view.has(c.key) and view.has(c.former_key)}
             found.append((view.key, [former.get(condition.key, condition.key) for condition in wanted]))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmarks.plan.corruptions import Corruption
 from benchmarks.plan.identity import digest
 from benchmarks.store.config import DatasetConfig, TrialConfig
-from methods.base import Sampling
+from methods.sampling import Sampling
 
 TRAINING_VERSION = 1
 """Raised when benchmarks/training/ changes what a given configuration is trained to."""

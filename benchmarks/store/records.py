@@ -15,6 +15,9 @@ RECORD_COLUMNS = [
 """What is not plain: unit is that of all distances, mm, um or px, pixels of the case's own grid; tolerance is that of
 nsd, in this unit; subset is the part of the test set that a case belongs to. Records from before these columns existed,
 in which 2D cases were scored on the grid that methods work on, have NaN in them."""
+WATCHED_COLUMNS = [*RECORD_COLUMNS, "direction", "index", "t", "alpha_bar"]
+"""Of a diffusion that was watched. direction: forward or reverse; index: place in the process, from 0; t: time in the
+method's own units."""
 RECORD_ORDER = ["dataset", "method", "seed", "sampler", "steps", "ensemble", "image_size", "sigma", "case", "class"]
 TESTED = ["trial", "steps", "sampler", "eta", "ensemble", "sigma", "corruption", "severity", "tested_on"]
 UNDISTURBED = {"corruption": "", "severity": 0, "tested_on": ""}

@@ -12,7 +12,6 @@ from benchmarks import console
 from benchmarks.errors import TrialFailed
 from benchmarks.plan.trials import Condition
 from benchmarks.seeding import generator_for
-from benchmarks.store.records import RECORD_COLUMNS
 from benchmarks.testing.evaluate import Candidate, common_columns
 from benchmarks.testing.metrics import POOLED, class_dsc
 from benchmarks.testing.pictures import cut, plane
@@ -23,8 +22,6 @@ NOT_MEASURED = (
     "hd95", "assd", "hd95_penalised", "assd_penalised", "nsd", "object_f1", "object_dice", "object_hausdorff",
     "temporal_dsc", "temporal_dsc_label",
 )  # fmt: skip
-COLUMNS = [*RECORD_COLUMNS, "direction", "index", "t", "alpha_bar"]
-"""direction: forward or reverse; index: place in the process, from 0; t: time in the method's own units."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ class Run(NamedTuple):
 
 @torch.inference_mode()
 def watch(it: Watched, samplings: list[Sampling], cases: int) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Rows of records (`COLUMNS`) and arrays (`store.kept.Watched`) of a few test cases, on the grid the method works
-    on.
+    """Rows of records (`store.records.WATCHED_COLUMNS`) and arrays (`store.kept.Watched`) of a few test cases, on the
+    grid the method works on.
 
     The forward process is seen at the times of the reverse process with the most steps, with the same noise at all of
     them. The reverse process starts from the same noise as in any other test of the case.

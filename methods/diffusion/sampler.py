@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from methods.base import SAMPLERS, Callback
+from methods.base import Callback
 from methods.diffusion.schedule import TIMESTEPS, AlphaBar
+from methods.sampling import SAMPLERS
 
 TIME_GRIDS = ("real0", "round1", "clean")
 Pairs = list[tuple[float, float]]

@@ -39,7 +39,7 @@ def trial(runs, method, scores, code="new", fingerprint="data", status="ok", ove
     (folder / "config.json").write_text(json.dumps(full.to_json()))
     (folder / "done.json").write_text(json.dumps({"status": status, "reason": None, "finished": "2025-01-01"}))
     (folder / "cost.json").write_text(json.dumps({"parameters": parameters, "training_seconds": 10.0}))
-    (condition,) = conditions(config, asked, building.method_class(asked.method))
+    (condition,) = conditions(config, asked, building.method_class(asked.method).generative)
     rows = [
         {"trial": folder.name, "method": method, "dataset": "phantom_glands", "seed": 0, "case": f"case{k}",
          "group": f"case{k}", "class": name, "steps": 0, "sampler": "", "eta": 0.0, "ensemble": 1, "sigma": 0.0,

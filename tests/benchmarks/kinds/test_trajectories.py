@@ -8,6 +8,7 @@ import torch
 from benchmarks.errors import BadInput
 from benchmarks.kinds import trajectories
 from benchmarks.kinds.registry import checked
+from benchmarks.plan import building
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.sources import prepared
 from benchmarks.seeding import generator_for
@@ -105,7 +106,7 @@ def test_the_forward_process_adds_one_and_the_same_noise(suite):
 
 def test_a_second_run_records_nothing_and_the_report_finds_it_without_data(suite, monkeypatch):
     config, _, results = suite
-    monkeypatch.setattr(trajectories, "watch", lambda *_: pytest.fail("recorded again"))
+    monkeypatch.setattr(watching, "watch", lambda *_: pytest.fail("recorded again"))
     again = KIND.run(config, "")
     pd.testing.assert_frame_equal(again.records, results.records)
     monkeypatch.setattr("datasets.phantom_glands.PhantomGlands.read", lambda *_: pytest.fail("read the data"))
@@ -181,8 +182,8 @@ def test_a_generative_method_that_does_not_say_what_it_diffuses_is_declined():
     class Own(Segmenter):
         generative = True
 
-    assert "Own does not say how its diffusion is shown" in trajectories.refusal(Own)
-    assert trajectories.refusal(type("Better", (LDSeg,), {})) is None
+    assert "Own does not say how its diffusion is shown" in trajectories.refusal(building.traits_of(Own))
+    assert trajectories.refusal(building.traits_of(type("Better", (LDSeg,), {}))) is None
 
 
 @pytest.mark.parametrize("cases, count, expected", [(1, 2, [0]), (10, 1, [5]), (10, 2, [2, 7]), (3, 5, [0, 1, 2])])

@@ -13,6 +13,8 @@ from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import make_plan
 from benchmarks.plan.standing import find_stored, state
 from benchmarks.store.results import Store
+from benchmarks.testing import evaluate
+from benchmarks.training import loop
 
 TINY = [
     "profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]", "suite.sigmas=[0,0.2]", "training.steps=4",
@@ -52,7 +54,8 @@ def test_reports_read_tests_of_a_former_version_and_runs_make_them_again(suite):
 
 def failing_once(monkeypatch, name: str, error: Exception) -> None:
     """The function `name` that trials call raises `error` the first time it is called."""
-    real, calls = getattr(kind, name), []
+    module = {"train": loop, "evaluate": evaluate}[name]
+    real, calls = getattr(module, name), []
 
     def function(*arguments):
         calls.append(name)
@@ -60,7 +63,7 @@ def failing_once(monkeypatch, name: str, error: Exception) -> None:
             raise error
         return real(*arguments)
 
-    monkeypatch.setattr(kind, name, function)
+    monkeypatch.setattr(module, name, function)
 
 
 @pytest.mark.parametrize(

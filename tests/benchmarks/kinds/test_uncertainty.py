@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BadInput
-from benchmarks.kinds import trials
 from benchmarks.kinds.registry import checked
 from benchmarks.store.results import Store
 from benchmarks.testing import many_samples
+from benchmarks.training import loop
 from reports import write
 
 TINY = ["suite=uncertainty", "profile=tiny", "datasets=[phantom_glands]", "methods=[ldseg,resunet]", "training.steps=4",
@@ -63,7 +63,7 @@ def test_an_interrupted_run_samples_only_the_missing_cases_and_the_records_are_t
     chunks[1].unlink()
     with_gap = stored(runs)
     assert with_gap.records.empty and "not all test cases" in with_gap.trials[0].reason
-    monkeypatch.setattr(trials, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
     again = run(runs)
     assert chunks[0].stat().st_mtime_ns == kept
     pd.testing.assert_frame_equal(compared(again.records), compared(results.records))

@@ -68,7 +68,7 @@ def asked(method, *overrides):
     """Conditions that a suite tests a method under."""
     config = configure(["profile=tiny", *overrides])
     trial = choices.request(config, method, "phantom_glands", 0)
-    return conditions(config, trial, building.method_class(trial.method))
+    return conditions(config, trial, building.method_class(trial.method).generative)
 
 
 def test_conditions_are_told_apart_by_noise_sampling_and_rescaling():

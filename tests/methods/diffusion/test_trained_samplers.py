@@ -9,7 +9,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from benchmarks.training.loop import lr_factor
-from methods.base import SAMPLERS, Sampling
+from methods.sampling import SAMPLERS, Sampling
 from tests.methods.discs import discs, dsc, segment
 
 CONF = Path(__file__).parents[3] / "conf" / "method"
