@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from benchmarks.errors import BadInput
 from benchmarks.plan import classes, identity
 from benchmarks.store.config import DatasetConfig, MethodConfig
-from benchmarks.store.files import read_json, write_json
+from benchmarks.store.files import made_once
 
 if TYPE_CHECKING:
     from methods.base import Segmenter
@@ -39,11 +39,7 @@ def traits(method: MethodConfig, cache: Path) -> Traits:
     module = method.target.rpartition(".")[0] if isinstance(method.target, str) else ""
     asked = [method.target, identity.module_version(module) if module else "", version("torch")]
     path = cache / "methods" / f"{identity.digest(asked)}.json"
-    kept = read_json(path)
-    if kept is None:
-        kept = asdict(traits_of(method_class(method)))
-        write_json(path, kept)
-    return Traits(**kept)
+    return Traits(**made_once(path, lambda: asdict(traits_of(method_class(method)))))
 
 
 def traits_of(kind: type[Segmenter]) -> Traits:
@@ -98,10 +94,11 @@ def tried(method: MethodConfig, dataset: DatasetConfig, code: str, cache: Path) 
     asked = [method.target, method.arguments, code, dataset.image_size, dataset.channels, dataset.classes,
              *map(version, LIBRARIES)]  # fmt: skip
     path = cache / "methods" / f"{identity.digest(asked)}.json"
-    kept = read_json(path)
-    if kept is None:
-        kept = {"declined": reason_against(method, dataset)}
-        if kept["declined"] is None:
+
+    def attempt() -> dict:
+        declined = reason_against(method, dataset)
+        if declined is None:
             build(method, dataset)
-        write_json(path, kept)
-    return kept["declined"]
+        return {"declined": declined}
+
+    return made_once(path, attempt)["declined"]

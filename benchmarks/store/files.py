@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -152,6 +153,21 @@ def read_json(path: Path) -> dict | None:
         return json.loads(content)
     except ValueError as error:
         raise BadInput(f"{path}: cannot be read ({error}). Delete its folder to compute this trial again.") from error
+
+
+def made_once(path: Path, make: Callable[[], dict]) -> dict:
+    """What `make` returned when it was first called for this path, which lies in a folder of nothing else. Where the
+    file or the sums of its folder are damaged, the folder is emptied and it is made again. Raises CannotWrite."""
+    try:
+        kept = read_json(path)
+    except BadInput as error:
+        console.say(f"{error} It is made again.")
+        shutil.rmtree(path.parent, ignore_errors=True)
+        kept = None
+    if kept is None:
+        kept = make()
+        write_json(path, kept)
+    return kept
 
 
 def read_frame(path: Path) -> pd.DataFrame | None:

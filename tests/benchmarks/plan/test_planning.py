@@ -10,6 +10,7 @@ from benchmarks.errors import BadInput
 from benchmarks.plan import building, choices, identity
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import conditions, make_plan
+from benchmarks.store import sums
 
 TINY = ["profile=tiny", "datasets=[phantom_glands]", "methods=[resunet]"]
 
@@ -199,3 +200,13 @@ def test_the_code_version_follows_imports_and_ignores_comments_and_docstrings(tm
     assert second != first  # a module beside the package counts as well
     (tmp_path / "beside.py").write_text("def more(n):\n    return n\n\nMORE = more(1)\n")
     assert code_hash(tmp_path) == second  # annotations do not
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "*.json"])
+def test_what_is_kept_of_methods_is_made_again_where_it_is_damaged(planned, tmp_path, name):
+    (before,) = planned()
+    for path in (tmp_path / "cache" / "methods").glob(name):
+        path.write_bytes(path.read_bytes()[:-9] + b"x" * 9)
+    (after,) = planned()
+    assert after == before
+    assert {sums.state(path) for path in (tmp_path / "cache" / "methods").glob("*.json")} == {sums.SOUND}
