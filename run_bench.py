@@ -298,7 +298,18 @@ def share(config: DictConfig) -> int:
     return commands.ACTIONS[config.action](config)
 
 
-ALONE = {"verify": verify, "list": show_list, "segment": segment} | dict.fromkeys(SHARING, share)
+def lead(config: DictConfig) -> int:
+    """Write a page of all methods by data set, over any number of stores."""
+    from benchmarks import console
+    from benchmarks.sharing import commands, gathering
+    from reports import write
+
+    places, target = commands.stores(config), commands.page_folder(config)
+    console.say(f"Leaderboard: {write(gathering.gathered(places), target).with_suffix('.html')}")
+    return 0
+
+
+ALONE = {"verify": verify, "list": show_list, "segment": segment, "leaderboard": lead} | dict.fromkeys(SHARING, share)
 """What is done without any suite."""
 
 

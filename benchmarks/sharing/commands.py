@@ -97,6 +97,18 @@ def stores(config: DictConfig) -> list[Path]:
     return places
 
 
+def page_folder(config: DictConfig) -> Path:
+    """Where the leaderboard is written. Raises BadInput where something else lies there, which it would replace."""
+    if not isinstance(config.output, str) or not config.output:
+        raise BadInput(f"output={config.output}: expected a folder: action=leaderboard input=[DIR,DIR] output=DIR.")
+    target = Path(config.output)
+    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / "report.html").exists())):
+        raise BadInput(
+            f"output={target}: holds something else than a leaderboard, which would be lost. Choose another."
+        )
+    return target
+
+
 def _taken(store: Store, found: joining.Plan) -> int:
     joining.take(store, found)
     for line in found.left:

@@ -37,7 +37,8 @@ class Waste:
 
 def waste(store: Store, cache: Path) -> list[Waste]:
     """Trials that failed, cannot go on or were superseded, what belongs to trials that are gone, prepared images of
-    data that no trial was trained on, and files set aside as damaged. Raises BadInput for a report that cannot be read."""
+    data that no trial was trained on, and what was set aside as damaged. Raises BadInput for a report that cannot be
+    read."""
     trials = list(held(store))
     needed = linked(store)
     gone = {one.path: why for one in trials if one.path.name not in needed and (why := _why(one, trials, cache))}

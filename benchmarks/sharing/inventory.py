@@ -19,8 +19,8 @@ COLUMNS = ["trial", "method", "dataset", "seed", "profile", "state", "mib", "age
 @dataclass(frozen=True)
 class Held:
     """A trial's folder. view: None where it cannot be read as a trial; state: as TrialView.status, "running" where a
-    run works on it, or "unreadable"; size: bytes of all its files; changed: time of the last change, in UTC; reason: why it
-    failed, was declined, or cannot be read."""
+    run works on it, or "unreadable"; size: bytes of all its files; changed: time of the last change, in UTC; reason:
+    why it failed, was declined, or cannot be read."""
 
     path: Path
     view: TrialView | None
