@@ -17,6 +17,8 @@ from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput, CannotWrite, Failure, cannot_write, failure_of
+from benchmarks.executors.scheduled import Scheduled
+from benchmarks.machine.needs import Needs
 from benchmarks.plan.classes import named_class
 from benchmarks.store import leases
 from benchmarks.store.files import sweep
@@ -62,6 +64,10 @@ class Work(ABC, Generic[Job]):
     @abstractmethod
     def fail(self, job: Job, failure: Failure) -> bool:
         """Write the failure down where reports find it. False where no report could: the error then ends the run."""
+
+    def needs(self, job: Job) -> Needs:
+        """What the job asks of a machine; asked where a scheduler wants to know."""
+        return Needs()
 
 
 def _executor(settings: DictConfig) -> Executor:
@@ -152,7 +158,11 @@ def _again(executor: Executor, work: Work[Job], job: Job, future: "Future[Outcom
 
 def _submitted(executor: Executor, work: Work[Job], job: Job) -> "Future[Outcome]":
     try:
+        if isinstance(executor, Scheduled):
+            return executor.submit_for(work.needs(job), attempt, work, job)
         return executor.submit(attempt, work, job)
+    except BadInput:
+        raise
     except Exception as error:  # a worker was killed while jobs were still being submitted, say
         future: Future[Outcome] = Future()
         future.set_exception(error)

@@ -30,11 +30,16 @@ GIB = 2**30
 def reason_against(config: TrialConfig, cache: Path, device: torch.device, there: float) -> str | None:
     """Why a trial (its config) will not fit into `there` bytes of `device`, in words for the report; None if it will.
 
-    The estimate is kept in `cache`, since it takes a training step of a small image. Trainings on small images are not
-    asked. Raises BadInput naming a kept estimate that cannot be read.
+    Trainings on small images are not asked. Raises BadInput naming a kept estimate that cannot be read.
     """
     if prod(config.dataset.image_size) * config.training.batch_size < ASKED_FROM:
         return None
+    return shortage(estimate(config, cache, device), there)
+
+
+def estimate(config: TrialConfig, cache: Path, device: torch.device) -> float:
+    """Peak memory of training a trial, in bytes, kept in `cache`, since it takes a training step of a small image.
+    Raises BadInput naming a kept estimate that cannot be read."""
     dataset = config.dataset
     asked = [config.method.to_json(), dataset.image_size, dataset.channels, len(dataset.class_names),
              config.training.to_json(), config.code, device.type]  # fmt: skip
@@ -44,7 +49,7 @@ def reason_against(config: TrialConfig, cache: Path, device: torch.device, there
         console.say(f"  estimating the memory that training {config.method.name} takes at {dataset.size}")
         kept = {"bytes": training_bytes(config, device)}
         write_json(path, kept)
-    return shortage(kept["bytes"], there)
+    return kept["bytes"]
 
 
 def shortage(needed: float, there: float) -> str | None:

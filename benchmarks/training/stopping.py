@@ -1,4 +1,4 @@
-"""How a run is asked to stop: by SIGINT, SIGTERM, SIGHUP or SIGUSR1, or because its time is up (training.stop_after).
+"""How a run is asked to stop: by SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, or because its time is up (training.stop_after).
 
 A training ends the step it is at, saves its checkpoint and raises Stopped; anything else is left at once.
 """
@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.store import leases
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 PATIENCE = 3.5
 """Seconds that a step may still take after a signal; then it is given up and the last checkpoint holds."""
 OUT_OF_TIME = 3

@@ -70,6 +70,6 @@ class Marks(Work[str]):
         return True
 
 
-def marks(folder: Path, target: str, **settings) -> Marks:
+def marks(runs: Path, target: str, **settings) -> Marks:
     """The work in a folder, by the executor of that class."""
-    return Marks(OmegaConf.create({"executor": {"_target_": target, **settings}}), Store(folder))
+    return Marks(OmegaConf.create({"executor": {"_target_": target, **settings}}), Store(runs))

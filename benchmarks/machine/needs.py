@@ -1,0 +1,45 @@
+"""What a job asks of the machine it is sent to, from the estimates that action=plan prints."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from benchmarks.plan.trials import Trial
+from benchmarks.store.results import Store
+
+PROGRAM = 4 * 2**30
+"""Bytes that a process takes with PyTorch and a data set of the usual size, before a network is trained."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """seconds it is expected to take and bytes of main memory, None where nobody can say; alone: whether nothing else
+    may run beside it, since it takes times."""
+
+    seconds: float | None = None
+    memory: float | None = None
+    alone: bool = False
+
+
+_found: dict[tuple, Needs] = {}
+
+
+def needs_of(config: DictConfig, store: Store, trial: Trial) -> Needs:
+    """What is left to do of a trial asks for; trials that differ in their seed alone ask for the same."""
+    from benchmarks.machine import memory
+    from benchmarks.machine.device import fabric_for
+    from benchmarks.machine.outlook import outlook
+    from benchmarks.plan.standing import state
+
+    now, what = state(store, trial), trial.config
+    asked = (str(store.runs), what.method.name, what.dataset.name, now.trained, now.tested, len(trial.conditions))
+    if asked not in _found:
+        seconds = outlook(store, trial).seconds
+        device = fabric_for(config).device
+        needed = 0.0
+        if device.type == "cpu" and prod(what.dataset.image_size) * what.training.batch_size >= memory.ASKED_FROM:
+            needed = memory.estimate(what, Path(config.paths.cache), device)
+        _found[asked] = Needs(seconds or None, PROGRAM + needed)
+    return _found[asked]
