@@ -1,0 +1,99 @@
+"""Jobs as tasks of a Ray cluster."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import BadInput
+from benchmarks.executors.scheduled import JobLost, Scheduled, settle, stoppable
+from benchmarks.machine.needs import Needs
+from benchmarks.training import stopping
+
+# Ray would have its workers start as this run was started, with a virtual environment of their own where that was uv.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+try:
+    import ray
+    from ray import exceptions
+except ImportError as error:
+    raise BadInput(f"{error}; install it: pip install -e '.[cluster]'") from error
+
+ROOT = Path(__file__).resolve().parents[2]
+LOST = (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError, exceptions.RaySystemError)
+CANCELLED = (exceptions.TaskCancelledError,)
+CANCEL_SECONDS = 30.0
+"""How long cancelled jobs are waited for, so that their checkpoints are there and their leases free."""
+
+
+class Ray(Scheduled):
+    """One task a trial, wherever in the cluster there is room for it.
+
+    address: of a running cluster, auto for the one of this machine, None to start one here that ends with the run;
+    cores, gpus: of a task. Checkout, data and store are seen by all machines under the same path. Raises BadInput where
+    no cluster answers.
+    """
+
+    def __init__(self, address: str | None = None, cores: int = 1, gpus: float = 0) -> None:
+        if cores < 1 or gpus < 0:
+            raise BadInput(f"executor.cores={cores}, executor.gpus={gpus}: expected at least 1 core and 0 GPUs.")
+        self.cores, self.gpus = cores, gpus
+        environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(cores)}
+        try:
+            ray.init(
+                address=address or "local",
+                runtime_env={"env_vars": environment},
+                log_to_driver=False,
+                logging_level="error",
+                include_dashboard=None if address else False,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            words = " ".join(str(error).split())[:300]
+            raise BadInput(
+                f"executor.address={address}: no Ray cluster answers ({words}). Start one with `ray start --head`, or "
+                "leave the address out."
+            ) from error
+        self._tasks: dict[Future, ray.ObjectRef] = {}
+        self._cancelled = False
+        self._ended = threading.Condition()
+        # One process for one job: what it leaves in memory, or of threads, ends with it.
+        self._run = ray.remote(max_retries=0, max_calls=1)(stoppable)
+
+    def submit_for(self, needs: Needs, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future:
+        """The future of function(*arguments) in a task. It holds JobLost where its worker or its machine is lost."""
+        task = self._run.options(num_cpus=self.cores, num_gpus=self.gpus, memory=needs.memory)
+        reference, future = task.remote(function, arguments, more), Future()
+        self._tasks[future] = reference
+        reference.future().add_done_callback(lambda found: self._settle(future, found))
+        return future
+
+    def _settle(self, future: Future, found: Future) -> None:
+        error = found.exception()
+        with self._ended:
+            self._tasks.pop(future, None)
+            if future.set_running_or_notify_cancel():
+                if error is None:
+                    settle(future, found.result(), self._cancelled)
+                elif self._cancelled or isinstance(error, CANCELLED):
+                    future.set_exception(stopping.Stopped("stopped with the run", 130))
+                else:
+                    future.set_exception(_lost(error) if isinstance(error, LOST) else error)
+            self._ended.notify_all()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for the jobs and leave the cluster; `cancel_futures` drops those that wait and interrupts those under
+        way: trainings save their checkpoints."""
+        if cancel_futures and not self._cancelled:
+            self._cancelled = True
+            for reference in list(self._tasks.values()):
+                ray.cancel(reference)
+        if wait:
+            with self._ended:
+                self._ended.wait_for(lambda: not self._tasks, CANCEL_SECONDS if self._cancelled else None)
+        ray.shutdown()
+
+
+def _lost(error: Exception) -> JobLost:
+    line = (str(error).strip().splitlines() or [""])[0]
+    return JobLost(f"{type(error).__name__}: {line}")
