@@ -83,6 +83,8 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
     waiting = [job for job in jobs if not work.settled(job)]
     unwritten: list[str] = []
     told = False
+    if not waiting:  # no workers are started, no cluster is asked
+        return unwritten
     with _executor(work.config.executor) as executor:
         while waiting:
             holders = [leases.holder(work.place(job)) for job in waiting]

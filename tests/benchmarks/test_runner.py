@@ -83,6 +83,13 @@ class Killed(ThreadPoolExecutor):
         return future
 
 
+class Refusing(ThreadPoolExecutor):
+    """An executor that cannot be started."""
+
+    def __init__(self):
+        raise RuntimeError("no cluster answers")
+
+
 class Threads(ThreadPoolExecutor):
     """An executor of one's own, which keeps what it was given."""
 
@@ -113,6 +120,14 @@ def test_settled_jobs_are_skipped(files):
     assert order(work) == ["a", "c"] and work.place("b").read_text() == "of an earlier run"
     runner.run(work, ["a", "b", "c"])
     assert order(work) == ["a", "c"]
+
+
+def test_where_nothing_is_left_no_executor_is_started(files):
+    work = files(f"{__name__}.Refusing")
+    work.place("a").write_text("of an earlier run")
+    assert runner.run(work, ["a"]) == [] and runner.run(work, []) == []
+    with pytest.raises(RuntimeError, match="no cluster answers"):
+        runner.run(work, ["b"])
 
 
 def test_a_failure_is_written_down_and_the_others_go_on(files, capsys):
@@ -155,9 +170,11 @@ def test_a_failure_that_no_report_could_show_ends_the_run(files):
     assert order(work) == ["a", "hopeless"]
 
 
-def test_a_worker_that_is_killed_takes_its_job_with_it_and_not_the_run(files):
+def test_a_worker_that_is_killed_twice_takes_its_job_with_it_and_not_the_run(files, capsys):
     work = files(f"{__name__}.Killed")
     runner.run(work, ["first", "a", "late"])
+    said = capsys.readouterr().out
+    assert said.count("job first: the executor lost it (BrokenExecutor: killed); it is tried once more.") == 1
     assert work.place("a").read_text() == "done"
     assert work.place("first").read_text().startswith("the executor lost the job (BrokenExecutor: killed)")
     assert work.place("late").read_text().startswith("the executor lost the job (BrokenExecutor: no more)")
