@@ -143,7 +143,7 @@ class Submitit(Scheduled):
         self.cores, self.gpus, self.memory, self.minutes = cores, gpus, memory, minutes
         logging.getLogger("submitit").setLevel(logging.ERROR)
         place = Path(folder).resolve() / "%j"
-        self._slurm = {f"slurm_{name}": value for name, value in (slurm or {}).items()}
+        self._slurm = {f"slurm_{name}": value for name, value in (slurm or {}).items() if value is not None}
         try:
             more = {"slurm_max_num_timeout": requeues} if cluster == "slurm" else {"local_max_num_timeout": requeues}
             self._engine = submitit.AutoExecutor(place, cluster=cluster, **more)

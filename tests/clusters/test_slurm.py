@@ -6,7 +6,6 @@ Needs root, and Debian's slurm-wlm and munge (apt-get install slurm-wlm munge).
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -128,13 +127,14 @@ def lose_node_of(slurm: Path, worker: int) -> str:
     """Kill the node that a worker runs on: its daemon, the daemons of its steps, and the worker. Returns its name."""
     node = psutil.Process(worker).environ()["SLURMD_NODENAME"]
     steps = [process for process in psutil.process_iter(["name"]) if "slurmstepd" in (process.info["name"] or "")]
-    os.kill(int((slurm / f"slurmd-{node}.pid").read_text()), signal.SIGKILL)
     mine = [process for process in steps if process.children() and node_of(process.children()[0]) == node]
-    for process in [*(child for step in mine for child in step.children(recursive=True)), *mine]:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
+    daemon = psutil.Process(int((slurm / f"slurmd-{node}.pid").read_text()))
+    lost = [daemon, *mine, *(child for step in mine for child in step.children(recursive=True))]
+    # All at the same moment, as when the power fails: none may tell of the others' end.
+    for process in lost:
+        process.suspend()
+    for process in lost:
+        process.kill()
     return node
 
 
