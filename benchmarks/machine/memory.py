@@ -15,7 +15,7 @@ from benchmarks.machine import measure
 from benchmarks.plan import building, identity
 from benchmarks.seeding import generator_for
 from benchmarks.store.config import TrialConfig
-from benchmarks.store.files import read_json, write_json
+from benchmarks.store.files import made_once
 from benchmarks.training.optimizers import optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
 from methods.base import Segmenter
@@ -30,26 +30,24 @@ GIB = 2**30
 def reason_against(config: TrialConfig, cache: Path, device: torch.device, there: float) -> str | None:
     """Why a trial (its config) will not fit into `there` bytes of `device`, in words for the report; None if it will.
 
-    Trainings on small images are not asked. Raises BadInput naming a kept estimate that cannot be read.
-    """
+    Trainings on small images are not asked."""
     if prod(config.dataset.image_size) * config.training.batch_size < ASKED_FROM:
         return None
     return shortage(estimate(config, cache, device), there)
 
 
 def estimate(config: TrialConfig, cache: Path, device: torch.device) -> float:
-    """Peak memory of training a trial, in bytes, kept in `cache`, since it takes a training step of a small image.
-    Raises BadInput naming a kept estimate that cannot be read."""
+    """Peak memory of training a trial, in bytes, kept in `cache`, since it takes a training step of a small image."""
     dataset = config.dataset
     asked = [config.method.to_json(), dataset.image_size, dataset.channels, len(dataset.class_names),
              config.training.to_json(), config.code, device.type]  # fmt: skip
     path = cache / "memory" / f"{identity.digest(asked)}.json"
-    kept = read_json(path)
-    if kept is None:
+
+    def measured() -> dict:
         console.say(f"  estimating the memory that training {config.method.name} takes at {dataset.size}")
-        kept = {"bytes": training_bytes(config, device)}
-        write_json(path, kept)
-    return kept["bytes"]
+        return {"bytes": training_bytes(config, device)}
+
+    return made_once(path, measured)["bytes"]
 
 
 def shortage(needed: float, there: float) -> str | None:

@@ -73,7 +73,7 @@ def test_what_is_there_is_asked_before_the_first_estimate_alone(monkeypatch, tmp
     monkeypatch.setattr(memory, "ASKED_FROM", 1)
     monkeypatch.setattr(memory, "available", lambda device: next(asked))
     monkeypatch.setattr(memory, "training_bytes", lambda *_: 2**21)
-    assert all("0.000977 GiB available" in trial.declined for trial in admit(config, store, make_plan(config), CPU))
+    assert all("0.000977 GiB available" in trial.declined for trial in admit(config, store, make_plan(config)))
 
 
 def test_what_does_not_fit_is_a_declined_row_until_it_does(monkeypatch, tmp_path):
@@ -82,17 +82,17 @@ def test_what_does_not_fit_is_a_declined_row_until_it_does(monkeypatch, tmp_path
     store.open()
     monkeypatch.setattr(memory, "ASKED_FROM", 1)
     monkeypatch.setattr(memory, "available", lambda device: 2**20)
-    trials = admit(config, store, make_plan(config), CPU)
+    trials = admit(config, store, make_plan(config))
     assert trials[0].declined.startswith("out of memory: needs about ")
     work(config, store, trials)
     view = store.trial(trials[0].key)
     assert (view.status, view.reason) == ("declined", trials[0].declined)
     monkeypatch.setattr(memory, "available", lambda device: 2**40)
-    trials = admit(config, store, make_plan(config), CPU)
+    trials = admit(config, store, make_plan(config))
     work(config, store, trials)
     assert store.trial(trials[0].key).status == "ok"
     monkeypatch.setattr(memory, "available", lambda device: 2**20)
-    assert admit(config, store, make_plan(config), CPU)[0].declined is None  # trained already
+    assert admit(config, store, make_plan(config))[0].declined is None  # trained already
 
 
 def test_an_estimate_is_made_once(monkeypatch, tmp_path):
