@@ -117,20 +117,19 @@ def read(image: Files, how: Reading) -> Unlabelled:
     """The image as float32 in [0, 1]. Raises DataError naming a file that is damaged, or has other channels or values
     that are not finite."""
     path = image.paths[0]
-    nifti = ending(path) in NIFTI
     if how.spatial_dims == 3:
         volume = load_volume(image.paths if len(image.paths) > 1 else path, ("image",), how.channels)
         parts = np.moveaxis(volume.voxels, 3, 0) if volume.voxels.ndim == 4 else volume.voxels[None]
-        array, spacing, affine = np.stack([how.scaling(part) for part in parts]), volume.spacing, volume.affine
+        array, spacing, place = np.stack([how.scaling(part) for part in parts]), volume.spacing, volume.affine
     else:
         stored, spacing = load(path, ("image",))
         array = recoloured(unit(channels_first(stored), how.window), how.channels, how.settings.get("channels"))
-        affine = _affine(path) if nifti else None
+        place = affine(path)
         if len(array) != how.channels:
             raise _of_channels(path, len(array), how)
     if not np.isfinite(array).all():
         raise DataError(f"{image.where}: holds values that are not finite (NaN or infinite). Replace them.")
-    return Unlabelled(array, spacing, affine, nifti)
+    return Unlabelled(array, spacing, place, ending(path) in NIFTI)
 
 
 def recoloured(image: np.ndarray, channels: int, said: int | None) -> np.ndarray:
@@ -143,7 +142,10 @@ def recoloured(image: np.ndarray, channels: int, said: int | None) -> np.ndarray
     return image
 
 
-def _affine(path: Path) -> np.ndarray:
+def affine(path: Path) -> np.ndarray | None:
+    """That of a NIfTI file, from voxel indices to mm; None of any other. Raises DataError naming a damaged one."""
+    if ending(path) not in NIFTI:
+        return None
     with reading(path):
         return nibabel.load(path).affine
 

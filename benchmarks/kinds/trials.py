@@ -19,7 +19,7 @@ from benchmarks.plan.choices import VALIDATED
 from benchmarks.plan.identity import digest
 from benchmarks.plan.planning import Refusal, make_plan
 from benchmarks.plan.selecting import Chosen
-from benchmarks.plan.sources import prepared
+from benchmarks.plan.sources import affines, prepared, source
 from benchmarks.plan.standing import find_stored, state
 from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work
@@ -91,6 +91,8 @@ class TrainAndTest(Work[Trial]):
         from benchmarks.testing.evaluate import evaluate
 
         part = replace(job, conditions=tuple(c for c in job.conditions if c.tested_on == elsewhere))
+        if job.saved:
+            it = replace(it, affine=affines(source(self.config, it.data.name)))
         with console.task(f"{job.name}: testing{f' on {elsewhere}' if elsewhere else ''}") as report:
             evaluate(replace(it, trial=part), folder, report)
 

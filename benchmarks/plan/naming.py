@@ -13,7 +13,10 @@ DEFAULT_PROFILE = "quick"
 """What conf/config.yaml has where a command names none."""
 SAID = ("suite", "datasets", "profile")
 """Keys of a command that the name says in words."""
-APART = ("action", "track", "report", "device", "executor", "tracking", "paths", "verify", "training.stop_after")
+APART = (
+    "action", "track", "report", "device", "executor", "tracking", "paths", "verify", "training.stop_after",
+    "suite.save_predictions",
+)  # fmt: skip
 """Keys that change nothing in a report, and the groups of such."""
 MOST = 3
 """Data sets whose names stand in that of a report; more are counted."""

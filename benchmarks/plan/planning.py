@@ -80,7 +80,8 @@ def _trial(
     full = replace(full, request=identity.request_key(asked), code=traits.code)
     declined = building.tried(full.method, full.dataset, traits.code, cache) or refusal(traits)
     found = conditions(config, full, traits.generative, there or ())
-    return Trial(full, found if there is not None else (), declined, tuple(there or ()))
+    saved = bool(config.suite.get("save_predictions"))
+    return Trial(full, found if there is not None else (), declined, tuple(there or ()), saved)
 
 
 def conditions(

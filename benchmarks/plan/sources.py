@@ -2,8 +2,10 @@
 
 import inspect
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig
 
 from benchmarks import console
@@ -14,6 +16,7 @@ from benchmarks.store.config import DatasetConfig
 from datasets.base import DataError, Entry, Source
 from datasets.integrity import check
 from datasets.prepare import Prepared, prepare
+from datasets.unlabelled import affine
 
 
 def source(config: DictConfig, name: str) -> Source:
@@ -53,6 +56,12 @@ def checked_entries(origin: Source, config: DictConfig) -> list[Entry]:
             f"{last.lineno} ({type(error).__name__}: {error}). Expected entries and cases, or a DataError that names "
             "the file; see docs/extending.md."
         ) from error
+
+
+def affines(origin: Source) -> Callable[[str], np.ndarray | None]:
+    """From the id of a case to the affine (4, 4) of its image's file; None where it is no NIfTI file."""
+    files = {entry.id: entry.files for entry in origin.selected()}
+    return lambda case: affine(files[case][0]) if files.get(case) else None
 
 
 def prepared(config: DictConfig, dataset: DatasetConfig) -> Prepared:

@@ -35,7 +35,7 @@ def state(store: Store, trial: Trial) -> State:
     if view is None:
         return State(False, 0)
     failed = view.reason if view.status == "failed" and not view.done["retry"] else None
-    tested = sum(view.has(condition.key) for condition in trial.conditions)
+    tested = sum(trial.tested(view, condition) for condition in trial.conditions)
     return State(view.trained, tested, view.status == "ok", failed)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from benchmarks.plan.corruptions import Corruption
 from benchmarks.plan.identity import digest
 from benchmarks.store.config import DatasetConfig, TrialConfig
+from benchmarks.store.trial import TrialView
 from methods.sampling import Sampling
 
 TRAINING_VERSION = 1
@@ -77,12 +78,18 @@ class Condition:
 @dataclass(frozen=True)
 class Trial:
     """One method trained once on one data set, and the conditions it is tested under; `declined` says why not.
-    elsewhere: the other data sets of its conditions, at the size it was trained at."""
+    elsewhere: the other data sets of its conditions, at the size it was trained at; saved: whether the predictions of
+    all test cases are to be kept."""
 
     config: TrialConfig
     conditions: tuple[Condition, ...]
     declined: str | None = None
     elsewhere: tuple[DatasetConfig, ...] = ()
+    saved: bool = False
+
+    def tested(self, view: TrialView, condition: Condition) -> bool:
+        """Whether the store holds all that its test under a condition leaves."""
+        return view.has(condition.key) and (not self.saved or view.has_predictions(condition.key))
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.plan import building
 from benchmarks.plan.configuration import plain
-from benchmarks.sharing import archive
+from benchmarks.sharing import archive, inventory
 from benchmarks.store import sums
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import read_frame
@@ -51,15 +51,13 @@ def trial(config: DictConfig) -> Iterator[TrialView]:
         raise BadInput(f"weights={place}: is not set. {EXPECTED}")
     path = Path(place)
     if not path.exists():
-        path = Store(Path(config.paths.runs)).folder(place)
+        path = inventory.named(Store(Path(config.paths.runs)), place, "weights")
     with tempfile.TemporaryDirectory(prefix="diffseg-") as scratch:
         if path.is_file():
             path = _unpacked(path, Path(scratch))
         view = TrialView.load(path) if path.is_dir() else None
         if view is None:
-            raise BadInput(
-                f"weights={place}: there is no such trial, neither here nor in {config.paths.runs}. {EXPECTED}"
-            )
+            raise BadInput(f"weights={place}: holds no trial. {EXPECTED}")
         if not (path / "weights.safetensors").exists():
             raise BadInput(f"weights={place}: holds a trial without weights ({view.status}). {EXPECTED}")
         yield view

@@ -8,7 +8,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
-from benchmarks.errors import BadInput, unknown
+from benchmarks.errors import BadInput
 from benchmarks.sharing import archive, garbage, inventory, joining
 from benchmarks.store.outside import write_text
 from benchmarks.store.results import Store
@@ -38,16 +38,14 @@ def _chosen(store: Store, asked: object) -> list[TrialView]:
     """One trial by its key, or all that ended well. Raises BadInput where there is none."""
     if not isinstance(asked, str) or not asked:
         raise BadInput(f"trial={asked}: expected the key of a trial, or all. action=store lists them.")
-    known = {path.parent.name: path.parent for path in sorted((store.runs / "trials").glob("*/config.json"))}
     if asked == "all":
-        found = [view for folder in known.values() if (view := TrialView.load(folder)) and view.status == "ok"]
+        folders = sorted(path.parent for path in (store.runs / "trials").glob("[!.]*/config.json"))
+        found = [view for folder in folders if (view := TrialView.load(folder)) and view.status == "ok"]
         if not found:
             raise BadInput(f"paths.runs={store.runs}: holds no trial that has ended well.")
         return found
-    view = TrialView.load(known[asked]) if asked in known else None
-    if view is None:
-        raise unknown("trial", asked, known)
-    return [view]
+    view = TrialView.load(inventory.named(store, asked, "trial"))
+    return [view] if view else []
 
 
 def take_in(config: DictConfig) -> int:

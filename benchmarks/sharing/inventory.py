@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.errors import BadInput
+from benchmarks.errors import BadInput, unknown
 from benchmarks.store import leases
 from benchmarks.store.results import Store
 from benchmarks.store.trial import TrialView
@@ -33,6 +33,18 @@ class Held:
     def age(self) -> float:
         """Days since its last change."""
         return (datetime.now(timezone.utc) - self.changed).total_seconds() / 86400
+
+
+def named(store: Store, name: str, key: str) -> Path:
+    """The folder of the trial that a command names by its key, or by as much of its beginning as no other has. Raises
+    BadInput, naming the command's key, where there is none or several."""
+    known = [path.parent for path in sorted((store.runs / "trials").glob("[!.]*/config.json"))]
+    found = [path for path in known if path.name == name] or [path for path in known if path.name.startswith(name)]
+    if len(found) > 1:
+        raise BadInput(f"{key}={name}: begins the names of {', '.join(path.name for path in found)}. Name one of them.")
+    if not found:
+        raise unknown(f"{key}, in {store.runs}", name, [path.name for path in known])
+    return found[0]
 
 
 def held(store: Store) -> Iterator[Held]:

@@ -14,6 +14,9 @@ from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.files import read_arrays, read_frame, read_json, read_table, there, write_json
 from benchmarks.store.kept import Parts, unstacked
 
+PREDICTIONS = "predictions"
+"""Folder of a trial with a folder for each condition, and in that the segmentation of every test case."""
+
 
 @dataclass
 class TrialView:
@@ -94,6 +97,12 @@ class TrialView:
         pictures = self.path / "samples" / f"{condition}.npz"
         records = there(self.path / "records" / f"{condition}.parquet")
         return (there(pictures) or not sums.lost(pictures)) and records
+
+    def has_predictions(self, condition: str) -> bool:
+        """Whether the predictions of all test cases under a condition (its key) are stored, none lost or damaged."""
+        folder = self.path / PREDICTIONS / condition
+        names = sums.read(folder).now
+        return bool(names) and all(there(folder / name) for name in names)
 
     def records(self, condition: str) -> pd.DataFrame | None:
         """A row per test case and class at a condition (its key); None where none are stored."""

@@ -26,12 +26,14 @@ from benchmarks.store.trial import TrialView
 from benchmarks.testing.corruptions import corrupt
 from benchmarks.testing.noise import add_noise
 from benchmarks.testing.pictures import picture
+from benchmarks.testing.predictions import Affine, Predictions, nowhere
 from benchmarks.testing.scoring import case_scores
 from benchmarks.testing.temporal import Before
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
 
 Value = TypeVar("Value")
+Keep = Callable[[Condition, int, np.ndarray], None]
 
 BATCH = 8
 SAMPLE_CASES = 4
@@ -43,12 +45,14 @@ ANY = Sampling()
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained method that is tested, on the device, and the data it is tested on."""
+    """A trained method that is tested, on the device, and the data it is tested on. affine: of a case's file, for the
+    predictions that are saved."""
 
     trial: Trial
     model: Segmenter
     data: Prepared
     device: torch.device
+    affine: Affine = nowhere
 
 
 @dataclass
@@ -67,23 +71,39 @@ def evaluate(it: Candidate, folder: Path, report: Report) -> None:
     """
     conditions = it.trial.conditions
     stored = TrialView(folder, it.trial.config)
-    missing = [condition for condition in conditions if not stored.has(condition.key)]
+    missing = [condition for condition in conditions if not it.trial.tested(stored, condition)]
     levels = list(dict.fromkeys(c.level for c in missing))
     it.model.eval()
     done = len(conditions) - len(missing)
     for level in levels:
         group = [c for c in missing if c.level == level]
         report(done, len(conditions), level.words)
-        for condition, found in outcomes(it, group).items():
+        for condition, found in _saved(it, group, folder).items():
             write_arrays(folder / "samples" / f"{condition.key}.npz", stacked(found.pictures))
             write_frame(folder / "records" / f"{condition.key}.parquet", pd.DataFrame(found.rows)[RECORD_COLUMNS])
         done += len(group)
         report(done, len(conditions), level.words)
 
 
+def _saved(it: Candidate, group: Sequence[Condition], folder: Path) -> dict[Condition, Outcome]:
+    """What is found, the predictions kept where the suite asks for them."""
+    if not it.trial.saved:
+        return outcomes(it, group)
+    kept = Predictions(folder, group, it.data, it.affine)
+    try:
+        found = outcomes(it, group, keep=kept.add)
+        kept.finish()
+        return found
+    finally:
+        kept.drop()
+
+
 @torch.inference_mode()
-def outcomes(it: Candidate, group: Sequence[Condition], split: str = "test") -> dict[Condition, Outcome]:
-    """What is found under conditions that share one noise level."""
+def outcomes(
+    it: Candidate, group: Sequence[Condition], split: str = "test", keep: Keep | None = None
+) -> dict[Condition, Outcome]:
+    """What is found under conditions that share one noise level. keep: called with (condition, index of a case,
+    prediction (*S) on the case's own grid)."""
     data, cases = it.data, it.data.split[split]
     kept = set(cases[np.unique(np.linspace(0, len(cases) - 1, min(SAMPLE_CASES, len(cases))).astype(int))].tolist())
     noisy = noisy_images(data, cases, group[0])
@@ -99,6 +119,8 @@ def outcomes(it: Candidate, group: Sequence[Condition], split: str = "test") -> 
                 # 3. Scores on the case's own grid, and against the frame before.
                 label, _ = data.truth(index)
                 prediction = on_grid(probability, label.shape).max(0).indices.cpu().numpy()
+                if keep is not None:
+                    keep(condition, int(index), prediction)
                 scores = case_scores(data, index, prediction, condition.tolerance)
                 temporal = found.before.rows(data, index, prediction, label)
                 common = common_columns(it, condition, index, seconds)

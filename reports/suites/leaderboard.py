@@ -49,15 +49,15 @@ def build(results: Results, folder: Path) -> Document:
     document = Document(results.suite["title"])
     document.add(
         Paragraph(
-            f"{words.plural(len(found), 'entrant')} from {words.plural(len(results.suite['stores']), 'store')}. An entrant "
-            "is a method by one recipe, with all the seeds that it was trained with."
+            f"{words.plural(len(found), 'entrant')} from {words.plural(len(results.suite['stores']), 'store')}. An "
+            "entrant is a method by one recipe, with all the seeds that it was trained with."
         ),
         Bullets(
             (
-                "Scores are means over patients, or images where nobody knows the patients. Intervals hold the variance "
-                "of training from three seeds on; with fewer they are of these trainings alone.",
-                "A higher line is not yet a better method: recipes, profiles and machines may differ here. The report of "
-                "a suite that runs both tests their difference.",
+                "Scores are means over patients, or images where nobody knows the patients. Intervals hold the "
+                "variance of training from three seeds on; with fewer they are of these trainings alone.",
+                "A higher line is not yet a better method: recipes, profiles and machines may differ here. The report "
+                "of a suite that runs both tests their difference.",
                 "Times and memory were taken on the machine that the line names, and compare within one machine.",
             )
         ),

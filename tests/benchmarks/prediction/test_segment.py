@@ -161,7 +161,7 @@ def test_a_damaged_image_and_two_of_one_name_are_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["weights=nowhere", "input={in}", "output={out}"], "no such trial"),
+        (["weights=nowhere", "input={in}", "output={out}"], "is not known"),
         (["input={in}", "output={out}"], "weights=None"),
         (["weights={trial}", "output={out}"], "input=None"),
         (["weights={trial}", "input={in}"], "output=None"),
