@@ -56,9 +56,17 @@ CONF
     ;;
 stop)
     export SLURM_CONF=$place/slurm.conf
-    scancel --me --signal=KILL 2>/dev/null || true
+    scancel --me 2>/dev/null || true
+    for _ in $(seq 40); do
+        [ -z "$(squeue --noheader --me 2>/dev/null)" ] && break
+        sleep 0.5
+    done
     for file in "$place"/slurmd-*.pid "$place/slurmctld.pid" "$place/munge/pid"; do
-        [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
+        [ -f "$file" ] && pid=$(cat "$file") && kill "$pid" 2>/dev/null || continue
+        for _ in $(seq 20); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.25
+        done
     done
     ;;
 *)
