@@ -23,6 +23,8 @@ def segment(config: DictConfig) -> int:
         raise BadInput(f"output={target}: is a file, expected a folder to write to.")
     if given.resolve() == target.resolve():
         raise BadInput(f"output={target}: is the folder of the images, expected another one.")
+    if not isinstance(config.pattern, str | None):
+        raise BadInput(f"pattern={config.pattern}: expected a regular expression in quotes, or null.")
     with trial(config) as view:
         dataset = view.config.dataset
         if dataset.channels is None or not dataset.class_names:

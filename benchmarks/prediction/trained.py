@@ -113,6 +113,9 @@ def sampling(view: TrialView, config: DictConfig) -> tuple[Sampling, int]:
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise BadInput(f"samples={samples}: expected a whole number from 1, or null for the method's own.")
     own.pop("ensemble", None)
+    for name in ("steps", "seed"):
+        if type(own.get(name, 0)) is not int:
+            raise BadInput(f"sampling.{name}={own[name]}: expected a whole number, or null.")
     try:
         return Sampling(**own), samples
     except (ValueError, TypeError) as error:

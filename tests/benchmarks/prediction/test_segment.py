@@ -170,6 +170,9 @@ def test_a_damaged_image_and_two_of_one_name_are_refused(tmp_path, capsys):
         (["weights={trial}", "input={in}", "output={out}", "samples=0"], "samples=0"),
         (["weights={trial}", "input={in}", "output={out}", "sampling.steps=1"], "2 or more"),
         (["weights={trial}", "input={in}", "output={out}", "pattern='('"], "regular expression"),
+        (["weights={trial}", "input={in}", "output={out}", "pattern=[a]"], "pattern=['a']"),
+        (["weights={trial}", "input={in}", "output={out}", "sampling.steps=2.5"], "sampling.steps=2.5"),
+        (["weights={trial}", "input={in}", "output={out}", "sampling.seed=now"], "sampling.seed=now"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, capsys, words, said):
