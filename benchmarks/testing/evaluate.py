@@ -52,7 +52,7 @@ class Candidate:
     model: Segmenter
     data: Prepared
     device: torch.device
-    affine: Affine = nowhere
+    affine: Affine = field(default=nowhere, kw_only=True)
 
 
 @dataclass
