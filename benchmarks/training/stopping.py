@@ -1,4 +1,5 @@
-"""How a run is asked to stop: by SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, or because its time is up (training.stop_after).
+"""How a run is asked to stop: by SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2, or because its time is up
+(training.stop_after).
 
 A training ends the step it is at, saves its checkpoint and raises Stopped; anything else is left at once.
 """
