@@ -129,7 +129,7 @@ def _explain(error: Exception, parts: list[str], overrides: list[str]) -> str:
             return f"{word}: expected settings of one of them, such as {key}.{NAMED[key]}."
         return f"{word or 'the command'}: {' '.join(str(error).split())} Check the spelling and the value."
     near = difflib.get_close_matches(
-        missing[1], [key for key in known if not missing[1].startswith(key)], n=1, cutoff=0.4
+        missing[1], [key for key in known if not missing[1].startswith(f"{key}.")], n=1, cutoff=0.4
     )
     hint = f" Did you mean {near[0]!r}?" if near else " `python run_bench.py action=list` names what there is."
     if missing[1].rpartition(".")[0] in known and missing[1].partition(".")[0] in NAMED:
