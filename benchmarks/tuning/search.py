@@ -32,7 +32,7 @@ from datasets.prepare import Prepared
 if TYPE_CHECKING:
     import optuna
 
-VERSION = 1
+VERSION = 2
 """Raised when what a trial of the search gives changes."""
 
 
@@ -98,6 +98,8 @@ def _searched(config: DictConfig, trial: Trial, searched: dict[str, Any], journa
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
         _stop_orphans(study, optuna)
+        if not study.trials:  # the recipe there is comes first: nothing worse is ever found
+            study.enqueue_trial(space.own(trial.config, searched))
     except (ValueError, KeyError, TypeError, AssertionError) as error:  # what Optuna makes of lines that are damaged
         raise BadInput(f"{journal}: cannot be read ({failure_of(error).error}). {REFUSED[journal.name]}") from error
     data = prepared(config, trial.config.dataset)

@@ -55,6 +55,26 @@ def draw(trial: Suggests, space: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def own(config: TrialConfig, space: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each name of the space the value that a trial has now, where it is one of those that are searched."""
+    values: dict[str, Any] = {}
+    for name, options in space.items():
+        arguments = config.method.arguments
+        if name.startswith(TRAINING):
+            value = getattr(config.training, name.removeprefix(TRAINING))
+        elif name in arguments:
+            value = arguments[name]
+        else:
+            continue
+        if value in options if isinstance(options, list) else value is not None and _within(value, options):
+            values[name] = value
+    return values
+
+
+def _within(value: float, options: Mapping[str, Any]) -> bool:
+    return options["low"] <= value <= options["high"]
+
+
 def applied(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
     """A trial with other values."""
     training = {name.removeprefix(TRAINING): value for name, value in values.items() if name.startswith(TRAINING)}

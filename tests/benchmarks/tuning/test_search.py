@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import BadInput
+from benchmarks.plan import choices
 from benchmarks.plan.configuration import configure
 from benchmarks.store import sums, verifying
 from benchmarks.store.config import DatasetConfig, MethodConfig, TrainingConfig, TrialConfig
@@ -49,6 +50,23 @@ def test_the_method_s_own_space_is_searched_as_well():
     config = configure(["suite=accuracy"])
     assert {"t_sampling", "dropout", "training.learning_rate"} <= set(space.space_of(config, "ldseg"))
     assert set(space.space_of(config, "unet")) == set(config.tune.space)
+
+
+@pytest.mark.parametrize(
+    "method", ["unet", "nnunet", "ldseg", "lsegdiff", "medsegdiff", "sdf_ddpm", "swinunet", "medt"]
+)
+def test_the_recipe_there_is_lies_in_the_space(method):
+    config = configure(["suite=accuracy", "profile=quick"])
+    trial = choices.request(config, method, "phantom_glands", 0)
+    searched = space.space_of(config, method)
+    assert {name for name in searched if name.startswith("training.")} <= set(space.own(trial, searched))
+
+
+def test_the_first_trial_is_the_recipe_there_is(tuned):
+    (found,) = tuned("tune.trials=1", "methods=[nnunet]")
+    assert found.rows["training.learning_rate"].tolist() == [0.1] and found.rows["training.lr_schedule"].tolist() == [
+        "poly"
+    ]
 
 
 def test_values_go_to_the_training_or_to_the_class():
