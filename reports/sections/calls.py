@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.store.results import Results
-from reports.numbers import statistics
+from reports.numbers import rounds, statistics
 from reports.numbers.curves import Variant
 from reports.numbers.statistics import Estimate
 from reports.paper import words
@@ -64,10 +64,10 @@ def of(results: Results) -> list[Calls]:
         variant = Variant(method, title, int(steps), sampler, ensemble=int(ensemble))
         ok, reasons = rows[rows["status"] == "ok"], [words.one_line(text) for text in rows["reason"].dropna()]
         first, repeated = ok[ok["first"].astype(bool)], ok[~ok["first"].astype(bool)]
-        rounds = repeated["call"].dropna().to_numpy(dtype=int) if "call" in repeated else np.empty(0, dtype=int)
+        turns = repeated["call"].dropna().to_numpy(dtype=int) if "call" in repeated else np.empty(0, dtype=int)
         found.append(
             Calls(
-                dataset, size, variant, _only(first["seconds"]), repeated["seconds"].to_numpy(), rounds,
+                dataset, size, variant, _only(first["seconds"]), repeated["seconds"].to_numpy(), turns,
                 _only(ok["nfe"]), _only(first["peak_memory_mib"]), reasons[0] if reasons else None,
             )
         )  # fmt: skip
@@ -91,19 +91,14 @@ def estimate(function: Callable[[np.ndarray], np.ndarray], contestants: list[Cal
     """A function of the contestants' medians over the rounds that they share, with its interval over bootstrap samples
     of these rounds. function: (..., contestants) -> (...,).
 
-    A round is drawn as a whole: its calls stand beside each other in time, so that what slows the machine for a while
-    cancels in ratios and exponents. There is no interval below statistics.MIN_GROUPS rounds; where no round is shared,
-    or rounds were not stored, the medians are those of all calls.
+    There is no interval below statistics.MIN_GROUPS rounds; where no round is shared, or rounds were not stored, the
+    medians are those of all calls.
     """
-    rounds = in_turn(contestants)
-    count = len(rounds)
-    medians = np.median(rounds, axis=0) if count else np.array([calls.median for calls in contestants])
-    value = float(function(medians))
-    if count < statistics.MIN_GROUPS:
-        return Estimate(value, None, None, len(contestants), count)
-    drawn = np.random.default_rng(count).integers(0, count, (statistics.RESAMPLES, count))
-    low, high = statistics.interval(function(np.median(rounds[drawn], axis=1)))
-    return Estimate(value, float(low), float(high), len(contestants), count)
+    shared = in_turn(contestants)
+    if len(shared):
+        return rounds.estimate(function, shared)
+    value = float(function(np.array([calls.median for calls in contestants])))
+    return Estimate(value, None, None, len(contestants), 0)
 
 
 def table(name: str, caption: str, found: list[Calls]) -> Table:

@@ -5,8 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks.store.selection import fewest_enough
-from reports.numbers import statistics
+from reports.numbers import statistics, steps
 from reports.numbers.curves import Curve, Variant
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
@@ -66,49 +65,16 @@ class StepCurve:
         return int(np.argmax([mean.value for mean in self.means()]))
 
     def best_steps(self) -> Estimate:
-        """The number of steps with the highest mean DSC, with the range of what bootstrap samples choose."""
-
-        def highest(means: np.ndarray) -> np.ndarray:
-            """(..., steps) mean DSC -> (...,) number of steps."""
-            return self.steps[np.argmax(means, axis=-1)].astype(float)
-
-        return statistics.statistic(highest, self.by_seed, self.groups)
+        """As `steps.best`."""
+        return steps.best(self.steps, self.by_seed, self.groups)
 
     def enough(self) -> Estimate:
-        """Smallest number of steps whose mean DSC lies within TOLERANCE of the best, with its bootstrap interval."""
-
-        def smallest(means: np.ndarray) -> np.ndarray:
-            """(..., steps) mean DSC -> (...,) number of steps."""
-            return fewest_enough(self.steps, means).astype(float)
-
-        return statistics.statistic(smallest, self.by_seed, self.groups)
+        """As `steps.enough`."""
+        return steps.enough(self.steps, self.by_seed, self.groups)
 
     def given_up(self) -> Estimate:
-        """DSC at the best number of steps minus DSC at the smallest, each paired by case.
-
-        The best is chosen anew in every bootstrap sample, from the patients drawn, and judged on the patients that were
-        not drawn: value and interval are mean and percentiles of what it gains there (the out-of-bag estimate; Efron,
-        J. Am. Statist. Assoc. 78:316-331, 1983). Judged on the cases it was chosen on, the highest of several means
-        lies above the first even where steps change nothing. Without an interval where there are too few patients, and
-        the value is then that of the cases it was chosen on.
-        """
-        at_best = statistics.paired_difference(self.dsc[self.best], self.dsc[0], self.groups, bounds=(-1.0, 1.0))
-        if not at_best.has_interval:
-            return at_best
-        gain = np.stack([[statistics.group_means(row, self.groups) for row in rows - rows[0]] for rows in self.by_seed])
-        seeds, _, count = gain.shape
-        drawn = statistics.resample(np.eye(count), np.arange(count))
-        trainings = statistics.seed_draws(seeds, len(drawn), 0)
-        # k_b = argmax_k sum_sg v_bs w_bg d_skg; of d_k_b the mean over the groups with w_bg = 0.
-        chosen = np.argmax(np.einsum("bs,bg,skg->bk", trainings, drawn, gain, optimize=True), axis=1)
-        left_out = (drawn == 0).astype(float)
-        with np.errstate(invalid="ignore"):
-            left_out /= left_out.sum(axis=1, keepdims=True)
-        everywhere = np.einsum("bs,bg,skg->bk", trainings, left_out, gain, optimize=True)
-        judged = everywhere[np.arange(len(drawn)), chosen]
-        low, high = statistics.interval(judged)
-        spoken_for = seeds if seeds >= statistics.MIN_SEEDS else 1
-        return Estimate(float(np.nanmean(judged)), float(low), float(high), at_best.cases, count, seeds=spoken_for)
+        """As `steps.gain`."""
+        return steps.gain(self.best, self.by_seed, self.groups)
 
 
 def step_curves(it: Study, dataset: str) -> list[StepCurve]:

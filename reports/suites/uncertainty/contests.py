@@ -4,12 +4,12 @@ mean's own confidence, and the mean of all runs with a single run."""
 import numpy as np
 import pandas as pd
 
+from reports.numbers.spread import Spread
 from reports.numbers.statistics import Pair
 from reports.numbers.study import Study
 from reports.numbers.verdicts import Tested, tested
 from reports.paper.document import Table
 from reports.sections.score_tables import TEST_CELLS, numbers, test_cells, test_columns
-from reports.suites.uncertainty.scores import Spread
 
 MARGIN = 0.01
 """AUROC: what differs by less tells the error as well."""

@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.numbers import statistics
 from reports.numbers.curves import Variant
+from reports.numbers.spread import Spread
 from reports.paper import words
 from reports.paper.style import WIDTH, Look
 from reports.sections.score_tables import keys
-from reports.suites.uncertainty.scores import Spread
 
 RARE = 1e-4
 """Bins with a smaller share of the pixels are not drawn: a few pixels have an accuracy of their own."""

@@ -1,6 +1,7 @@
 """The uncertainty report in words: its summary, and how things were measured."""
 
 from reports.numbers import statistics
+from reports.numbers.spread import Spread
 from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.numbers.verdicts import Tested
@@ -11,7 +12,6 @@ from reports.sections.score_tables import counted, judged
 from reports.sections.trials import absences, of_dataset
 from reports.sections.verdict_words import cautions, p_words, sentence, subjects
 from reports.suites.uncertainty import contests
-from reports.suites.uncertainty.scores import Spread
 
 
 def summary(it: Study, found: dict[str, list[Spread]]) -> list[Block]:

@@ -8,6 +8,7 @@ from benchmarks.store.kept import Maps
 from benchmarks.store.records import tested
 from benchmarks.store.results import Results
 from reports.numbers.curves import Curve, Variant
+from reports.numbers.spread import Spread, spreads
 from reports.numbers.study import Study, study
 from reports.paper import style, words
 from reports.paper.document import Block, Document, Figure, Heading, Paragraph
@@ -15,7 +16,6 @@ from reports.paper.style import Look
 from reports.sections import common, published, trials
 from reports.sections.examples import first_trial
 from reports.suites.uncertainty import contests, error_figure, findings, maps_figure, tables
-from reports.suites.uncertainty.scores import Spread, spreads
 
 
 def build(results: Results, folder: Path) -> Document:

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
+from reports.numbers.spread import REGIONS, Spread, records_of
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections import cost
 from reports.sections.score_tables import INTERVAL, counted, keys, numbers
 from reports.sections.trials import absences
-from reports.suites.uncertainty.scores import REGIONS, Spread, records_of
 
 
 def runs(it: Study, dataset: str, found: list[Spread]) -> Table:

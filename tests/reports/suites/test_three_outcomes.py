@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.spread import spreads
 from reports.numbers.study import study
 from reports.suites.sampling_steps import fewest_against_most
 from reports.suites.sampling_steps.curves_by_steps import step_curves
 from reports.suites.uncertainty import contests
-from reports.suites.uncertainty.scores import spreads
 from tests.reports.suites.test_uncertainty import sampled
 
 CASES = 40

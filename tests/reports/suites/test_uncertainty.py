@@ -9,9 +9,9 @@ from benchmarks.store import records
 from benchmarks.store.kept import Sampled
 from benchmarks.store.results import Results
 from reports import write
+from reports.numbers.spread import _correlation, _risks, spreads
 from reports.numbers.study import study
 from reports.suites.uncertainty import findings, maps_figure, tables
-from reports.suites.uncertainty.scores import _correlation, _risks, spreads
 from tests.reports import resampling
 
 COVERAGES = [5 * k for k in range(1, 21)]
