@@ -7,11 +7,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 def pytest_addoption(parser):
-    group = parser.getgroup("contract", "contract tests of methods and data sets (tests/contract)")
+    group = parser.getgroup("contract", "contract tests of methods, synthesizers and data sets (tests/contract)")
     group.addoption(
         "--method",
         metavar="NAME",
         help="test one method only: a key of conf/method/, or a class of your own as my_package.MyMethod",
+    )
+    group.addoption(
+        "--synthesizer",
+        metavar="NAME",
+        help="test one method that makes images from label maps only: a key of conf/method/, or a class of your own as "
+        "my_package.MySynthesizer",
     )
     group.addoption(
         "--dataset",

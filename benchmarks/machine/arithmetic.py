@@ -56,13 +56,16 @@ def of(method: MethodConfig, size: str, data: DatasetConfig) -> tuple[int, float
 
 
 def networks() -> dict[str, MethodConfig]:
-    """Methods of conf/method/ that have sizes, without those that are another one's network trained otherwise."""
+    """Segmenters of conf/method/ that have sizes, without those that are another one's network trained otherwise."""
     config = configure(["suite=accuracy"])
     found = {name: choices.method_config(config, name) for name in names("method")}
     return {
         name: method
         for name, method in found.items()
-        if "size" in method.arguments and not method.twin_of and name != "resunet_noise"
+        if "size" in method.arguments
+        and not method.twin_of
+        and name != "resunet_noise"
+        and issubclass(building.method_class(method), Segmenter)
     }
 
 

@@ -13,7 +13,7 @@ from methods.base import Sampling, Segmenter
 WARM_UP = 2
 
 
-def parameters(model: Segmenter) -> int:
+def parameters(model: torch.nn.Module) -> int:
     """Number of trainable numbers."""
     return sum(p.numel() for p in model.parameters())
 

@@ -18,6 +18,7 @@ from benchmarks.store.files import made_once
 
 if TYPE_CHECKING:
     from methods.base import Segmenter
+    from methods.synthesis.base import Synthesizer
 
 LIBRARIES = ("torch", "monai")
 """Those whose release decides whether a network can be built."""
@@ -26,12 +27,14 @@ LIBRARIES = ("torch", "monai")
 @dataclass(frozen=True)
 class Traits:
     """What a plan and a report have to know of a method's class: its name, the version of its code, whether it samples
-    (Segmenter.generative), and whether it says how its diffusion is shown (Segmenter.process)."""
+    (Segmenter.generative), whether it says how its diffusion is shown (Segmenter.process), and whether it makes images
+    from label maps (Synthesizer) instead of the other way round."""
 
     name: str
     code: str
     generative: bool
     shown: bool
+    synthesizer: bool = False
 
 
 def traits(method: MethodConfig, cache: Path) -> Traits:
@@ -42,28 +45,32 @@ def traits(method: MethodConfig, cache: Path) -> Traits:
     return Traits(**made_once(path, lambda: asdict(traits_of(method_class(method)))))
 
 
-def traits_of(kind: type[Segmenter]) -> Traits:
+def traits_of(kind: type[Segmenter] | type[Synthesizer]) -> Traits:
     """Of a class that is there."""
     from methods.base import Segmenter
 
-    return Traits(kind.__name__, identity.code_version(kind), kind.generative, kind.process is not Segmenter.process)
+    shown = issubclass(kind, Segmenter) and kind.process is not Segmenter.process
+    makes = not issubclass(kind, Segmenter)
+    return Traits(kind.__name__, identity.code_version(kind), kind.generative, shown, makes)
 
 
-def method_class(method: MethodConfig) -> type[Segmenter]:
-    """The class of conf/method/NAME.yaml. Raises BadInput where it cannot be imported or is no Segmenter."""
+def method_class(method: MethodConfig) -> type[Segmenter] | type[Synthesizer]:
+    """The class of conf/method/NAME.yaml. Raises BadInput where it cannot be imported or is neither a Segmenter nor a
+    Synthesizer."""
     from methods.base import Segmenter
+    from methods.synthesis.base import Synthesizer
 
-    return classes.named_class(f"method.{method.name}._target_", method.target, Segmenter)
+    return classes.named_class(f"method.{method.name}._target_", method.target, Segmenter, Synthesizer)
 
 
-def build(method: MethodConfig, dataset: DatasetConfig) -> Segmenter:
+def build(method: MethodConfig, dataset: DatasetConfig) -> Segmenter | Synthesizer:
     """The untrained network of a method for a data set whose channels and classes are known. Raises BadInput naming
     the method where its arguments do not fit."""
     kind = _checked(method)
     try:
         return kind(
             spatial_dims=len(dataset.image_size),
-            in_channels=dataset.channels,
+            in_channels=dataset.channels,  # type: ignore[arg-type]
             classes=dataset.classes,
             image_size=tuple(dataset.image_size),
             **method.arguments,
@@ -73,7 +80,7 @@ def build(method: MethodConfig, dataset: DatasetConfig) -> Segmenter:
         raise BadInput(f"method.{method.name} on {dataset.name}: {words}") from error
 
 
-def _checked(method: MethodConfig) -> type[Segmenter]:
+def _checked(method: MethodConfig) -> type[Segmenter] | type[Synthesizer]:
     """The class of a method whose arguments have the types it asks for. Raises BadInput."""
     kind = method_class(method)
     classes.check_arguments(f"method.{method.name}", kind, method.arguments)

@@ -16,12 +16,13 @@ STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 """Numbers are not made of words, nor whole numbers of switches."""
 
 
-def named_class(key: str, target: object, base: type[Kind]) -> type[Kind]:
+def named_class(key: str, target: object, *bases: type[Kind]) -> type[Kind]:
     """The class `target` (package.module.Class), which the configuration has under `key`.
 
-    Nothing but a subclass of `base` is ever called. Raises BadInput for what cannot be imported or is no such class.
+    Nothing but a subclass of one of `bases` is ever called. Raises BadInput for what cannot be imported or is none.
     """
-    wanted = f"expected a subclass of {base.__module__}.{base.__qualname__}, as package.module.Class"
+    wanted = " or ".join(f"{base.__module__}.{base.__qualname__}" for base in bases)
+    wanted = f"expected a subclass of {wanted}, as package.module.Class"
     if not isinstance(target, str) or not target.rpartition(".")[0]:
         raise BadInput(f"{key}={target}: {wanted}.")
     module, _, name = target.rpartition(".")
@@ -29,9 +30,9 @@ def named_class(key: str, target: object, base: type[Kind]) -> type[Kind]:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # importing a user's module can raise anything
         raise BadInput(f"{key}={target}: cannot be imported ({error}); {wanted}.") from error
-    if not isinstance(found, type) or not issubclass(found, base):
+    if not isinstance(found, type) or not issubclass(found, bases):
         raise BadInput(f"{key}={target}: is no such class; {wanted}.")
-    if found is base:
+    if found in bases:
         raise BadInput(f"{key}={target}: is the base of all such classes and does nothing; {wanted}.")
     return found
 

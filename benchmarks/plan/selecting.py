@@ -63,7 +63,7 @@ def selections(config: DictConfig, views: Iterable[TrialView]) -> Chosen:
 def _counter(config: DictConfig, trial: TrialConfig) -> Callable[[int], int]:
     """From a number of steps to the network evaluations of one image."""
     network, how = building.build(trial.method, trial.dataset), choices.samplings(config, trial.method.name)[0]
-    return lambda steps: network.network_evaluations(replace(how, steps=steps))
+    return lambda steps: network.network_evaluations(replace(how, steps=steps))  # type: ignore[arg-type]
 
 
 def _equal(own: Selection, evaluations: Callable[[int], int], most: int) -> Selection:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from methods.base import Segmenter
+from methods.synthesis.base import Synthesizer
 
 
 class MovingAverage:
     """Exponential moving average of the parameters of some submodules (decay d: a <- d*a + (1-d)*p)."""
 
-    def __init__(self, model: Segmenter, stage: str, warmup: bool) -> None:
+    def __init__(self, model: Segmenter | Synthesizer, stage: str, warmup: bool) -> None:
         self.decay, self.warmup = model.ema_decay, warmup
         prefixes = tuple(f"{name}." for name in model.averaged(stage)) if self.decay else ()
         self.parameters = {n: p for n, p in model.named_parameters() if n.startswith(prefixes)} if prefixes else {}

@@ -15,6 +15,7 @@ from benchmarks.store import sums
 from benchmarks.store.files import there, write_atomic
 from benchmarks.training.averaging import MovingAverage
 from methods.base import Segmenter
+from methods.synthesis.base import Synthesizer
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, progress: Progress, model: Segmenter, optimizer: Optimizer, average: MovingAverage
+    path: Path, progress: Progress, model: Segmenter | Synthesizer, optimizer: Optimizer, average: MovingAverage
 ) -> None:
     """Write all that a training needs to go on, all of it or nothing."""
     content = {
@@ -58,7 +59,7 @@ def save_checkpoint(
     write_atomic(path, lambda file: torch.save(content, file))
 
 
-def check_space(path: Path, model: Segmenter) -> None:
+def check_space(path: Path, model: Segmenter | Synthesizer) -> None:
     """Raises CannotWrite where the disk that `path`, the checkpoint, lies on has no room for what a training writes: a
     new checkpoint is whole before the former one goes, and the weights come last."""
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())

@@ -30,6 +30,7 @@ from benchmarks.training.recomputation import checkpoint_gradients
 from benchmarks.training.validation import validate
 from datasets.prepare import Prepared
 from methods.base import Segmenter
+from methods.synthesis.base import Synthesizer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,7 +55,7 @@ class Subject:
     """What is trained on what, how, and where its progress is kept; stop_after: seconds since the process began after
     which it is stopped."""
 
-    model: Segmenter
+    model: Segmenter | Synthesizer
     data: Prepared
     settings: TrainingConfig
     seed: int
@@ -69,8 +70,9 @@ def train(subject: Subject, trial: str) -> Progress:
     """Train the model (already with its initial weights) in all its stages and leave the selected weights in it.
 
     The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are
-    kept, moving averages in place. `trial` is the key the checkpoint has to bear. Raises TrialFailed for a loss that is
-    not finite, BadInput for a checkpoint that cannot be used, Stopped where the run is asked to stop.
+    kept, moving averages in place; of a method that makes images the last ones. `trial` is the key the checkpoint has
+    to bear. Raises TrialFailed for a loss that is not finite, BadInput for a checkpoint that cannot be used, Stopped
+    where the run is asked to stop.
     """
     model, settings = subject.model, subject.settings
     progress = Progress(trial)
@@ -84,6 +86,11 @@ def train(subject: Subject, trial: str) -> Progress:
     wrapped.mark_forward_method("loss")
     for number in range(progress.stage, len(model.stages)):
         name = model.stages[number]
+        if not any(group["params"] for group in model.parameter_groups(name)):
+            _measure(subject, name, progress)
+            if number + 1 < len(model.stages):
+                progress.next_stage()
+            continue
         resumed = saved if saved and number == saved["progress"]["stage"] else None
         optimizer = optimizer_of(model, name, settings)
         if not resumed:
@@ -98,6 +105,17 @@ def train(subject: Subject, trial: str) -> Progress:
         if number + 1 < len(model.stages):
             progress.next_stage()
     return progress
+
+
+def _measure(subject: Subject, stage: str, progress: Progress) -> None:
+    """A stage with nothing to learn: what it measures on the training cases is all of it, and takes none of the
+    budget."""
+    model, started = subject.model, time.perf_counter()
+    model.prepare_stage(stage, training_images(subject.data, subject.settings.batch_size, subject.fabric))
+    progress.seconds += time.perf_counter() - started
+    row = {"stage": stage, "step": 0, "epoch": 0, "seconds": progress.seconds, "split": "train"}
+    progress.history.append(row | {"metric": "cases", "value": float(len(subject.data.split["train"]))})
+    progress.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def lr_factor(progress: float, schedule: str, final: float, warmup: float = 0.0, drops: Sequence[float] = ()) -> float:
@@ -142,6 +160,8 @@ class Stage:
         self.average, self.progress = average, progress
         self.message = subject.model.stages[number]
         self.number, self.name = number, subject.model.stages[number]
+        # Of images from label maps no score says how good they are: the last weights count, as in their sources.
+        self.makes = isinstance(subject.model, Synthesizer)
         settings, stages = subject.settings, len(subject.model.stages)
         steps = settings.stage_steps(stages)
         self.steps = None if steps is None else steps[number]
@@ -227,7 +247,7 @@ class Stage:
         if validated is not None:
             score, scores = validated
             self._log(epoch, "val", scores)
-            self.message = f"{self.name}, val DSC {score:.3f}"
+            self.message = f"{self.name}, val " + (f"loss {scores['total']:.3f}" if self.makes else f"DSC {score:.3f}")
             if self.number + 1 == len(subject.model.stages):
                 subject.validated(done, score)
         subject.report(progress.step, self.steps or progress.step, f"{self.message}, loss {means['total']:.3f}")
@@ -281,7 +301,7 @@ class Stage:
             )
             # A stage that trains no segmentation yet is judged by the ceiling it sets.
             score = scores.get("dsc", scores.get("dsc_ceiling", 0.0))
-            if score > progress.best_dsc:
+            if score > progress.best_dsc or self.makes:
                 state = subject.model.state_dict()
                 progress.best = {name: value.detach().cpu().clone() for name, value in state.items()}
                 progress.best_dsc, progress.best_step = score, progress.step

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from benchmarks.store.config import TrainingConfig
 from methods.base import Segmenter
+from methods.synthesis.base import Synthesizer
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -18,7 +19,7 @@ CLIPPING = {"norm": 2.0, "max": float("inf")}
 """Orders of the norms by which gradients are shortened: Euclidean, and that of the largest entry."""
 
 
-def optimizer_of(model: Segmenter, stage: str, settings: TrainingConfig) -> Optimizer:
+def optimizer_of(model: Segmenter | Synthesizer, stage: str, settings: TrainingConfig) -> Optimizer:
     """The optimiser of a stage; each group of parameters has `learning_rate` times its own `lr_factor` as its rate.
 
     adam, adamw (Loshchilov and Hutter 2019, decoupled weight decay), sgd or nesterov (SGD with Nesterov's momentum);

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -11,7 +12,6 @@ from benchmarks.errors import BadInput
 from benchmarks.plan import building
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.files import there, write_atomic
-from methods.base import Segmenter
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -31,8 +31,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def trained_model(config: TrialConfig, folder: Path) -> Segmenter:
-    """The network of a trial with the weights in its folder, ready to segment, on the CPU."""
+def trained_model(config: TrialConfig, folder: Path) -> Any:
+    """The network of a trial, a Segmenter or a Synthesizer, with the weights in its folder, ready for use, on the CPU.
+    """
     model = building.build(config.method, config.dataset)
     model.load_state_dict(load_weights(folder / "weights.safetensors"))
     return model.eval()

@@ -1,4 +1,5 @@
-"""What the contract tests run on: every method and data set of conf/, or the one named on the command line."""
+"""What the contract tests run on: every method, synthesizer and data set of conf/, or the one named on the command
+line."""
 
 import os
 from dataclasses import replace
@@ -15,6 +16,7 @@ from benchmarks.plan.recipes import layers
 from benchmarks.store.config import TrainingConfig
 from benchmarks.training.loop import lr_factor
 from benchmarks.training.optimizers import optimizer_of
+from methods.synthesis.base import Synthesizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -26,17 +28,18 @@ PATHS = ("root", "images", "masks")
 
 def pytest_ignore_collect(collection_path, config):
     """With one method or data set named, only its tests are wanted."""
-    named = {group for group in ("method", "dataset") if config.getoption(group)}
+    named = {group for group in SUBJECTS if config.getoption(group)}
     ours = collection_path.stem.removeprefix("test_")
-    return True if named and ours in {"method", "dataset", "options"} - named else None
+    return True if named and ours in {*SUBJECTS, "options"} - named else None
 
 
 def pytest_generate_tests(metafunc):
-    for group, subject in (("method", method_subject), ("dataset", dataset_subject)):
+    for group, (folder, subject, belongs) in SUBJECTS.items():
         if group in metafunc.fixturenames:
             named = metafunc.config.getoption(group)
-            names = [named] if named else sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-            metafunc.parametrize(group, [subject(name) for name in names], ids=names, scope="module")
+            names = [named] if named else sorted(path.stem for path in (CONF / folder).glob("*.yaml"))
+            found = [one for one in map(subject, names) if named or belongs(one)]
+            metafunc.parametrize(group, found, ids=[one.name for one in found], scope="module")
 
 
 def settings(group, name):
@@ -95,3 +98,16 @@ def dataset_subject(name):
     missing = [key for key in PATHS if key in arguments and not (arguments[key] and Path(arguments[key]).exists())]
     absent = f"dataset.{name}.{missing[0]} is {arguments[missing[0]]}: not there" if missing else None
     return SimpleNamespace(name=name, build=partial(cls, **arguments), absent=absent)
+
+
+def synthesizes(subject):
+    """Whether a method makes images from label maps."""
+    return issubclass(subject.cls, Synthesizer)
+
+
+# By option and fixture: the folder of conf/, what is made of a name, and which of all names belong here.
+SUBJECTS = {
+    "method": ("method", method_subject, lambda subject: not synthesizes(subject)),
+    "synthesizer": ("method", method_subject, synthesizes),
+    "dataset": ("dataset", dataset_subject, lambda subject: True),
+}
