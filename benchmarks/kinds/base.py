@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan.choices import VALIDATED, chosen, requests
+from benchmarks.plan import building
+from benchmarks.plan.choices import VALIDATED, chosen, method_config, requests
 from benchmarks.plan.configuration import names, plain
 from benchmarks.runner import Work
 from benchmarks.store.results import Results, Store
@@ -35,13 +36,15 @@ class Left:
 class Kind(ABC):
     """A kind of suite. `name` is what `kind:` in conf/suite/NAME.yaml says, `keys` what such a file has to hold beyond
     what every suite holds, `report` the module under reports/suites/ that shows it where the suite names none,
-    `chooses_steps` whether suite.steps=validated means something in it."""
+    `chooses_steps` whether suite.steps=validated means something in it, `synthesizes` whether its methods make images
+    from label maps instead of the other way round."""
 
     name: ClassVar[str]
     keys: ClassVar[tuple[str, ...]] = ()
     report: ClassVar[str]
     compares_methods: ClassVar[bool] = True
     chooses_steps: ClassVar[bool] = False
+    synthesizes: ClassVar[bool] = False
 
     def check(self, config: DictConfig) -> None:
         """Raises BadInput for settings of the suite that cannot be used. Called before any work."""
@@ -52,6 +55,8 @@ class Kind(ABC):
                 "list such as suite.steps=[2,10], or null."
             )
         check_names(config, self.compares_methods)
+        if self.compares_methods:
+            check_methods(config, self.synthesizes)
         check_numbers(config)
 
     def default_report(self, suite: DictConfig) -> str:
@@ -187,6 +192,19 @@ def check_names(config: DictConfig, compares_methods: bool) -> None:
     seeds = config.seeds if config.seeds is not None else config.suite.seeds
     if not OmegaConf.is_list(seeds) or not seeds or not all(whole(seed, 0) for seed in seeds):
         raise BadInput(f"seeds={seeds}: expected a list of whole numbers from 0, e.g. seeds=[0,1,2].")
+
+
+def check_methods(config: DictConfig, synthesizes: bool) -> None:
+    """Raises BadInput for a method of the other sort: one that makes images from label maps where segmenters are
+    compared (`synthesizes` False), or a segmenter where such methods are."""
+    for name in chosen(config, "methods"):
+        if building.traits(method_config(config, name), Path(config.paths.cache)).synthesizer == synthesizes:
+            continue
+        does, wanted = ("segments images", "makes images from label maps")[:: 1 if synthesizes else -1]
+        raise BadInput(
+            f"methods: {name} {does}, and every method that suite={config.suite.name} compares {wanted}. "
+            "`python run_bench.py action=list` tells them apart."
+        )
 
 
 def check_numbers(config: DictConfig) -> None:

@@ -82,6 +82,11 @@ def load(view: TrialView, config: DictConfig) -> Trained:
 
     asked = view.config
     kind = building.method_class(asked.method)
+    if not issubclass(kind, Segmenter):
+        raise BadInput(
+            f"weights={view.key}: is a training of {asked.method.name}, which makes images from label maps and "
+            "segments none. Name a trial of a segmenter; `python run_bench.py action=store` lists what there is."
+        )
     code = building.traits(asked.method, Path(config.paths.cache)).code
     changed = bool(asked.code) and asked.code != code
     if changed:
