@@ -136,7 +136,7 @@ def _is_list(value: object) -> bool:
     return OmegaConf.is_list(value)
 
 
-OPTIONAL = ("report", "margin", "save_predictions")
+OPTIONAL = ("report", "margin", "unseen_failure", "save_predictions")
 """Keys that a suite may have."""
 
 TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -144,6 +144,10 @@ TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "question": (_is_text, "words in quotes"),
     "report": (lambda value: value is None or _is_text(value), "the name of a module of reports/suites/"),
     "margin": (lambda value: number(value) and 0 < value < 1, "a difference of DSC between 0 and 1, e.g. 0.01"),
+    "unseen_failure": (
+        lambda value: number(value) and 0 <= value <= 1,
+        "a loss of DSC from 0 (failures that were not seen play no part) to 1, e.g. 0.3",
+    ),
     "save_predictions": (lambda value: isinstance(value, bool), "true or false"),
     "methods": (_is_list, "a list of names, e.g. [ldseg]"),
     "datasets": (_is_list, "a list of names, e.g. [glas]"),

@@ -66,6 +66,9 @@ class Error:
         if self.trainings <= 0 or self.patients <= 0 or lowest == highest:
             return self.patients_df if self.trainings <= 0 else self.trainings_df
         sought = self.reach(TAIL) / self.error
+        # Beside the one kind of chance the other may be no more than rounding: the root is then an end, or just beyond.
+        if not students(highest, TAIL) < sought < students(lowest, TAIL):
+            return highest if sought <= students(highest, TAIL) else lowest
         return float(brentq(lambda df: students(df, TAIL) - sought, lowest, highest))
 
     def beyond(self, distance: float) -> float:

@@ -14,6 +14,7 @@ from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers import statistics
 from reports.numbers.curves import Curve, Variant
+from reports.numbers.hypotheses import Margin
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.numbers.verdicts import Tested, tested
@@ -166,7 +167,7 @@ def robust_mean(it: Corrupted, dataset: str, variant: Variant) -> Estimate:
     return statistics.mean(it.values(dataset, variant)[:, 1:].mean(axis=1), it.groups(dataset), bounds=(0.0, 1.0))
 
 
-def comparisons(it: Corrupted, dataset: str, margin: float) -> dict[str, list[tuple[Variant, Variant, Tested]]]:
+def comparisons(it: Corrupted, dataset: str, margin: Margin) -> dict[str, list[tuple[Variant, Variant, Tested]]]:
     """The suite's first method minus each other, by what is compared: "" is the mean over kinds and severities, a
     kind's name that over its severities. Holm's families: all of "", and all of the kinds together."""
     variants = it.variants(dataset)

@@ -6,6 +6,7 @@ Wilcoxon's signed-rank test on the patients' mean differences instead.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,14 +19,27 @@ from reports.numbers.statistics import MIN_GROUPS, Estimate, Groups, differences
 
 ALPHA = 0.05
 POWER = 0.8
-MARGIN = 0.01
-"""DSC: methods that differ by less are as good as each other, unless a suite says otherwise."""
-FAILURE = 0.3
-"""Of a score between 0 and 1: what a method loses in a patient in whom it fails and the other does not. No margin is
-claimed that one such patient more would break. By simulation scores near a ceiling then have a false claim in 5 % of
-reports at most where one patient in twenty fails, without it in up to 31 % (docs/statistics.md)."""
 NODES = 64
 """Of the integral over what the standard error may truly be."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What is declared before anybody looks, of a score between 0 and 1.
+
+    within: methods that differ by less are as good as each other. failure: what a method loses in a patient in whom it
+    fails and the other does not; no margin is claimed that one such patient more would break, and with 0 the interval
+    alone decides. By simulation scores near a ceiling have a false claim in 5 % of reports at most with 0.3 where one
+    patient in twenty fails, and in up to 31 % with 0 (docs/statistics.md).
+    """
+
+    within: float = 0.01
+    failure: float = 0.3
+
+    def unseen(self, groups: int) -> float:
+        """By how much one further group moves the mean of so many where a method fails in it: no smaller margin can be
+        claimed."""
+        return self.failure / (groups + 1)
 
 
 def superiority(
@@ -40,25 +54,19 @@ def superiority(
     return min(1.0, 2 * limits.above(0.0), 2 * limits.below(0.0))
 
 
-def within_margin(limits: Limits | None, groups: int, margin: float) -> tuple[float | None, float | None]:
+def within_margin(limits: Limits | None, groups: int, margin: Margin) -> tuple[float | None, float | None]:
     """p of the test that the difference is above -margin (the first is not worse by more than that), and that it is
-    below margin, each twice the one-sided p: below 0.05 where the whole 95 % interval lies there, as guidelines on
+    below it, each twice the one-sided p: below 0.05 where the whole 95 % interval lies there, as guidelines on
     trials ask (ICH E9, 1998, section 3.3.2). None where there is no interval. Both small: equivalent (Schuirmann, J.
     Pharmacokinetics and Biopharmaceutics 15:657-680, 1987).
 
     An interval knows no failure that was not seen, so it is moved by what one further patient would do to the mean in
-    whom one method loses FAILURE and the other nothing.
+    whom one method loses `margin.failure` and the other nothing.
     """
     if limits is None:
         return None, None
-    room = margin - unseen_failure(groups)
+    room = margin.within - margin.unseen(groups)
     return min(1.0, 2 * limits.above(-room)), min(1.0, 2 * limits.below(room))
-
-
-def unseen_failure(groups: int) -> float:
-    """By how much one further group moves the mean of so many where a method fails in it: no smaller margin can be
-    claimed."""
-    return FAILURE / (groups + 1)
 
 
 def detectable(estimate: Estimate, comparisons: int = 1) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.hypotheses import MARGIN
+from reports.numbers.hypotheses import Margin
 from reports.numbers.statistics import Estimate
 from reports.numbers.verdicts import OF_CHANGES, Significance, Tested, tested
 
@@ -32,7 +32,7 @@ class Study:
         return [self.clean] if self.noisy is None else [self.clean, self.noisy]
 
     @property
-    def margin(self) -> float:
+    def margin(self) -> Margin:
         """As of `margin`."""
         return margin(self.results)
 
@@ -69,10 +69,10 @@ class Comparison:
     kept_test: Significance | None
 
 
-def margin(results: Results) -> float:
-    """DSC by which methods may differ and count as equivalent: the suite's `margin`, else MARGIN."""
-    said = results.suite.get("margin")
-    return MARGIN if said is None else float(said)
+def margin(results: Results) -> Margin:
+    """The suite's `margin` and `unseen_failure`, where it has them."""
+    said = {"within": results.suite.get("margin"), "failure": results.suite.get("unseen_failure")}
+    return Margin(**{name: float(value) for name, value in said.items() if value is not None})
 
 
 def study(results: Results) -> Study:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reports.numbers import hypotheses, statistics
-from reports.numbers.hypotheses import ALPHA, MARGIN
+from reports.numbers.hypotheses import ALPHA, Margin
 from reports.numbers.limits import Bounds, Limits
 from reports.numbers.statistics import Estimate, Pair
 
@@ -25,13 +25,17 @@ class Verdict(str, Enum):
         return self.value
 
 
+DECLARED = Margin()
+"""Unless a suite says otherwise."""
+
+
 @dataclass(frozen=True)
 class Significance:
     """The tests of a difference, first minus second. Each p is None where there are too few patients.
 
     p, p_holm: that there is none, before and after Holm's correction over the `family` comparisons made together.
     rank_biserial, d_z: `hypotheses.effect_sizes`. not_worse, not_better, equivalent: p after Holm that the first is not
-    worse by more than `margin` DSC, not better by more than that, and both. attainable: the smallest p_holm that the
+    worse by more than the margin, not better by more than that, and both. attainable: the smallest p_holm that the
     test could have given, 0 where there is no smallest. detectable: the smallest true difference that would have been
     found with a probability of 80 %. differing: groups in which the two methods differ at all.
     """
@@ -46,7 +50,7 @@ class Significance:
     attainable: float | None = None
     detectable: float | None = None
     family: int = 1
-    margin: float = MARGIN
+    margin: Margin = DECLARED
     differing: int | None = None
 
 
@@ -58,7 +62,7 @@ Tested = tuple[Estimate, Significance]
 """A difference and its tests."""
 
 
-def tested(pairs: Sequence[Pair | None], margin: float = MARGIN, bounds: Bounds = OF_SCORES) -> list[Tested | None]:
+def tested(pairs: Sequence[Pair | None], margin: Margin = DECLARED, bounds: Bounds = OF_SCORES) -> list[Tested | None]:
     """The difference of every pair with its tests, corrected over all of them; None for None. margin in units of the
     score, bounds of what is compared less one another. The pairs given are one family."""
     measured = [(None, None) if pair is None else statistics.difference(*pair, bounds=bounds) for pair in pairs]
@@ -91,7 +95,7 @@ def _least(estimate: Estimate | None, differing: int | None) -> float | None:
 
 
 def p_values(
-    pair: Pair | None, estimate: Estimate | None, limits: Limits | None, margin: float
+    pair: Pair | None, estimate: Estimate | None, limits: Limits | None, margin: Margin
 ) -> tuple[float | None, ...]:
     """Before Holm's correction: no difference, not worse, not better, equivalent."""
     if pair is None or estimate is None:

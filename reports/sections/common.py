@@ -5,12 +5,13 @@ from pathlib import Path
 from benchmarks.store.results import Results
 from reports.numbers import limits, statistics
 from reports.numbers.curves import Variant
-from reports.numbers.hypotheses import ALPHA, FAILURE
+from reports.numbers.hypotheses import ALPHA
 from reports.numbers.study import Study, comparisons
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
 from reports.paper.style import Look
 from reports.sections import groups, training_figure, trials
+from reports.sections.score_tables import held_against
 
 
 def intervals(units: str) -> str:
@@ -85,8 +86,8 @@ def notes(it: Study, first: list[str]) -> list[Block]:
         items.append(
             "Differences are taken on the same cases. A method is better or worse when the interval of the difference "
             f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}; equivalent when it lies "
-            f"within {it.margin:g} DSC (`suite.margin`), a margin that was declared before, and would with one more "
-            f"failure of {FAILURE:g} DSC that was not seen; else undecided, with the smallest true difference that a "
+            f"within {it.margin.within:g} DSC (`suite.margin`), a margin that was declared before"
+            f"{held_against(it.margin, it.unit())}; else undecided, with the smallest true difference that a "
             "repetition finds with a probability of 80 %. docs/statistics.md explains every number."
         )
     items += [

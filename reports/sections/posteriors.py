@@ -12,7 +12,7 @@ from reports.sections.score_tables import keys
 
 def posteriors(it: Study) -> list[Block]:
     """A row for each comparison with the reference; nothing where there are too few groups everywhere."""
-    rows, data = [], []
+    rows, data, within = [], [], it.margin.within
     for dataset in it.datasets:
         for comparison in comparisons(it, dataset):
             for sigma in comparison.at:
@@ -20,19 +20,19 @@ def posteriors(it: Study) -> list[Block]:
                 differences = hypotheses.mean_differences(*pair)
                 if len(differences) < statistics.MIN_GROUPS:
                     continue
-                found = bayes.signed_rank(differences, it.margin)
+                found = bayes.signed_rank(differences, within)
                 names = (it.names[curve.variant] for curve in (comparison.reference, comparison.other))
                 rows.append([dataset, " \u2212 ".join(names), f"{sigma:g}", *map(words.share, found)])
                 data.append(
                     keys(comparison.reference) | {"other": comparison.other.variant.key, "sigma": sigma,
-                                                  "margin": it.margin, "groups": len(differences)} | found._asdict()
+                                                  "margin": within, "groups": len(differences)} | found._asdict()
                 )  # fmt: skip
     if not rows:
         return []
     columns = ["data set", "comparison", "σ", "first better", "equivalent", "second better"]
     caption = (
         f"Bayesian signed-rank test on the mean differences of DSC by {it.unit()}: the probability that the first "
-        f"method is better by more than {it.margin:g}, that both are equivalent within {it.margin:g}, and that the "
+        f"method is better by more than {within:g}, that both are equivalent within {within:g}, and that the "
         "second is better (Benavoli et al. 2017). It takes the trainings as given: with another training it may be "
         "another."
     )

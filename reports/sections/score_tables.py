@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
-from reports.numbers.hypotheses import FAILURE
+from reports.numbers.hypotheses import Margin
 from reports.numbers.statistics import MIN_SEEDS, Estimate
 from reports.numbers.study import Comparison, Study, comparisons
 from reports.numbers.verdicts import Significance, Verdict, verdict
@@ -69,14 +69,21 @@ def differences(it: Study) -> Table | None:
         f"With {MIN_SEEDS} trainings of both or more, the level at which the interval, which holds the variance of "
         f"training, ends at 0; with fewer, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
         "speaks of these trainings alone. p not worse, p equivalent: that the first is not worse by more than "
-        f"{it.margin:g} DSC, and that the two differ by less than that either way: below 0.05 where the interval lies "
-        f"within the margin, and would with one more {it.unit()} in whom a method loses {FAILURE:g}; after Holm, as p "
-        f"(Holm) is. Holm's families: {'; '.join(_families(it))}. Found at 80 %: the smallest true difference that a "
+        f"{it.margin.within:g} DSC, and that the two differ by less than that either way: below 0.05 where the "
+        f"interval lies within the margin{held_against(it.margin, it.unit())}; after Holm, as p (Holm) is. Holm's "
+        f"families: {'; '.join(_families(it))}. Found at 80 %: the smallest true difference that a "
         "repetition of this experiment finds with that probability. Effect sizes, on these differences: the "
         f"matched-pairs rank-biserial correlation (rank sum of the {it.units()} that favour the first method minus "
         "that of the others, divided by both together; from −1 to 1) and Cohen's d_z (mean divided by SD)."
     )
     return Table("differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
+
+
+def held_against(margin: Margin, unit: str) -> str:
+    """What a margin has to hold against besides the interval, as the end of a clause. unit: as of `Study.unit`."""
+    if not margin.failure:
+        return ", failures that were not seen playing no part (`suite.unseen_failure=0`)"
+    return f", and would with one more {unit} in whom a method loses {margin.failure:g} (`suite.unseen_failure`)"
 
 
 def _families(it: Study) -> list[str]:
@@ -157,9 +164,9 @@ def test_columns(estimate: Estimate, test: Significance) -> dict:
     """Everything that was tested of a difference, for CSV files."""
     return {
         "p": test.p, "p_holm": test.p_holm, "p_not_worse": test.not_worse, "p_not_better": test.not_better,
-        "p_equivalent": test.equivalent, "margin": test.margin, "family": test.family,
-        "attainable": test.attainable, "detectable": test.detectable, "rank_biserial": test.rank_biserial,
-        "d_z": test.d_z, "about": "methods" if estimate.seeds > 1 else "trainings",
+        "p_equivalent": test.equivalent, "margin": test.margin.within, "unseen_failure": test.margin.failure,
+        "family": test.family, "attainable": test.attainable, "detectable": test.detectable,
+        "rank_biserial": test.rank_biserial, "d_z": test.d_z, "about": "methods" if estimate.seeds > 1 else "trainings",
         "verdict": str(verdict(estimate, test)),
     }  # fmt: skip
 

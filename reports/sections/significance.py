@@ -10,6 +10,7 @@ from reports.numbers import statistics
 from reports.numbers.curves import Variant, method_order
 from reports.numbers.friedman import ALPHA, MIN_METHODS, Friedman, friedman
 from reports.numbers.study import Comparison, Study, comparisons
+from reports.numbers.training import COLLAPSE, collapsed
 from reports.numbers.verdicts import Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Paragraph, Table
@@ -21,9 +22,6 @@ from reports.sections.verdict_words import cautions, p_of, sentence, subjects
 
 MOST_METHODS = 20
 """A diagram of more methods cannot be read; the tables hold them."""
-
-COLLAPSE = 0.1
-"""DSC: a training that ends so far below the best of its method is told apart from what chance does to trainings."""
 
 ORDER = tuple(Verdict)
 """In which sentences are said: what is better first."""
@@ -65,10 +63,9 @@ def collapses(it: Study, dataset: str) -> list[str]:
     said = []
     for curve in it.curves[dataset]:
         scored = curve.seed_means(it.clean)
-        if len(scored) < 2 or max(scored) - min(scored) <= COLLAPSE:
+        if not (low := collapsed(scored)):
             continue
         ended = words.listing([words.number(value) for value in sorted(scored)])
-        low = sum(value < max(scored) - COLLAPSE for value in scored)
         said.append(
             f"{words.plural(low, 'training')} of **{it.names[curve.variant]}** ended more than {COLLAPSE:g} DSC below "
             f"the best ({ended}): a training that collapses now and then is no chance that intervals and tests know, "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.hypotheses import ALPHA, FAILURE, unseen_failure
+from reports.numbers.hypotheses import ALPHA
 from reports.numbers.statistics import Estimate
 from reports.numbers.verdicts import Significance, Tested, Verdict, verdict
 from reports.paper import words
@@ -33,7 +33,7 @@ def sentence(
 ) -> str:
     """One comparison of mean scores, first minus second, which are `subjects`. score: its name, more being better."""
     judged, signed = verdict(estimate, test), amount(estimate, words.signed, score)
-    methods, within = estimate.seeds > 1, f"{test.margin:g} {score}"
+    methods, within = estimate.seeds > 1, f"{test.margin.within:g} {score}"
     if judged is Verdict.BARE:
         count = words.plural(estimate.cases, "case")
         return f"{first} minus {second}{where}: {signed} ({count}), too few for an interval or a test."
@@ -61,7 +61,7 @@ def sentence(
 
 def judgement(estimate: Estimate, test: Significance) -> str:
     """What the tests say, after a sentence that has told the amount."""
-    judged, within = verdict(estimate, test), f"{test.margin:g} DSC"
+    judged, within = verdict(estimate, test), f"{test.margin.within:g} DSC"
     if judged is Verdict.BARE:
         return "Too few independent cases for an interval or a test."
     kind = "methods" if estimate.seeds > 1 else "trainings"
@@ -102,13 +102,15 @@ def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
             "`seeds=[0,1,2]` tests the methods."
         )
     open_ = [(estimate, test) for estimate, test in told if verdict(estimate, test) is Verdict.UNDECIDED]
-    small = [(estimate, test) for estimate, test in open_ if unseen_failure(estimate.groups) >= test.margin]
+    small = [(estimate, test) for estimate, test in open_ if test.margin.unseen(estimate.groups) >= test.margin.within]
     if small:
-        estimate, test = max(small, key=lambda pair: unseen_failure(pair[0].groups))
+        estimate, test = min(small, key=lambda pair: pair[0].groups)
+        declared = test.margin
         said.append(
-            f"With {words.plural(estimate.groups, unit)} no margin below {unseen_failure(estimate.groups):.3f} can be "
-            f"claimed, and {test.margin:g} was declared (`suite.margin`): one more {unit} in whom a method loses "
-            f"{FAILURE:g} would move the mean as far, and so many show no failure that is that rare."
+            f"With {words.plural(estimate.groups, unit)} no margin below {declared.unseen(estimate.groups):.3f} can be "
+            f"claimed, and {declared.within:g} was declared (`suite.margin`): one more {unit} in whom a method loses "
+            f"{declared.failure:g} would move the mean as far (`suite.unseen_failure`), and so many show no failure "
+            "that is that rare."
         )
     hopeless = [(estimate, test) for estimate, test in told if test.attainable is not None and test.attainable >= ALPHA]
     if hopeless:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from reports.numbers.curves import labels
+from reports.numbers.rounds import slope
 from reports.numbers.statistics import Estimate
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
@@ -71,22 +72,16 @@ def scalings(found: list[Calls]) -> list[Scaling]:
         if len({one.side for one in ordered}) < 2:
             continue
         sides = np.log([one.side for one in ordered])
-        exponent = calls.estimate(lambda medians, x=sides: _slope(x, np.log(medians)), ordered)
-        last = calls.estimate(lambda medians, x=sides[-2:]: _slope(x, np.log(medians)), ordered[-2:])
+        exponent = calls.estimate(lambda medians, x=sides: slope(x, np.log(medians)), ordered)
+        last = calls.estimate(lambda medians, x=sides[-2:]: slope(x, np.log(medians)), ordered[-2:])
         # Of the same rounds as the exponent, so that the line lies where it was fitted.
         height = calls.estimate(lambda medians: np.log(medians).mean(-1), ordered).value
         memory = np.log([one.memory for one in ordered])
         fits.append(
             Scaling(ordered, exponent, height - exponent.value * float(sides.mean()), last,
-                    float(_slope(sides, memory)))
+                    float(slope(sides, memory)))
         )  # fmt: skip
     return fits
-
-
-def _slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Of the least-squares line. x: (n,); y: (..., n) -> (...,)."""
-    flat = np.asarray(y).reshape(-1, len(x))
-    return np.polyfit(x, flat.T, 1)[0].reshape(np.shape(y)[:-1])
 
 
 def _summary(found: list[Calls], fits: list[Scaling]) -> list[Block]:

@@ -58,6 +58,12 @@ def ends(replicates, level=0.95):
     return ordered[int(np.floor(tail * (len(ordered) - 1)))], ordered[int(np.ceil((1 - tail) * (len(ordered) - 1)))]
 
 
+def ends_of_rounds(replicates, rounds):
+    """Percentiles of a function of medians over bootstrap samples of so many rounds, as far out as Student's t is."""
+    tail = stats.norm.cdf(-stats.t.isf(0.025, rounds - 1) * np.sqrt(rounds / (rounds - 1)))
+    return ends(replicates, 1 - 2 * tail)
+
+
 def studentised(means):
     """How many standard errors of its own the mean of each bootstrap sample of patients lies above theirs."""
     count, found = len(means), []

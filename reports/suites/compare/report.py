@@ -102,8 +102,8 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
         return f"{name}{where}: {signed} in {words.plural(estimate.cases, 'case')}, too few for an interval or a test."
     if judged is Verdict.EQUIVALENT:
         return (
-            f"{name} is the same{where} within {test.margin:g} DSC: {signed}, {verdict_words.p_of(test.equivalent)} "
-            "after Holm."
+            f"{name} is the same{where} within {test.margin.within:g} DSC: {signed}, "
+            f"{verdict_words.p_of(test.equivalent)} after Holm."
         )
     p = verdict_words.p_words(test)
     return f"No change shown for {name}{where}: {signed}, {p}; {verdict_words.power_words(test)}."

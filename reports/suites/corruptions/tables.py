@@ -116,8 +116,8 @@ def differences(it: Corrupted) -> Table | None:
     columns = ["data set", "comparison", "corruption", *TEST_CELLS]
     caption = (
         "Differences of DSC on the same corrupted cases, averaged over severities (all: over kinds, too), first method "
-        f"minus second. Tests as docs/statistics.md explains them, equivalence within {it.clean.margin:g} DSC; Holm's "
-        "families: of each data set the comparisons over everything, and those of all single kinds."
+        f"minus second. Tests as docs/statistics.md explains them, equivalence within {it.clean.margin.within:g} DSC; "
+        "Holm's families: of each data set the comparisons over everything, and those of all single kinds."
     )
     return Table("corruption_differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

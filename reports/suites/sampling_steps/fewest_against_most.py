@@ -48,8 +48,8 @@ def table(it: Study, found: dict[str, list[StepCurve]]) -> Table | None:
         return None
     caption = (
         "DSC at the fewest steps tested minus that at the most, on the same cases by the same trainings. Tests as "
-        f"docs/statistics.md explains them, with a margin of {it.margin:g} DSC; Holm's family: the methods of a data "
-        "set."
+        f"docs/statistics.md explains them, with a margin of {it.margin.within:g} DSC; Holm's family: the methods of a "
+        "data set."
     )
     columns = ["data set", "method", "steps", *TEST_CELLS]
     return Table("fewest_against_most", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))

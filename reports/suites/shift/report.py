@@ -197,8 +197,8 @@ def _contests(it: Shifts) -> Table | None:
     columns = ["trained → tested on", "comparison", *TEST_CELLS]
     caption = (
         "Differences of DSC on the same cases of the data set that neither method was trained on, first minus second. "
-        f"Tests as docs/statistics.md explains them, equivalence within {it.home.margin:g} DSC; Holm's families: the "
-        "comparisons of each pair of data sets."
+        f"Tests as docs/statistics.md explains them, equivalence within {it.home.margin.within:g} DSC; Holm's "
+        "families: the comparisons of each pair of data sets."
     )
     return Table("shift_differences", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

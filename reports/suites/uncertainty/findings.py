@@ -1,7 +1,7 @@
 """The uncertainty report in words: its summary, and how things were measured."""
 
 from reports.numbers import statistics
-from reports.numbers.spread import Spread
+from reports.numbers.spread import MIN_RANKED, Spread
 from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.numbers.verdicts import Tested
@@ -77,7 +77,7 @@ def _places(it: Study, found: list[Spread]) -> str:
 
 def _compared(it: Study, found: list[Spread]) -> list[str]:
     """The first method's SD against that of every other, and what these sentences take for granted."""
-    met = contests.between(found)
+    met = contests.between(found, it.margin)
     said = []
     for first, second, (estimate, test) in met:
         names = subjects(it.names, first.curve, second.curve, it.clean, estimate)
@@ -103,7 +103,7 @@ def _chance(it: Study, found: list[Spread]) -> list[str]:
 
 def _beyond_confidence(it: Study, found: list[Spread]) -> list[str]:
     """What the SD knows more than the mean of the runs."""
-    parts = [_judged(it, *one) for one in contests.beyond_confidence(found)]
+    parts = [_judged(it, *one) for one in contests.beyond_confidence(found, it.margin)]
     if not parts:
         return []
     return [
@@ -203,7 +203,7 @@ def notes(it: Study) -> list[Block]:
             "label's boundaries, 2 % of the image's diagonal to each side.",
             "With several trainings, whatever is said of all images together (correlation, calibration error, "
             "risk-coverage) is computed for each training and then averaged; its interval is that of a mean of "
-            "jackknife pseudo-values.",
+            f"jackknife pseudo-values. A correlation has none below {MIN_RANKED} {it.units()}.",
             "Generalised energy distance: 2 E d(S, Y) − E d(S, S') − E d(Y, Y') with d = 1 − IoU over the foreground "
             "classes, for runs S and raters' labels Y (Kohl et al. 2018), over pairs of different runs, so that their "
             "number plays no part. These data have one label an image, so the last term is 0: the value rewards runs "

@@ -48,6 +48,7 @@ def test_a_file_without_settings_is_named(said, text):
         ("sigmas", "0.1"), ("sigmas", "null"), ("sigmas", "abc"), ("sigmas", "[true]"), ("sigmas", "[]"),
         ("steps", "3"), ("steps", "'10'"), ("steps", "[]"), ("eta", "x"), ("ensemble", "1.5"), ("seeds", "a"),
         ("title", "3"), ("question", "null"), ("report", "7"), ("margin", "-0.01"), ("margin", "2"), ("margin", "a"),
+        ("unseen_failure", "-0.1"), ("unseen_failure", "1.5"), ("unseen_failure", "null"), ("unseen_failure", "true"),
     ],
 )  # fmt: skip
 def test_a_value_of_the_wrong_type_is_named_with_what_was_expected(said, key, value):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.numbers.components import combined, standard_error
+from reports.numbers.components import Error, combined, standard_error
 
 PATIENTS, SEEDS = 15, 3
 
@@ -66,3 +66,9 @@ def test_patients_alone_never_have_more_than_the_total():
 def test_no_spread_at_all_is_an_error_of_0():
     found = standard_error(np.ones(6), [np.ones((3, 6))])
     assert (found.error, found.df, found.reach(0.025)) == (0, 5, 0)
+
+
+@pytest.mark.parametrize("rounding", [1e-40, 1e-34, 1e-32, 1e-20])
+def test_trainings_that_agree_but_for_rounding_leave_the_degrees_of_freedom_of_patients(rounding):
+    assert Error(1e-4, 11, rounding, 2).df == pytest.approx(11)
+    assert Error(rounding, 11, 1e-4, 2).df == pytest.approx(2)

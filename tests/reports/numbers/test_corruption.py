@@ -6,6 +6,7 @@ import pytest
 
 from reports import write
 from reports.numbers.corruption import comparisons, corrupted, errors, losses, lossy, mean_errors, relative_errors
+from reports.numbers.hypotheses import Margin
 from reports.paper import outline
 
 KINDS = {"blur": {"title": "blur", "unit": "u", "amounts": [1, 2, 3, 4, 5], "reason": "r"},
@@ -87,7 +88,7 @@ def test_the_study_of_clean_images_sees_no_corrupted_one(fabricate):
 
 def test_a_comparison_is_of_the_mean_over_severities(fabricate):
     it = corrupted(fill(fabricate))
-    found = comparisons(it, "phantom_glands", 0.01)
+    found = comparisons(it, "phantom_glands", Margin())
     assert set(found) == {"", "blur", "jpeg"}
     ((first, second, (estimate, test)),) = found["blur"]
     assert (first.method, second.method) == ("ldseg", "resunet")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reports.numbers import hypotheses, statistics
+from reports.numbers.hypotheses import Margin
 from tests.reports.resampling import power
 
 
@@ -56,7 +57,7 @@ def compared(first, second, bounds=(-1, 1)):
     groups = np.arange(np.shape(first)[-1])
     estimate, limits = statistics.difference(first, second, groups, bounds=bounds)
     p = hypotheses.superiority(first, second, groups, estimate, limits)
-    return estimate, limits, p, hypotheses.within_margin(limits, len(groups), 0.01)
+    return estimate, limits, p, hypotheses.within_margin(limits, len(groups), Margin())
 
 
 @pytest.fixture
@@ -74,11 +75,11 @@ def test_the_interval_excludes_what_the_tests_reject(three_trainings, trainings,
     estimate, limits, p, _ = compared(first + shift, second)
     if trainings == 3:
         assert (p < 0.05) == (estimate.low > 0 or estimate.high < 0)
-    for margin in (0.02, 0.05, abs(shift)):
-        room = margin - hypotheses.unseen_failure(30)
+    for margin in (Margin(0.02), Margin(0.05), Margin(abs(shift)), Margin(0.02, 0), Margin(0.02, 1)):
+        room = margin.within - margin.failure / 31
         not_worse, not_better = hypotheses.within_margin(limits, 30, margin)
         assert (not_worse < 0.05, not_better < 0.05) == (estimate.low > -room, estimate.high < room)
-    at_end, _ = hypotheses.within_margin(limits, 30, -estimate.low + hypotheses.unseen_failure(30))
+    at_end, _ = hypotheses.within_margin(limits, 30, Margin(-estimate.low + 0.3 / 31))
     assert at_end == pytest.approx(0.05, abs=1e-3)
 
 
@@ -96,7 +97,16 @@ def test_no_margin_is_claimed_that_one_unseen_failure_would_break():
     *_, few = compared(nearly[:12], values[:12])
     *_, many = compared(nearly, values)
     assert min(few) > 0.5 and max(many) < 0.001
-    assert hypotheses.unseen_failure(12) == pytest.approx(0.3 / 13)
+    assert Margin().unseen(12) == pytest.approx(0.3 / 13)
+
+
+def test_without_a_failure_the_interval_alone_decides():
+    """What is declared, that failures play no part, is what is tested; what is claimed then says nothing of them."""
+    values = 0.9 + 0.0005 * np.random.default_rng(0).normal(size=12)
+    nearly = values + 0.001 * np.random.default_rng(1).normal(size=12)
+    _, limits = statistics.difference(nearly, values, np.arange(12), bounds=(-1, 1))
+    alone = hypotheses.within_margin(limits, 12, Margin(failure=0))
+    assert max(alone) < 0.001 < min(hypotheses.within_margin(limits, 12, Margin()))
 
 
 def test_one_training_of_either_is_tested_by_ranks():

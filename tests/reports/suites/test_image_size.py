@@ -9,6 +9,7 @@ from reports.numbers.curves import Variant
 from reports.sections.calls import Calls
 from reports.suites.image_size import scalings
 from tests.reports.fabricated_calls import contestant, results
+from tests.reports.resampling import ends_of_rounds
 
 SIDES = (64, 128, 192, 256, 384, 512)
 POWER = {"ldseg": 0.4, "sdf_ddpm": 2.0, "resunet": 1.6}
@@ -70,12 +71,12 @@ def test_the_interval_resamples_whole_rounds(report):
     rows, random = table(report, "scaling").set_index("method"), np.random.default_rng(11)
     for method in POWER:
         seconds = in_rounds(report, method)
-        drawn = seconds[random.integers(0, len(seconds), (3000, len(seconds)))]
+        drawn = seconds[random.integers(0, len(seconds), (9000, len(seconds)))]
         medians, times = np.unique(np.median(drawn, axis=1), axis=0, return_counts=True)  # few are not the same
         fitted = np.repeat([exponent(calls(report, method), each) for each in medians], times)
-        low, high = np.percentile(fitted, [2.5, 97.5])
-        assert rows.loc[method, "low"] == pytest.approx(low, abs=0.004)
-        assert rows.loc[method, "high"] == pytest.approx(high, abs=0.004)
+        low, high = ends_of_rounds(fitted, len(seconds))
+        assert rows.loc[method, "low"] == pytest.approx(low, abs=0.006)
+        assert rows.loc[method, "high"] == pytest.approx(high, abs=0.006)
         assert rows.loc[method, "rounds"] == 7
 
 

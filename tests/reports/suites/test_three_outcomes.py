@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.hypotheses import Margin
 from reports.numbers.spread import spreads
 from reports.numbers.study import study
 from reports.suites.sampling_steps import fewest_against_most
@@ -47,7 +48,7 @@ def test_methods_are_compared_by_how_well_their_sd_tells_the_error(fabricate, tm
     records.loc[first, "auroc"] = records.loc[second, "auroc"].to_numpy() + 0.05 + 0.01 * SPREAD
     records.loc[pooled, "auroc_confidence"] = records.loc[pooled, "auroc"] - 0.0001
     found = spreads(study(results), "phantom_glands")
-    ((_, _, (estimate, _)),) = contests.between(found)
+    ((_, _, (estimate, _)),) = contests.between(found, Margin())
     assert estimate.value == pytest.approx(0.05) and estimate.low > 0
     text = write(results, tmp_path / "report").read_text()
     assert (
