@@ -15,6 +15,7 @@ from benchmarks.store import sums
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER
 from benchmarks.store.results import Results
 from reports import catalogue
+from reports.numbers.curves import CLASS_MEAN, method_order
 from reports.paper import html, latex, markdown, outline
 from reports.paper.document import Bullets, Document, Paragraph, write_numbers
 from reports.sections import browser
@@ -42,6 +43,7 @@ def write(results: Results, folder: Path) -> Path:
         document = build(results, drawn)
         _tell_missing(document, results)
         browser.add(document, results)
+        document.methods, document.classes = _filtered_by(results)
         write_records(results, drawn / "records.csv")
         write_document(document, drawn)
         _add_sums(drawn)
@@ -57,6 +59,15 @@ def _add_sums(drawn: Path) -> None:
     for folder in sorted({path.parent for path in drawn.rglob("*") if path.is_file()}):
         sums.add(folder, {path.name: sums.sha256(path) for path in sorted(folder.iterdir()) if path.is_file()})
         (folder / f".{sums.NAME}.lock").unlink(missing_ok=True)
+
+
+def _filtered_by(results: Results) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the methods, and of the classes where a data set has several, as the report's tables have them."""
+    titles = {trial.config.method.name: trial.label for trial in results.trials}
+    methods = dict.fromkeys(titles.get(name, name) for name in method_order(results))
+    several = [trial.config.dataset.class_names for trial in results.trials if trial.config.dataset.classes > 2]
+    classes = dict.fromkeys(name for names in several for name in names)
+    return tuple(methods), (*classes, "pooled", CLASS_MEAN) if classes else ()
 
 
 def _tell_missing(document: Document, results: Results) -> None:

@@ -128,22 +128,39 @@ Parts = np.ndarray | list[np.ndarray]
 """An array each of so many cases: stacked where their sizes are equal."""
 
 
+class Slices(NamedTuple):
+    """Slices of a volume along one axis: image uint8 (n, C, h, w) as the method saw it, label and prediction uint8
+    (n, h, w), at which positions (n,) they lie, counted from 0, and of how many the volume has."""
+
+    image: np.ndarray
+    label: np.ndarray
+    prediction: np.ndarray
+    at: np.ndarray
+    of: int
+
+
 class Picture(NamedTuple):
-    """id of the case; image uint8 (C, h, w) as the method saw it; label and prediction uint8 (h, w)."""
+    """id of the case; image uint8 (C, h, w) as the method saw it; label and prediction uint8 (h, w), of a volume those
+    of one slice; slices: further ones of a volume, that one among them."""
 
     id: str
     image: np.ndarray
     label: np.ndarray
     prediction: np.ndarray
+    slices: Slices | None = None
 
 
 def stacked(pictures: Sequence[Picture]) -> dict[str, np.ndarray]:
-    """Arrays to be stored: ids (n,), and (n, ...) of each part, or one array a case where sizes differ."""
+    """Arrays to be stored: ids (n,), and (n, ...) of each part, or one array a case where sizes differ; of volumes
+    their slices as slices_PART_N."""
     content: dict[str, np.ndarray] = {"ids": np.array([it.id for it in pictures])}
     same = len({it.label.shape for it in pictures}) == 1
     for part in PARTS:
         arrays = [getattr(it, part) for it in pictures]
         content |= {part: np.stack(arrays)} if same else {f"{part}_{n}": array for n, array in enumerate(arrays)}
+    for n, it in enumerate(pictures):
+        if it.slices is not None:
+            content |= {f"slices_{part}_{n}": np.asarray(value) for part, value in it.slices._asdict().items()}
     return content
 
 
@@ -153,3 +170,10 @@ def unstacked(content: Mapping[str, np.ndarray]) -> dict[str, Parts]:
     for part in PARTS:
         found[part] = content[part] if part in content else [content[f"{part}_{n}"] for n in range(len(content["ids"]))]
     return found
+
+
+def slices_of(content: Mapping[str, np.ndarray]) -> list[Slices | None]:
+    """Of each case its slices, from what `stacked` gave; None for a case that is no volume, and for volumes stored
+    before more than one slice was kept."""
+    parts = [[content.get(f"slices_{part}_{n}") for part in Slices._fields] for n in range(len(content["ids"]))]
+    return [None if any(p is None for p in found) else Slices(*found[:-1], int(found[-1])) for found in parts]  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from benchmarks.errors import BadInput
 from benchmarks.store import sums
 from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.files import read_arrays, read_frame, read_json, read_table, there, write_json
-from benchmarks.store.kept import Parts, unstacked
+from benchmarks.store.kept import Parts, Slices, slices_of, unstacked
 
 PREDICTIONS = "predictions"
 """Folder of a trial with a folder for each condition, and in that the segmentation of every test case."""
@@ -131,6 +131,11 @@ class TrialView:
         method saw it, label and prediction uint8 (h, w), of a volume one slice; None where none are stored."""
         content = read_arrays(self.path / "samples" / f"{condition}.npz")
         return None if content is None else unstacked(content)
+
+    def slices(self, condition: str) -> list[Slices | None]:
+        """Of each of the example cases at a condition (its key) the slices that are kept of a volume."""
+        content = read_arrays(self.path / "samples" / f"{condition}.npz")
+        return [] if content is None else slices_of(content)
 
 
 def mark(folder: Path, status: str, reason: str | None = None, **more: object) -> None:

@@ -42,6 +42,9 @@ class Code:
     language: str = ""
 
 
+TONES = ("better", "worse", "alike")
+
+
 @dataclass(frozen=True)
 class Table:
     """A table as readers see it and as programs read it.
@@ -50,12 +53,16 @@ class Table:
     caption: what it shows, with units.
     frame:   the cells as text, columns in display order.
     data:    the same numbers unrounded, one value a cell, for tables/NAME.csv; None writes `frame`.
+    tones:   in the shape of `frame`, what a page colours a cell by: one of `TONES`, or nothing.
+    opens:   the data set whose test cases the rows are, by their column `case`: a page opens its browser there.
     """
 
     name: str
     caption: str
     frame: pd.DataFrame
     data: pd.DataFrame | None = None
+    tones: pd.DataFrame | None = None
+    opens: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Figure:
         """Path within the report's folder."""
         return f"figures/{self.name}.svg"
 
+    @property
+    def values(self) -> str:
+        """Path of what its points stand for (reports.paper.marks), where it has any."""
+        return f"figures/{self.name}.json"
+
 
 @dataclass(frozen=True)
 class Animation:
@@ -104,10 +116,10 @@ class Links:
 
 
 class Cell(NamedTuple):
-    """What a method made of a case. picture: a PNG, transparent but for errors and correct foreground in colour, to be
-    laid over the image; dsc: as text."""
+    """What a method made of a case. pictures: PNGs, one a slice, transparent but for errors and correct foreground in
+    colour, to be laid over the image; dsc: as text."""
 
-    picture: bytes
+    pictures: tuple[bytes, ...]
     dsc: str
 
 
@@ -115,17 +127,22 @@ class Cell(NamedTuple):
 class Case:
     """A test case to look at.
 
-    inputs: what the methods were given, as JPEG, one per position of the slider; None where nothing is stored.
-    label:  the ground truth as a PNG like a cell's picture.
-    cells:  method -> what it made of the case, one per position of the slider.
+    slices:  of a volume where each of its slices lies, in words; a single empty one for an image.
+    first:   the slice that is shown first.
+    inputs:  what the methods were given, as JPEG: for each position of the slider one a slice; None where nothing is
+             stored.
+    label:   the ground truth, for each slice a PNG like a cell's pictures.
+    cells:   method -> what it made of the case, one per position of the slider.
     """
 
     dataset: str
     name: str
     classes: tuple[str, ...]
-    inputs: tuple[bytes | None, ...]
-    label: bytes
+    inputs: tuple[tuple[bytes, ...] | None, ...]
+    label: tuple[bytes, ...]
     cells: dict[str, tuple[Cell | None, ...]]
+    slices: tuple[str, ...] = ("",)
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,12 +150,13 @@ class Browser:
     """Test cases to leaf through, with what every method made of each; only a page can show it.
 
     axis, positions: what the slider varies, "\u03c3" or "steps", and the values it stops at; with a single position
-    nothing is varied and axis is empty.
+    nothing is varied and axis is empty. tables: scores of all test cases, whose rows lead to the pictures.
     """
 
     axis: str
     positions: tuple[str, ...]
     cases: tuple[Case, ...]
+    tables: tuple[Table, ...] = ()
 
 
 Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Links | Browser
@@ -146,10 +164,13 @@ Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Link
 
 @dataclass
 class Document:
-    """A report: its title and what stands in it, from top to bottom."""
+    """A report: its title and what stands in it, from top to bottom. methods, classes: by which a page lets its readers
+    filter tables and test cases."""
 
     title: str
     blocks: list[Block] = field(default_factory=list)
+    methods: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def add(self, *blocks: Block) -> None:
         """Append blocks."""
@@ -198,11 +219,16 @@ def write_numbers(document: Document, folder: Path) -> None:
         raise ValueError(f"tables named {', '.join(twice)} occur more than once, expected unique names.")
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for table in document.tables:
-        data = table.frame.map(_bare) if table.data is None else table.data
-        data.to_csv(folder / "tables" / f"{table.name}.csv", index=False)
+        (folder / "tables" / f"{table.name}.csv").write_text(csv(table), encoding="utf-8")
     for figure in document.figures:
         if figure.data is not None:
             figure.data.to_csv(folder / "figures" / f"{figure.name}.csv", index=False)
+
+
+def csv(table: Table) -> str:
+    """What tables/NAME.csv holds."""
+    data = table.frame.map(_bare) if table.data is None else table.data
+    return data.to_csv(index=False)
 
 
 def _bare(cell: object) -> object:

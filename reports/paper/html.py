@@ -1,8 +1,10 @@
-"""A document as one page that needs no network: tables that sort, figures that enlarge, cases to leaf through."""
+"""A document as one page that needs no network: tables that sort and filter, figures that enlarge and say their values,
+cases to leaf through, numbers to take along."""
 
 import base64
 import hashlib
 import io
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -13,16 +15,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from PIL import Image
 
-from reports.paper import overlays, sort_keys
+from reports.paper import filters, latex, overlays, sort_keys
 from reports.paper.document import (
     Animation,
     Block,
     Browser,
     Case,
+    Cell,
     Document,
     Figure,
     Heading,
     Table,
+    csv,
     numeric,
     spans,
     text_of,
@@ -35,6 +39,12 @@ CSS_INCH = 96
 """Pixels of a page's inch."""
 QUALITY = 80
 """Of pictures of cases, as WebP."""
+EFFORT = 60
+"""Of 100, for the size of pictures that lose nothing."""
+MANY_INTERVALS = 3
+"""Columns of values with intervals from which on an interval stands below its value, or the table would be too wide."""
+INTERVAL = re.compile(r"^([^\[]*\d[^\[]*?) (\[[^\]]+\])(.*)$")
+WORDS = re.compile(r"^([-+\u2212\d.]+) ([^\d]+)()$")
 
 
 @dataclass
@@ -63,6 +73,11 @@ def render(document: Document, folder: Path) -> str:
         title=document.title,
         sections=_sections(document),
         picture=lambda block: _picture(block, folder),
+        grid=lambda table: grid(table, document),
+        content=lambda browser: content(browser, document),
+        values=lambda block: _values(block, folder),
+        methods=document.methods if len(document.methods) > 1 else (),
+        classes=document.classes if len(document.classes) > 1 else (),
         style=Markup(style),
         script=Markup(script),
         # The page itself says that no script but this one may run and that nothing may be fetched.
@@ -76,7 +91,7 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {f.__name__: f for f in (inline, plain, cells, content, by_dataset)}
+    environment.filters |= {f.__name__: f for f in (inline, plain, by_dataset, table_file, figure_file, tex_file)}
     return environment.get_template("report.html.jinja")
 
 
@@ -122,20 +137,69 @@ def plain(text: str) -> str:
     return "".join(part for _, part in spans(text))
 
 
-def cells(table: Table) -> list[list[dict]]:
-    """Rows of cells: text as markup, right (whether it stands there), key (what it is sorted by; None: its text)."""
+@dataclass(frozen=True)
+class Grid:
+    """A table as the page shows it: heads and rows of cells, each a dictionary of what the template needs."""
+
+    heads: list[dict]
+    rows: list[dict]
+    stacked: bool
+
+
+def grid(table: Table, document: Document) -> Grid:
+    """heads: text, looks (its classes in the style sheet), what it is filtered by; rows: what they are filtered by, and
+    their cells: text, looks, key (what it is sorted by; None: its text), case (index of the one that it opens).
+    stacked: whether intervals stand below their values."""
     right, keys = numeric(table.frame), sort_keys.columns(table)
+    names = [str(name) for name in table.frame.columns]
+    cases = _places(document, table.opens)
+    sticky = filters.sticky(names)
 
     def cell(row: int, k: int, value: object) -> dict:
         key = None if keys[k] is None else "" if keys[k][row] is None else f"{keys[k][row]:.17g}"
-        return {"text": inline(text_of(value)), "right": right[k], "key": key}
+        tone = "" if table.tones is None else table.tones.iat[row, k]
+        opened = cases.get(text_of(value)) if names[k] == "case" else None
+        looks = " ".join(filter(None, ["right" * right[k], "sticky" * (k == sticky), f"tone-{tone}" if tone else ""]))
+        text = _apart(text_of(value), INTERVAL if table.tones is None else WORDS)
+        return {"text": text, "looks": looks, "key": key, "case": opened}
 
     rows = table.frame.astype(object).to_numpy()
-    return [[cell(n, k, value) for k, value in enumerate(row)] for n, row in enumerate(rows)]
+    ranged = [any(INTERVAL.match(text_of(cell)) for cell in column) for column in rows.T]
+    return Grid(
+        [
+            {"text": inline(name), "looks": " ".join(filter(None, ["right" * right[k], "sticky" * (k == sticky)]))}
+            | filters.of_column(name, document)
+            for k, name in enumerate(names)
+        ],
+        [
+            {"cells": [cell(n, k, value) for k, value in enumerate(row)]} | filters.of_row(names, row, document)
+            for n, row in enumerate(rows)
+        ],
+        sum(ranged) >= MANY_INTERVALS or table.tones is not None,
+    )
 
 
-def content(browser: Browser) -> dict:
+def _apart(text: str, behind: re.Pattern) -> Markup:
+    """A cell with what stands behind its value apart, so that the page can set it below."""
+    match = behind.match(text)
+    if match is None:
+        return inline(text)
+    return inline(match[1]) + Markup(' <span class="interval">{}</span>').format(inline(match[2])) + inline(match[3])
+
+
+def _places(document: Document, dataset: str) -> dict[str, int]:
+    """Index of the cases of a data set in the document's browser, by their names."""
+    browsers = [block for block in document.blocks if isinstance(block, Browser)]
+    cases = enumerate(browsers[0].cases) if browsers and dataset else ()
+    return {case.name: place for place, case in cases if case.dataset == dataset}
+
+
+def content(browser: Browser, document: Document) -> dict:
     """What the page's script needs of the cases; pictures in base64."""
+
+    def shown(cell: Cell | None) -> list | None:
+        return cell and [[_base64(picture) for picture in cell.pictures], cell.dsc]
+
     return {
         "axis": browser.axis,
         "positions": browser.positions,
@@ -143,11 +207,13 @@ def content(browser: Browser) -> dict:
             {
                 "dataset": case.dataset,
                 "name": case.name,
-                "label": _base64(case.label),
+                "label": [_base64(picture) for picture in case.label],
                 "legend": overlays.legend(list(case.classes)),
-                "inputs": [picture and _base64(picture) for picture in case.inputs],
+                "slices": case.slices,
+                "first": case.first,
+                "inputs": [pictures and [_base64(picture) for picture in pictures] for pictures in case.inputs],
                 "rows": [
-                    [name, [cell and [_base64(cell.picture), cell.dsc] for cell in row]]
+                    [name, list(map(shown, row)), *filters.methods_in(name, document.methods)[:1]]
                     for name, row in case.cells.items()
                 ],
             }
@@ -162,6 +228,27 @@ def by_dataset(browser: Browser) -> list[tuple[str, list[tuple[int, Case]]]]:
     return [(dataset, list(cases)) for dataset, cases in grouped]
 
 
+def table_file(table: Table) -> str:
+    """What tables/NAME.csv holds, as a link that needs no file."""
+    return _uri("text/csv;charset=utf-8", csv(table).encode())
+
+
+def tex_file(table: Table) -> str:
+    """What tables/NAME.tex holds, likewise."""
+    return _uri("text/x-tex;charset=utf-8", latex.render(table).encode())
+
+
+def figure_file(figure: Figure) -> str:
+    """What figures/NAME.csv holds, likewise."""
+    return _uri("text/csv;charset=utf-8", figure.data.to_csv(index=False).encode())
+
+
+def _values(block: Figure | Animation, folder: Path) -> dict | None:
+    """What the points of a figure stand for; None where nothing is known of it."""
+    path = folder / block.values if isinstance(block, Figure) else None
+    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else None
+
+
 def _picture(block: Figure | Animation, folder: Path) -> Picture:
     """Raises FileNotFoundError where the figure was not drawn."""
     moving = isinstance(block, Animation)
@@ -170,19 +257,19 @@ def _picture(block: Figure | Animation, folder: Path) -> Picture:
         dpi = image.info.get("dpi", (CSS_INCH, CSS_INCH))[0]
         width, height = (round(side * CSS_INCH / dpi) for side in image.size)
         if moving:
-            return Picture(_uri("gif", path.read_bytes()), width, height, _webp(image))
-        # Pictures of cases are photographs, of which a PNG would be several times as large.
-        return Picture(_uri("png", path.read_bytes()) if block.data is not None else _webp(image), width, height)
+            return Picture(_uri("image/gif", path.read_bytes()), width, height, _webp(image))
+        # Pictures of cases are photographs; of curves every pixel is kept. A PNG would be three times as large.
+        return Picture(_webp(image, block.data is not None), width, height)
 
 
-def _webp(image: Image.Image) -> str:
+def _webp(image: Image.Image, lossless: bool = False) -> str:
     file = io.BytesIO()
-    image.convert("RGB").save(file, "WEBP", quality=QUALITY)
-    return _uri("webp", file.getvalue())
+    image.convert("RGB").save(file, "WEBP", quality=EFFORT if lossless else QUALITY, lossless=lossless)
+    return _uri("image/webp", file.getvalue())
 
 
 def _uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{_base64(data)}"
+    return f"data:{kind};base64,{_base64(data)}"
 
 
 def _base64(data: bytes) -> str:

@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from reports.numbers.curves import Curve, Variant
+from reports.paper import marks
 
 DPI = 160
 WIDTH = 7.6
@@ -136,11 +137,13 @@ def columns(panels: int) -> int:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """figures/NAME.png and figures/NAME.svg under the report's folder."""
+    """figures/NAME.png and figures/NAME.svg under the report's folder, and figures/NAME.json with what their points
+    stand for."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "figures" / f"{name}.png", dpi=DPI)
     # The layout is found once, for the first file, and kept for the second: finding it takes as long as drawing.
     figure.set_layout_engine("none")
+    marks.write(figure, folder / "figures" / f"{name}.json")
     figure.savefig(folder / "figures" / f"{name}.svg", dpi=DPI, metadata={"Date": None})
 
 

@@ -1,7 +1,9 @@
 """Test cases to leaf through: the stored pictures of every method, by sigma or by sampling steps."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -14,13 +16,31 @@ from reports.numbers.curves import Curve, Variant
 from reports.numbers.study import Study, study
 from reports.paper import overlays
 from reports.paper.document import Browser, Case, Cell, Document, Heading
-from reports.sections.examples import case_dsc, first_trial, samples_of
+from reports.sections import case_table
+from reports.sections.examples import case_dsc, condition_of, first_trial
 
 INPUT_QUALITY = 85
 """Of JPEG with all of its colours, which keeps coloured noise, other than WebP, at half of a PNG's size."""
 
+MOST_INPUTS = 240
+"""Pictures of what methods were given, over all cases of volumes, positions and slices: of more, fewer slices are
+shown, or the page would be too large to be sent round."""
+
 Position = float | int | None
 """A sigma, a number of sampling steps, or nothing."""
+
+
+class Stored(NamedTuple):
+    """What is stored of a case, an entry each slice: image uint8 (C, h, w), label and prediction uint8 (h, w), where
+    the slice lies, from 0, of how many (0 of 0 for an image), and which entry is shown first."""
+
+    name: str
+    images: list[np.ndarray]
+    labels: list[np.ndarray]
+    predictions: list[np.ndarray]
+    at: tuple[int, ...]
+    of: int
+    first: int
 
 
 def add(document: Document, results: Results) -> None:
@@ -50,7 +70,9 @@ def build(results: Results, it: Study) -> Browser | None:
     cases = [case for dataset in it.datasets for case in _cases(results, it, dataset, axis, positions)]
     if not cases:
         return None
-    return Browser(axis, tuple("" if value is None else f"{value:g}" for value in positions), tuple(cases))
+    tables = [table for dataset in it.datasets if (table := case_table.table(it, dataset, cases)) is not None]
+    shown = tuple("" if value is None else f"{value:g}" for value in positions)
+    return Browser(axis, shown, tuple(cases), tuple(tables))
 
 
 def _axis(it: Study) -> tuple[str, list[Position]]:
@@ -59,8 +81,8 @@ def _axis(it: Study) -> tuple[str, list[Position]]:
     if len(sigmas) > 1:
         return "\u03c3", sigmas
     steps = {curve.variant.steps for curve in curves if curve.variant.steps}
-    by_method = {(curve.variant.method, curve.variant.steps) for curve in curves}
-    if len(by_method) > len({method for method, _ in by_method}):
+    by_method = {(curve.dataset, curve.variant.method, curve.variant.steps) for curve in curves}
+    if len(by_method) > len({found[:2] for found in by_method}):
         return "steps", sorted(steps)
     return "", [None]
 
@@ -68,25 +90,28 @@ def _axis(it: Study) -> tuple[str, list[Position]]:
 def _cases(results: Results, it: Study, dataset: str, axis: str, positions: list[Position]) -> list[Case]:
     """Every stored case of one data set."""
     found: dict[str, dict] = {}
-    inputs: dict[str, list[bytes | None]] = {}
-    labels: dict[str, bytes] = {}
+    inputs: dict[str, list[tuple[bytes, ...] | None]] = {}
+    labels: dict[str, Stored] = {}
     rows = _rows(it, it.curves[dataset], axis)
     for name, curves in rows.items():
         for place, position in enumerate(positions):
             picked = _picked(curves, axis, position)
             trial = first_trial(results, picked[0]) if picked else None
-            for case, image, label, cell in _pictures(results, trial, *picked) if trial else ():
-                row = found.setdefault(case, {other: [None] * len(positions) for other in rows})
-                row[name][place] = cell
-                shown = inputs.setdefault(case, [None] * len(positions))
-                shown[place] = shown[place] or _jpeg(image)
-                if case not in labels:
-                    labels[case] = _png(label, label)
+            for one, dsc in _stored(results, trial, *picked, len(positions)) if trial else ():
+                row = found.setdefault(one.name, {other: [None] * len(positions) for other in rows})
+                row[name][place] = Cell(tuple(map(_png, one.labels, one.predictions)), dsc)
+                shown = inputs.setdefault(one.name, [None] * len(positions))
+                shown[place] = shown[place] or tuple(map(_jpeg, one.images))
+                labels.setdefault(one.name, one)
     classes = it.curves[dataset][0].classes if found else ()
     return [
-        Case(dataset, case, classes, tuple(inputs[case]), labels[case], {k: tuple(v) for k, v in cells.items()})
-        for case, cells in found.items()
-    ]
+        Case(
+            dataset, name, classes, tuple(inputs[name]), tuple(map(_png, one.labels, one.labels)),
+            {method: tuple(row) for method, row in found[name].items()},
+            tuple(f"slice {at + 1} of {one.of}" if one.of else "" for at in one.at), one.first,
+        )
+        for name, one in labels.items()
+    ]  # fmt: skip
 
 
 def _rows(it: Study, curves: list[Curve], axis: str) -> dict[str, list[Curve]]:
@@ -115,12 +140,38 @@ def _picked(curves: list[Curve], axis: str, position: Position) -> tuple[Curve, 
     return fitting[0], position if axis == "\u03c3" else float(fitting[0].sigmas[0])
 
 
-def _pictures(results: Results, trial: TrialView, curve: Curve, sigma: float):
-    """(case, image uint8 (C, h, w), label (h, w), cell) of every stored case."""
-    samples = samples_of(results, trial, curve.variant, sigma)
-    for k, case in enumerate(samples["ids"].astype(str) if samples else ()):
+def _stored(
+    results: Results, trial: TrialView, curve: Curve, sigma: float, positions: int
+) -> Iterator[tuple[Stored, str]]:
+    """Every stored case with its DSC."""
+    condition = condition_of(results, trial, curve.variant, sigma)
+    samples = trial.samples(condition) if condition else None
+    if condition is None or samples is None:
+        return
+    slices = trial.slices(condition)
+    most = max(1, MOST_INPUTS // (positions * max(1, len(slices))))
+    for k, case in enumerate(samples["ids"].astype(str)):
         image, label, prediction = (samples[part][k] for part in ("image", "label", "prediction"))
-        yield case, image, label, Cell(_png(label, prediction), case_dsc(curve, sigma, case))
+        one = Stored(case, [image], [label], [prediction], (0,), 0, 0)
+        through = slices[k]
+        if through is not None:
+            # That with most of the label is among those stored, and stays.
+            largest = int((through.label > 0).sum(axis=(1, 2)).argmax())
+            kept = _spread(len(through.at), largest, most)
+            one = Stored(
+                case, *([part[n] for n in kept] for part in through[:3]), tuple(int(through.at[n]) for n in kept),
+                through.of, kept.index(largest),
+            )  # fmt: skip
+        yield one, case_dsc(curve, sigma, case)
+
+
+def _spread(count: int, always: int, most: int) -> list[int]:
+    """Of so many places at most `most`, evenly spread, `always` among them."""
+    if count <= most:
+        return list(range(count))
+    found = np.linspace(0, count - 1, most).astype(int)
+    found[np.abs(found - always).argmin()] = always
+    return found.tolist()
 
 
 def _png(label: np.ndarray, prediction: np.ndarray) -> bytes:

@@ -96,10 +96,15 @@ def stored_samples(results: Results, curves: list[Curve], sigmas: list[float]) -
 
 def samples_of(results: Results, trial: TrialView, variant: Variant, sigma: float) -> dict | None:
     """What `TrialView.samples` gives of a trial as a variant at a sigma; None where nothing is stored."""
+    condition = condition_of(results, trial, variant, sigma)
+    return None if condition is None else trial.samples(condition)
+
+
+def condition_of(results: Results, trial: TrialView, variant: Variant, sigma: float) -> str | None:
+    """Key of the condition that a trial was tested under as a variant at a sigma; None where it was not."""
     parts = {"trial": trial.key, "steps": variant.steps, "sampler": variant.sampler, "eta": variant.eta or 0.0,
              "ensemble": variant.ensemble, "sigma": sigma}  # fmt: skip
-    condition = results.conditions.get(tested(parts))
-    return None if condition is None else trial.samples(condition)
+    return results.conditions.get(tested(parts))
 
 
 def first_trial(results: Results, curve: Curve) -> TrialView | None:

@@ -6,7 +6,7 @@ from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import score_tables, significance, twins
+from reports.sections import matrix, score_tables, significance, twins
 from reports.sections.trials import absences, of_dataset
 
 
@@ -32,7 +32,12 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
     groups = len(set(found[0].groups))
     if groups < statistics.MIN_GROUPS:
         items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
-    return [Heading(dataset, 3), Paragraph(lead), *([Bullets(tuple(items))] if items else [])]
+    return [
+        Heading(dataset, 3),
+        Paragraph(lead),
+        *([Bullets(tuple(items))] if items else []),
+        *matrix.table(it, dataset),
+    ]
 
 
 def _leader(it: Study, found: list[Curve]) -> str:

@@ -18,7 +18,8 @@ Point = tuple[Variant, Estimate, float]
 
 def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[Variant, Look]) -> Figure:
     """One panel per data set, below each other; methods by falling DSC."""
-    left, right, row, head, foot = 1.95, 0.65, 0.21, 0.3, 0.48
+    longest = max(len(names[variant]) for scores in panels.values() for variant, _, _ in scores)
+    left, right, row, head, foot = min(max(1.95, 0.066 * longest), WIDTH / 2), 0.65, 0.21, 0.3, 0.48
     heights = [row * len(scores) + 0.15 for scores in panels.values()]
     published = any(value is not None for scores in panels.values() for _, _, value in scores)
     legend = 0.3 if published else 0.0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.store.kept import Picture, stacked, unstacked
-from benchmarks.testing.pictures import cut, picture, plane
+from benchmarks.store.kept import Picture, slices_of, stacked, unstacked
+from benchmarks.testing.pictures import MOST_SLICES, cut, picture, plane
 
 
 def test_a_volume_is_cut_where_most_of_its_label_is():
@@ -55,3 +55,24 @@ def test_what_is_stored_comes_back(shapes, tmp_path):
     assert found["ids"].tolist() == ["0", "1"]
     for part in ("image", "label", "prediction"):
         assert all(np.array_equal(a, getattr(b, part)) for a, b in zip(found[part], given, strict=True))
+
+
+def test_of_a_volume_some_slices_are_kept_the_same_ones_whatever_was_predicted(tmp_path):
+    label = np.zeros((40, 12, 10), np.uint8)
+    label[10:30, 2:6, 3:7] = 1
+    label[17] = 2
+    image = np.linspace(0, 1, 40, dtype=np.float32)[None, :, None, None] * np.ones((1, 40, 12, 10), np.float32)
+    found = [picture("a", image, label, prediction) for prediction in (label, np.zeros_like(label), label + 1)]
+    first = found[0].slices
+    assert len(first.at) == MOST_SLICES and first.of == 40 and (np.diff(first.at) > 0).all()
+    assert 17 in first.at and first.at[0] == 5 and first.at[-1] == 34
+    assert all(np.array_equal(it.slices.at, first.at) for it in found)
+    place = first.at.tolist().index(17)
+    assert np.array_equal(first.label[place], found[0].label) and np.array_equal(first.image[place], found[0].image)
+    assert first.image[:, 0, 0, 0].tolist() == [round(255 * at / 39) for at in first.at]
+    flat = picture("b", image[:, 0], label[0], label[0])
+    np.savez(tmp_path / "it.npz", **stacked([found[2], flat]))
+    with np.load(tmp_path / "it.npz") as content:
+        kept = slices_of(dict(content))
+    assert kept[1] is None and kept[0].of == 40
+    assert all(np.array_equal(one, other) for one, other in zip(kept[0], found[2].slices))

@@ -1,88 +1,15 @@
-"""report.html in a browser: one headless Chromium for all tests."""
+"""report.html in a browser: that it loads, sorts, enlarges, and can be read by everyone."""
 
 import json
-import shutil
 
-import pandas as pd
 import pytest
-from PIL import Image
 
-from reports import write
-from reports.paper import html
-from reports.paper.document import Animation, Document, Heading, Table
-from tests.reports.conftest import Fabricator
+from tests.reports.paper.conftest import NUMBERS, sources
 
-webdriver = pytest.importorskip("selenium.webdriver")
+pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By  # noqa: E402  (after the check that it is there)
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
-
-FLAGS = (
-    "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-    "disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars",
-)  # fmt: skip
-NUMBERS = ["0.9", "12 ms", "–", "−0.3", "3 min 20 s", "0.912 [0.9, 0.95]"]
-WIDE = pd.DataFrame({f"column {k}": ["b", "a"] for k in range(40)})
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    names = ("chromium", "chromium-browser", "google-chrome")
-    binary = next((path for name in names if (path := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("no Chromium with its driver is here: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield session
-    session.quit()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A report with two data sets, and a document with what that report has not."""
-    folder = tmp_path_factory.mktemp("pages")
-    fabricate = Fabricator(folder / "runs")
-    for dataset in ("phantom_glands", "camus"):
-        for method in ("ldseg", "resunet"):
-            fabricate.trial(method, dataset, sigmas=(0, 0.1, 0.2), cases=6, steps=(2,), size=(32, 48))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.paper.style.DPI", 40)
-        write(fabricate.results(), folder / "report")
-    other = folder / "other"
-    (other / "figures").mkdir(parents=True)
-    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "blue")]
-    frames[0].save(other / "figures" / "noise.gif", save_all=True, append_images=frames[1:], duration=50, loop=0)
-    document = Document(
-        "Other", [Heading("Tables"), Table("n", "N.", pd.DataFrame({"x": NUMBERS, "y": list("cabfed")}))]
-    )
-    document.add(Table("wide", "Wide.", WIDE), Animation("noise", "Noise.", "red, then blue"))
-    (other / "other.html").write_text(html.render(document, other))
-    return {"report": folder / "report" / "report.html", "other": other / "other.html"}
-
-
-@pytest.fixture
-def page(chromium, files):
-    """Opens a page anew, in light colours and a wide window."""
-
-    def opened(name="report", width=1300, height=900):
-        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": light})
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        chromium.get("about:blank")
-        chromium.get(files[name].as_uri())
-        chromium.execute_script("localStorage.clear()")
-        for log in ("browser", "performance"):
-            chromium.get_log(log)
-        chromium.get(files[name].as_uri())
-        return chromium
-
-    light = [{"name": "prefers-color-scheme", "value": "light"}, {"name": "prefers-reduced-motion", "value": ""}]
-    return opened
 
 
 def emulate(driver, media="screen", **features):
@@ -99,13 +26,7 @@ def heads(driver, table):
     return driver.find_elements(By.CSS_SELECTOR, f"#{table} th button")
 
 
-def sources(driver):
-    """Of every picture of the browser of cases: (base, paint)."""
-    script = "return [...document.querySelectorAll('.tile')].map(t => [...t.querySelectorAll('img')].map(i => i.src))"
-    return driver.execute_script(script)
-
-
-@pytest.mark.parametrize("name", ["report", "other"])
+@pytest.mark.parametrize("name", ["report", "other", "volumes"])
 def test_a_page_loads_without_an_error_and_without_any_request(page, name):
     driver = page(name)
     driver.find_element(By.ID, "dark").click()
@@ -319,7 +240,7 @@ def test_on_a_narrow_screen_only_tables_are_wider_and_move_in_their_own_box(page
 def test_on_paper_there_are_no_controls_and_dark_text_on_white(page):
     driver = page()
     emulate(driver, "print", prefers_color_scheme="dark")
-    for name in ("nav", "#dark", ".controls", ".skip", ".links"):
+    for name in ("nav", "#dark", ".filter", ".controls", ".skip", ".links", ".value"):
         assert not driver.find_element(By.CSS_SELECTOR, name).is_displayed(), name
     colours = "const s = getComputedStyle(document.documentElement); return [s.backgroundColor, s.colorScheme]"
     assert driver.execute_script(colours) == ["rgb(255, 255, 255)", "light"]
