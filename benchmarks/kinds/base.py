@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan import building
+from benchmarks.plan import building, inference
 from benchmarks.plan.choices import VALIDATED, chosen, method_config, requests
 from benchmarks.plan.configuration import names, plain
 from benchmarks.runner import Work
@@ -113,6 +113,7 @@ def described(config: DictConfig, kind: Kind, command: str) -> Suite:
         "redraw_command": f"{command} action=report",
         "profile": config.profile.name,
         "rescale": config.noise.rescale,
+        "inference": how.words if (how := inference.asked(config)) else "",
         **{key: chosen(config, key) for key in ("methods", "datasets", "seeds")},
     }
 

@@ -20,7 +20,7 @@ from benchmarks.errors import BadInput, Failure
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite, whole
 from benchmarks.machine import entrants
 from benchmarks.machine.entrants import Contestant, Limits
-from benchmarks.plan import building, choices, identity, sources
+from benchmarks.plan import building, choices, identity, inference, sources
 from benchmarks.runner import Work
 from benchmarks.store.config import DatasetConfig
 from benchmarks.store.files import read_frame, read_json, write_json
@@ -72,7 +72,8 @@ class Hold(Work[Contest]):
         device = fabric_for(self.config).device
         write_json(job.folder / "about.json", {"request": request(self.config), "environment": environment(device)})
         with console.task(self.name(job)) as report:
-            contest.hold(job.contestants, limits(self.config), device, job.folder, report)
+            how = inference.asked(self.config)
+            contest.hold(job.contestants, limits(self.config), (device, how), job.folder, report)
         write_json(job.folder / "done.json", {"status": "ok"})
 
     def fail(self, job: Contest, failure: Failure) -> bool:
@@ -165,7 +166,9 @@ def request(config: DictConfig) -> str:
             asked.append({"method": one.method.to_json(), "dataset": one.dataset.asked()})
     suite = {key: config.suite[key] for key in ("name", "version", "sampler", "eta", "ensemble")}
     lists = [None if config.suite[key] is None else sorted(config.suite[key]) for key in ("sizes", "steps")]
-    return identity.digest([asked, suite, lists, asdict(limits(config)), config.device])
+    how = inference.asked(config)
+    engine = [] if how is None else [how.words]
+    return identity.digest([asked, suite, lists, asdict(limits(config)), config.device, *engine])
 
 
 def limits(config: DictConfig) -> Limits:

@@ -14,7 +14,7 @@ from benchmarks.kinds import choosing, costing
 from benchmarks.kinds.base import SAMPLED, Batch, Kind, Left, Suite
 from benchmarks.machine.needs import Needs, needs_of
 from benchmarks.machine.outlook import admit, outlook
-from benchmarks.plan import building
+from benchmarks.plan import building, inference
 from benchmarks.plan.choices import VALIDATED
 from benchmarks.plan.identity import digest
 from benchmarks.plan.planning import Refusal, make_plan
@@ -57,6 +57,7 @@ class TrainAndTest(Work[Trial]):
     def do(self, job: Trial) -> None:
         """Train what is not trained, test what is not tested, and mark the trial."""
         from benchmarks.machine.device import fabric_for
+        from benchmarks.machine.engines import placed
         from benchmarks.testing.evaluate import Candidate
         from benchmarks.training.weights import trained_model
 
@@ -69,7 +70,7 @@ class TrainAndTest(Work[Trial]):
         data = prepared(self.config, job.config.dataset)
         if not state(self.store, job).trained:
             self._train(job, data, folder)
-        model = trained_model(job.config, folder).to(device)
+        model = placed(trained_model(job.config, folder), device, inference.asked(self.config))
         self._test(job, Candidate(job, model, data, device), folder)
         for other in job.elsewhere:
             write_json(folder / "elsewhere" / f"{other.name}.json", other.to_json())
@@ -102,12 +103,14 @@ class TrainAndTest(Work[Trial]):
         from benchmarks.machine import measure
         from benchmarks.machine.device import fabric_for
         from benchmarks.machine.environment import environment
+        from benchmarks.plan import in_use
         from benchmarks.seeding import seed_for
         from benchmarks.training.checkpoints import check_space, drop_checkpoint
         from benchmarks.training.loop import Subject, train
         from benchmarks.training.weights import save_weights
 
         config, fabric = job.config, fabric_for(self.config)
+        write_json(folder / "settings.json", in_use.chosen(config.method, config.dataset))
         torch.manual_seed(seed_for("weights", config.method.name, config.seed))
         model = building.build(config.method, config.dataset)
         write_json(folder / "environment.json", environment(fabric.device))

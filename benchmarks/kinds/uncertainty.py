@@ -77,6 +77,7 @@ class SampleManyTimes(Work[Sampling]):
     def do(self, job: Sampling) -> None:
         """Sample the chunks that are missing."""
         from benchmarks.machine.device import fabric_for
+        from benchmarks.machine.engines import placed
         from benchmarks.testing import evaluate, many_samples
         from benchmarks.testing.evaluate import Candidate
         from benchmarks.testing.many_samples import Repeated
@@ -85,7 +86,7 @@ class SampleManyTimes(Work[Sampling]):
         place, trial = self.place(job), job.trial
         sums.forget(place / "failed.json")
         device, data = fabric_for(self.config).device, prepared(self.config, trial.config.dataset)
-        model = trained_model(trial.config, self.store.folder(trial.key)).to(device)
+        model = placed(trained_model(trial.config, self.store.folder(trial.key)), device, job.condition.inference)
         it, how = Candidate(trial, model, data, device), Repeated(job.condition, runs_of(self.config))
         noisy = evaluate.noisy_images(data, data.split["test"], job.condition)
         cases = evenly(data.split["test"], self.config.profile.uncertainty.most_cases)

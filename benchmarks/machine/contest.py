@@ -14,9 +14,11 @@ from torch import Tensor
 from benchmarks.console import Report
 from benchmarks.errors import BadInput, failure_of
 from benchmarks.machine import memory
+from benchmarks.machine.engines import own_memory, placed
 from benchmarks.machine.entrants import Contestant, Limits
 from benchmarks.machine.measure import parameters, peak_memory, timed
 from benchmarks.plan import building
+from benchmarks.plan.inference import Inference
 from benchmarks.seeding import generator_for, seed_for
 from benchmarks.store.files import read_frame, there, write_frame
 from methods.base import Callback, Sampling, Segmenter
@@ -27,9 +29,16 @@ TOO_LARGE = ("stopped after", "out of memory")
 """What the reasons begin with that hold for larger images as well."""
 
 
-def hold(entrants: list[Contestant], limits: Limits, device: torch.device, folder: Path, report: Report) -> None:
-    """Write round-000.parquet, the first calls, and the rounds of repeated calls after it; those there are kept."""
-    networks = _Networks(device)
+def hold(
+    entrants: list[Contestant],
+    limits: Limits,
+    where: tuple[torch.device, Inference | None],
+    folder: Path,
+    report: Report,
+) -> None:
+    """Write round-000.parquet, the first calls, and the rounds of repeated calls after it; those there are kept.
+    where: the device, and what evaluates the networks on it (`engines.placed`)."""
+    networks, device = _Networks(*where), where[0]
     # The first contestant's first call is not to start PyTorch's threads as well.
     torch.nn.functional.conv2d(torch.rand(1, 8, 64, 64, device=device), torch.rand(8, 8, 3, 3, device=device))
     total = len(entrants) * (1 + limits.repeats)
@@ -78,9 +87,11 @@ def _first_calls(
         else:
             row = _row(contestant, 0, n, float("nan"), "declined", reason)
         if row["status"] == "ok":
-            peak = networks.peak(contestant)
-            row |= {"peak_memory_mib": peak / 2**20, "parameters": parameters(networks.of(contestant))}
-            known[contestant.family] = voxels, peak
+            row["parameters"] = parameters(networks.of(contestant))
+            if not own_memory(networks.of(contestant)):
+                peak = networks.peak(contestant)
+                row["peak_memory_mib"] = peak / 2**20
+                known[contestant.family] = voxels, peak
         elif reason is None and row["reason"].startswith(TOO_LARGE):
             beyond[contestant.family] = f"{contestant.dataset.size} was too large already"
         rows.append(row)
@@ -118,17 +129,16 @@ class _TooLong(Exception):
 class _Networks:
     """The untrained networks of a contest, each built when it is first needed."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, how: Inference | None) -> None:
+        self.device, self.how = device, how
         self.built: dict[str, Segmenter] = {}
 
     def of(self, contestant: Contestant) -> Segmenter:
         """Raises BadInput where the method does not take this image size."""
         if contestant.network not in self.built:
             torch.manual_seed(seed_for("weights", contestant.method.name, 0))
-            self.built[contestant.network] = (
-                building.build(contestant.method, contestant.dataset).to(self.device).eval()
-            )
+            network = building.build(contestant.method, contestant.dataset)
+            self.built[contestant.network] = placed(network, self.device, self.how)
         return self.built[contestant.network]
 
     def evaluations(self, contestant: Contestant) -> int:

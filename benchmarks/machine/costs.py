@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import CannotWrite
-from benchmarks.plan import identity
+from benchmarks.plan import identity, inference
 from benchmarks.plan.sources import prepared
 from benchmarks.plan.trials import Trial
 from benchmarks.store.files import write_json
@@ -42,7 +42,8 @@ def _samplings(trial: Trial) -> list[Any]:
 
 def _comparison(trials: Sequence[Trial]) -> str:
     """A name for what is timed side by side."""
-    return identity.digest(sorted((t.key, [str(s) for s in _samplings(t)]) for t in trials))
+    engines = {str(c.inference) for t in trials for c in t.conditions if c.inference}
+    return identity.digest([*sorted((t.key, [str(s) for s in _samplings(t)]) for t in trials), *sorted(engines)])
 
 
 def _compare(config: DictConfig, store: Store, dataset: str, trials: list[Trial]) -> None:
@@ -50,21 +51,24 @@ def _compare(config: DictConfig, store: Store, dataset: str, trials: list[Trial]
 
     from benchmarks.machine import measure
     from benchmarks.machine.device import fabric_for
+    from benchmarks.machine.engines import placed
     from benchmarks.training.weights import trained_model
 
     device = fabric_for(config).device
     data = prepared(config, trials[0].config.dataset)
     image = torch.from_numpy(data.batch(data.split["test"][:1])[0]).to(device)
     samplings, comparison = {trial.key: _samplings(trial) for trial in trials}, _comparison(trials)
+    how = inference.asked(config)
     contestants, owners = [], []
     for trial in trials:
-        model = trained_model(trial.config, store.folder(trial.key)).to(device)
+        model = placed(trained_model(trial.config, store.folder(trial.key)), device, how)
         contestants += [(model, sampling) for sampling in samplings[trial.key]]
         owners += [trial.key] * len(samplings[trial.key])
     console.say(f"  {dataset}: timing {', '.join(t.config.method.name for t in trials)} side by side")
     rows = measure.inference(contestants, image, config.profile.timing_repeats)
     for trial in trials:
-        own = [row | {"comparison": comparison} for row, owner in zip(rows, owners, strict=True) if owner == trial.key]
+        about = {"comparison": comparison, "inference": how.words if how else ""}
+        own = [row | about for row, owner in zip(rows, owners, strict=True) if owner == trial.key]
         others = [row for row in _timed(store, trial) if row.get("comparison") not in (None, comparison)]
         try:
             write_json(store.folder(trial.key) / "cost.json", _cost(store, trial) | {"inference": others + own})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.machine.engines import own_memory
 from benchmarks.seeding import generator_for
 from methods.base import Sampling, Segmenter
 
@@ -57,7 +58,8 @@ def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch
     image: (1, C, *S) on the models' device. The contestants take turns, so that a slow spell of the machine hits all of
     them alike. Returns dicts with steps, sampler, ensemble, nfe, seconds (a list with a call of every round, so that
     the same place in two lists is the same round), seconds_median, seconds_iqr, repeats, peak_memory_mib (memory that
-    tensors take beyond the weights; on the CPU, what PyTorch's allocator hands out).
+    tensors take beyond the weights; on the CPU, what PyTorch's allocator hands out; None where an engine has memory of
+    its own).
     """
     calls = [_call(model, sampling, image) for model, sampling in contestants]
     for call in calls:
@@ -80,7 +82,7 @@ def inference(contestants: list[tuple[Segmenter, Sampling | None]], image: torch
                 "seconds_median": statistics.median(taken),
                 "seconds_iqr": quartiles[2] - quartiles[0],
                 "repeats": repeats,
-                "peak_memory_mib": peak_memory(call, image.device) / 2**20,
+                "peak_memory_mib": None if own_memory(model) else peak_memory(call, image.device) / 2**20,
             }
         )
     return rows

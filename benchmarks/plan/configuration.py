@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from benchmarks.errors import BadInput, unknown
-from benchmarks.plan import classes, forms, own_data, recipes
+from benchmarks.plan import classes, forms, inference, own_data, recipes
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("suite", "profile", "executor", "tracking", "paths")
@@ -162,6 +162,7 @@ def _check(config: DictConfig) -> None:
         raise unknown("track", config.track, names("suite"))
     if config.noise.rescale not in RESCALINGS:
         raise unknown("noise.rescale", config.noise.rescale, RESCALINGS)
+    inference.asked(config)
     recipes.check("training", plain(config.training))
     _check_executor(config.executor)
 

@@ -13,7 +13,7 @@ NULLABLE = (
 """Keys that may be null though their files have a value."""
 CHECKED = (
     "profile", "paths", "tracking", "noise", "tune", "device", "deterministic", "executor", "training", "verify", "gc",
-    "sampling",
+    "sampling", "inference",
 )  # fmt: skip
 """Parts of the configuration all of whose values are looked at here."""
 OPEN = ("executor", "tune.space", "training")

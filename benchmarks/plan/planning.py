@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput
-from benchmarks.plan import building, choices, corruptions, elsewhere, identity
+from benchmarks.plan import building, choices, corruptions, elsewhere, identity, inference
 from benchmarks.plan.building import Traits
 from benchmarks.plan.sources import checked_entries, source
 from benchmarks.plan.trials import Condition, Trial
@@ -92,7 +92,8 @@ def conditions(
     BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, generative)
     size, tolerance = tuple(trial.dataset.image_size), choices.tolerance(config, trial.dataset.name)
-    found = [Condition(s, how, size, config.noise.rescale, tolerance=tolerance) for s, how in asked]
+    engine = inference.asked(config)
+    found = [Condition(s, how, size, config.noise.rescale, tolerance=tolerance, inference=engine) for s, how in asked]
     levels = corruptions.asked(
         config.suite.get("corruptions") or (), config.suite.get("severities") or (), trial.dataset
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.plan.corruptions import Corruption
 from benchmarks.plan.identity import digest
+from benchmarks.plan.inference import Inference
 from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.trial import TrialView
 from methods.sampling import Sampling
@@ -36,7 +37,8 @@ class Condition:
 
     corruption: what is done to the images before noise; None: nothing. tested_on, fingerprint: another data set than
     the one trained on, and the hash of its content; empty: the one trained on. tolerance: of NSD, in the unit of the
-    data set's distances; None where it is not measured.
+    data set's distances; None where it is not measured. inference: what evaluates the networks; None: PyTorch in
+    float32.
     """
 
     sigma: float
@@ -48,6 +50,7 @@ class Condition:
     tested_on: str = ""
     fingerprint: str = ""
     tolerance: float | None = None
+    inference: Inference | None = None
 
     @property
     def level(self) -> Level:
@@ -67,7 +70,7 @@ class Condition:
 
     def _key(self, version: int) -> str:
         # What is as it always was is left out: tests from before it could be otherwise keep their names.
-        later = ("corruption", "tested_on", "fingerprint", "tolerance")
+        later = ("corruption", "tested_on", "fingerprint", "tolerance", "inference")
         parts = {name: value for name, value in asdict(self).items() if value or name not in later}
         what = f"{self.corruption.kind}{self.corruption.severity}" if self.corruption else f"sigma{self.sigma:g}"
         where = f"on-{self.tested_on}-" if self.tested_on else ""

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from benchmarks import console
 from benchmarks.errors import BadInput
-from benchmarks.plan import building
+from benchmarks.plan import building, inference
 from benchmarks.plan.configuration import plain
 from benchmarks.sharing import archive, inventory
 from benchmarks.store import sums
@@ -79,6 +79,7 @@ def load(view: TrialView, config: DictConfig) -> Trained:
     """The network of a trial with its weights, and how it is sampled by this command. Raises BadInput for a sampling
     that cannot be, and where the network cannot be built or the weights do not fit it."""
     from benchmarks.machine.device import fabric_for
+    from benchmarks.machine.engines import placed
 
     asked = view.config
     kind = building.method_class(asked.method)
@@ -102,7 +103,8 @@ def load(view: TrialView, config: DictConfig) -> Trained:
         raise BadInput(f"{view.path}: the weights do not fit {asked.method.name} as it is here ({words}).") from error
     how, samples = sampling(view, config) if kind.generative else (None, 1)
     weights = sums.sha256(view.path / "weights.safetensors")
-    return Trained(view.key, asked, model.to(device).eval(), device, weights, changed, how, samples)
+    model = placed(model, device, inference.asked(config))
+    return Trained(view.key, asked, model, device, weights, changed, how, samples)
 
 
 def sampling(view: TrialView, config: DictConfig) -> tuple[Sampling, int]:

@@ -144,9 +144,10 @@ def place(results: Results) -> str:
 def notes(results: Results, *more: str) -> list[Block]:
     """How it was measured."""
     suite = results.suite
+    engine = f"`{suite['inference']}`" if suite.get("inference") else "32-bit floating point"
     items = [
-        f"{place(results)} PyTorch {words.listing(sorted(results.records['torch'].unique()))}; batch size 1, 32-bit "
-        "floating point; the device is idle before and after each call that is timed. Building the network and making "
+        f"{place(results)} PyTorch {words.listing(sorted(results.records['torch'].unique()))}; batch size 1, "
+        f"{engine}; the device is idle before and after each call that is timed. Building the network and making "
         "the image are outside.",
         "The networks are untrained and the images random: how long a network takes depends on its size, not on what "
         "it has learnt. What follows the network can depend on it: the morphology after LSegDiff has another mask to "

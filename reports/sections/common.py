@@ -36,7 +36,8 @@ def opening(it: Study) -> list[str]:
     if profiles:
         counted += f"; {words.plural(len(profiles), 'profile').split(' ', 1)[1]} `{'`, `'.join(profiles)}`"
     counted += ". Every record used is in `records.csv`, every table in `tables/`, every figure in `figures/`."
-    return [text for text in (suite.get("question"), *groups.warnings(it.results), counted) if text]
+    engine = suite.get("inference") and f"Networks were evaluated by `{suite['inference']}`, not by PyTorch in float32."
+    return [text for text in (suite.get("question"), *groups.warnings(it.results), engine, counted) if text]
 
 
 def training(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:

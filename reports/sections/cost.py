@@ -92,8 +92,11 @@ def _comparison(results: Results, dataset: str) -> str | None:
         for method, steps, sampler, ensemble in records[columns].drop_duplicates().itertuples(index=False)
     ]
     matched: dict[str | None, set] = {}
+    engine = results.suite.get("inference") or ""
     for trial in of_dataset(results, dataset):
         for call in (trial.cost or {}).get("inference") or []:
+            if (call.get("inference") or "") != engine:
+                continue
             own = [v for v in variants if v.method == trial.config.method.name and _same(call, v)]
             # Put last again, so that the order is that of the latest measurement.
             matched[call.get("comparison")] = matched.pop(call.get("comparison"), set()) | set(own)

@@ -82,12 +82,18 @@ def by_size(
                 slope, intercept = fits[dataset, variant]
                 left.plot(sides, np.exp(intercept) * sides**slope, color=look.color, linestyle=look.line, linewidth=1)
             handles[names[variant]] = right.plot(sides, [one.memory for one in same], **look.plot)[0]
+        measured = any(np.isfinite(one.memory) for one in here)
         sides = sorted({one.side for one in here})
         for ax, format_value in ((left, _seconds), (right, words.memory)):
             ax.set_xscale("log")
             ax.set_xticks(sides, [f"{side:g}" for side in sides])
             ax.xaxis.set_minor_locator(NullLocator())
             ax.set_xlabel("side of the image in pixels")
+            if ax is right and not measured:
+                ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", color="#666666")
+                ax.set_xticks([])
+                ax.set_yticks([])
+                continue
             _logarithmic(ax, format_value)
             if len(sides) > 1:
                 guide = _guide(ax, sides, here[0].dimensions)

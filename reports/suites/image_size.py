@@ -132,12 +132,12 @@ def _verdict(fit: Scaling) -> str:
 def _sentence(fit: Scaling) -> str:
     small, large = fit.timed[0], fit.timed[-1]
     more = (large.side / small.side) ** small.dimensions
+    memory = f" and {words.memory(small.memory)} {words.memory(large.memory)}" if np.isfinite(small.memory) else ""
     return (
         f"**{fit.name}** on {small.dataset}: time ∝ side^{words.with_interval(fit.exponent, 2)}, so it "
         f"{_verdict(fit)}. From {small.size} to {large.size}, {more:.3g} times the "
         f"{'pixels' if small.dimensions == 2 else 'voxels'}, {words.duration(small.median)} become "
-        f"{words.duration(large.median)} ({large.median / small.median:.3g} times) and {words.memory(small.memory)} "
-        f"{words.memory(large.memory)}."
+        f"{words.duration(large.median)} ({large.median / small.median:.3g} times){memory}."
     )
 
 
