@@ -31,7 +31,7 @@ from benchmarks.store.trial import TrialView
 FORMAT, VERSION = "diffseg-bench trials", 1
 MANIFEST, SUM, LICENCE, CARD = "manifest.json", "manifest.sha256", "LICENCE.md", "model_card.md"
 WEIGHTS = "weights.safetensors"
-FILES = ("config.json", "environment.json", "cost.json", "done.json", "history.parquet")
+FILES = ("config.json", "environment.json", "settings.json", "cost.json", "done.json", "history.parquet")
 FOLDERS = ("records", "validation", "elsewhere")
 """What of a trial's folder is passed on, beside its weights."""
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")

@@ -3,6 +3,7 @@
 runs/trials/<dataset>-<method>-s<seed>-<hash>/
     config.json          what was trained, on what, how (the hash is taken over it)
     environment.json     where
+    settings.json        values in use of arguments that the configuration leaves to the method
     checkpoint.pt        only while training
     weights.safetensors  the selected weights
     history.parquet      losses, learning rate and validation scores by step

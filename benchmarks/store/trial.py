@@ -85,6 +85,12 @@ class TrialView:
         """Machine and versions it was trained with; empty where it never began."""
         return read_json(self.path / "environment.json") or {}
 
+    @property
+    def in_use(self) -> dict | None:
+        """The values in use of arguments that its configuration leaves to the method (plan.in_use.chosen); None of
+        trials stored before they were kept."""
+        return read_json(self.path / "settings.json")
+
     def elsewhere(self, asked: Sequence[DatasetConfig]) -> list[DatasetConfig]:
         """Of other data sets, in words that need no data, those that it was tested on, with the content they had at
         its last test there."""

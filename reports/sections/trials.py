@@ -96,16 +96,22 @@ def method_table(results: Results) -> Table:
         settings: dict[str, list[str]] = {}
         for trial in trials:
             for key, value in _flat({k: v for k, v in trial.config.method.to_json().items() if k not in NOT_SETTINGS}):
-                text = _plain(value)
+                text = _plain(value) if value is not None else _in_use(trial, key)
                 if text not in settings.setdefault(key, []):
                     settings[key].append(text)
         label = trials[0].label if trials else method
         rows += [[label, f"`{key}`", " or ".join(values)] for key, values in settings.items()]
     return Table(
         "method_settings",
-        "Settings of the methods; null: the method's own default.",
+        "Settings of the methods; what a configuration leaves to the method, with the value in use.",
         pd.DataFrame(rows, columns=["method", "setting", "value"]),
     )
+
+
+def _in_use(trial: TrialView, key: str) -> str:
+    """What a method uses for an argument that is null."""
+    known = trial.in_use
+    return "the method's own" if known is None else _plain(known.get(key))
 
 
 def training_tables(results: Results) -> list[Table]:
@@ -202,9 +208,9 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _plain(value: object) -> str:
-    """A setting as text: null for None, short numbers, lists without brackets."""
+    """A setting as text: short numbers, lists without brackets."""
     if value is None:
-        return "null"
+        return "none"
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)
