@@ -1,7 +1,8 @@
 """Friedman's test over several methods, and which of them Nemenyi's test tells apart.
 
 Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7:1-30, 2006, with patients as blocks: in
-every patient the methods are ranked, and the test asks whether their mean ranks differ by more than chance.
+every patient the methods are ranked, and the test asks whether their mean ranks differ by more than chance. It takes
+the trainings as given; the same of each seed alone shows how much of the order another training turns round.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ MIN_METHODS = 3
 class Friedman:
     """curves: the methods tested, k of them; blocks: n patients; mean_ranks (k,): 1 is the best in every patient;
     statistic: chi-squared with k - 1 degrees of freedom; concordance: Kendall's W in [0, 1]; nemenyi (k, k): p of every
-    pair, by position; critical: mean ranks that differ by less are not told apart at ALPHA."""
+    pair, by position; critical: mean ranks that differ by less are not told apart at ALPHA. seed_ranks (seeds, k) and
+    seed_p (seeds,): mean ranks and p of each seed that all the methods share, none unless they share several."""
 
     curves: tuple[Curve, ...]
     blocks: int
@@ -32,6 +34,8 @@ class Friedman:
     concordance: float
     nemenyi: pd.DataFrame
     critical: float
+    seed_ranks: np.ndarray
+    seed_p: np.ndarray
 
 
 def friedman(found: list[Curve], sigma: float) -> Friedman | None:
@@ -43,6 +47,18 @@ def friedman(found: list[Curve], sigma: float) -> Friedman | None:
     blocks, methods = scores.shape
     if blocks < statistics.MIN_GROUPS:
         return None
+    losses, ranks, value, p = _ranked(scores)
+    found_by_seed = [_ranked(table) for table in _by_seed(tested, sigma)]
+    return Friedman(
+        tuple(tested), blocks, ranks.mean(axis=0), value, p, float(value / (blocks * (methods - 1))),
+        posthoc_nemenyi_friedman(losses), critical_difference(methods, blocks),
+        np.array([one.mean(axis=0) for _, one, _, _ in found_by_seed]).reshape(-1, methods),
+        np.array([one for *_, one in found_by_seed]),
+    )  # fmt: skip
+
+
+def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Of scores (patients, methods): losses and ranks of that shape, chi-squared and its p."""
     # Equal scores are to share a rank even where their sums were rounded differently.
     losses = -np.round(scores, 12)
     ranks = stats.rankdata(losses, axis=1)
@@ -50,10 +66,18 @@ def friedman(found: list[Curve], sigma: float) -> Friedman | None:
     # Section 3.2.2: chi^2_F = 12 n / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4), R_j being the mean rank of method j;
     # here corrected for ties. Kendall's W = chi^2_F / (n (k - 1)).
     value, p = stats.friedmanchisquare(*losses.T) if told_apart else (0.0, 1.0)
-    return Friedman(
-        tuple(tested), blocks, ranks.mean(axis=0), float(value), float(p), float(value / (blocks * (methods - 1))),
-        posthoc_nemenyi_friedman(losses), critical_difference(methods, blocks),
-    )  # fmt: skip
+    return losses, ranks, float(value), float(p)
+
+
+def _by_seed(tested: list[Curve], sigma: float) -> list[np.ndarray]:
+    """(patients, methods) scores of each seed under which all methods have every case; empty unless there are two."""
+    shared = sorted(set.intersection(*(set(curve.seeds) for curve in tested)))
+    tables = []
+    for seed in shared:
+        rows = [curve.by_seed("dsc")[curve.seeds.index(seed), curve.at(sigma)] for curve in tested]
+        if np.isfinite(rows).all():
+            tables.append(np.stack([statistics.group_means(r, c.groups) for r, c in zip(rows, tested)], axis=1))
+    return tables if len(tables) > 1 else []
 
 
 def complete(found: list[Curve], sigma: float) -> list[Curve]:

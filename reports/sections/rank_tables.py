@@ -91,7 +91,8 @@ def _elsewhere(it: Study) -> Table | None:
     caption = (
         f"The same methods ranked in other ways: places by mean DSC over {it.units()}; by DSC summed up otherwise, as "
         f"its median over {it.units()}, its mean over all cases, or the mean rank within {it.units()}; and by the mean "
-        f"over {it.units()} of other metrics. Kendall's τ: 1 the same order as by mean DSC, −1 the reverse. A winner "
+        f"over {it.units()} of other metrics; trainings are averaged first and taken as given. Kendall's τ: 1 the same "
+        "order as by mean DSC, −1 the reverse. A winner "
         "that changes with the way is no winner."
     )
     return Table("ranks_elsewhere", caption, pd.DataFrame(shown, columns=columns), pd.DataFrame(data))

@@ -1,6 +1,7 @@
 """What tells methods apart: the reference against every other method in words, and Friedman's test over all of them.
 For every report that compares methods on the same cases."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,16 +93,31 @@ def friedman_sentence(it: Study, dataset: str, sigma: float) -> str | None:
     best = int(np.argmin(test.mean_ranks))
     alike = [place for place in np.argsort(test.mean_ranks, kind="stable")
              if place != best and test.nemenyi.iloc[best, place] >= ALPHA]  # fmt: skip
+    told = _seed_by_seed(test.seed_ranks[:, best], "{:.2f}".format)
     text = (
         f"Friedman's test over {len(test.curves)} methods and {words.plural(test.blocks, it.unit(dataset))}, their "
-        f"trainings taken as given: {p_of(test.p)}. "
-        f"Best mean rank: {_name(it, test, best)} ({test.mean_ranks[best]:.2f})"
+        f"trainings taken as given: {p_of(test.p)}{_seed_by_seed(test.seed_p, words.p_value)}. Best mean rank: "
+        f"{_name(it, test, best)} ({test.mean_ranks[best]:.2f}{told})"
     )
     if test.p >= ALPHA:
         return f"{text}; no difference between the methods is shown."
     if not alike:
         return f"{text}, told apart from every other by Nemenyi's test."
     return f"{text}; Nemenyi's test does not tell it from {words.listing([_name(it, test, k) for k in alike])}."
+
+
+def _seed_by_seed(values: np.ndarray, write: Callable[[float], str]) -> str:
+    """From where to where what was said goes when each seed is taken by itself; nothing for one seed."""
+    if not len(values):
+        return ""
+    low, high = write(float(values.min())), write(float(values.max()))
+    return f", in each of {len(values)} seeds {low}" if low == high else f", seed by seed {low} to {high}"
+
+
+def _range(name: str, values: np.ndarray) -> dict[str, float | None]:
+    """The same for CSV files."""
+    low, high = (float(values.min()), float(values.max())) if len(values) else (None, None)
+    return {f"{name}_lowest_seed": low, f"{name}_highest_seed": high}
 
 
 def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
@@ -125,8 +141,8 @@ def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block
         style.save(critical_difference.draw(panels, it.names, looks), folder, "critical_difference")
         caption = (
             f"Critical-difference diagram: methods by their mean rank over the {it.units()} (1: the highest DSC in "
-            f"every {it.unit()}), trainings taken as given. A bar joins methods that Nemenyi's test does not tell "
-            "apart at 0.05, those whose mean ranks differ by less than the critical difference."
+            f"every {it.unit()}), trainings averaged and taken as given. A bar joins methods that Nemenyi's "
+            "test does not tell apart at 0.05, those whose mean ranks differ by less than the critical difference."
         )
         alt = f"Mean ranks of the methods on {words.listing(list(panels))}, bars joining those not told apart."
         data = [row for (d, s), test in tests.items() for row in _mean_ranks(d, s, test)]
@@ -141,17 +157,19 @@ def _friedman_table(it: Study, tests: dict[tuple[str, float], Friedman]) -> Tabl
         methods = len(test.curves)
         rows.append(
             [dataset, f"{sigma:g}", str(methods), str(test.blocks), f"{test.statistic:.1f} ({methods - 1})",
-             words.p_value(test.p), f"{test.concordance:.2f}", f"{test.critical:.2f}", words.listing(left_out)]
+             words.p_value(test.p) + _seed_by_seed(test.seed_p, words.p_value), f"{test.concordance:.2f}",
+             f"{test.critical:.2f}", words.listing(left_out)]
         )  # fmt: skip
         data.append(
             {"dataset": dataset, "sigma": sigma, "methods": methods, "groups": test.blocks,
-             "chi_squared": test.statistic, "p": test.p, "kendall_w": test.concordance,
+             "chi_squared": test.statistic, "p": test.p, **_range("p", test.seed_p), "kendall_w": test.concordance,
              "critical_difference": test.critical, "left_out": "; ".join(left_out)}
         )  # fmt: skip
     columns = ["data set", "σ", "methods", it.units(), "χ² (df)", "p", "Kendall's W", "critical difference", "left out"]
     caption = (
         f"Friedman's test: do the methods' ranks within the {it.units()} differ by more than chance? It takes the "
-        "trainings as given, averaged over seeds: what another training would change is not in its p. Kendall's W: 0 "
+        "trainings as given, averaged over seeds: what another training would change is not in its p, beside which "
+        "stands, where all methods have several seeds, that of each seed alone. Kendall's W: 0 "
         f"no agreement between {it.units()} on the order of methods, 1 all agree. Critical difference: of mean ranks, "
         "at 0.05 (Nemenyi). Left out: methods without a score in every case."
     )
@@ -163,7 +181,8 @@ def _mean_ranks(dataset: str, sigma: float, test: Friedman) -> list[dict]:
     best = int(np.argmin(test.mean_ranks))
     return [
         keys(curve) | {"ensemble": curve.variant.ensemble, "sigma": sigma, "mean_rank": rank,
-                       "p_against_best": test.nemenyi.iloc[best, place], "critical_difference": test.critical}
+                       **_range("mean_rank", test.seed_ranks[:, place]), "p_against_best": test.nemenyi.iloc[best, place],
+                       "critical_difference": test.critical}
         for place, (curve, rank) in enumerate(zip(test.curves, test.mean_ranks))
     ]  # fmt: skip
 

@@ -62,7 +62,11 @@ def main() -> None:
     chosen = list(TABLES.items())
     for title, table in chosen if given.table is None else [chosen[given.table - 1]]:
         frame = per_cent(table(given.repeats))
-        lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
+        lines = [
+            list(map(str, frame.columns)),
+            ["---"] * len(frame.columns),
+            *frame.astype(str).replace("nan", "–").to_numpy().tolist(),
+        ]
         print(f"\n**{title}**\n", *(f"| {' | '.join(line)} |" for line in lines), sep="\n", flush=True)
 
 

@@ -93,7 +93,7 @@ def spread(random: np.random.Generator, seeds: int, groups: int) -> Spread:
 
 
 def coverage(groups: int, seeds: int, repeats: int, seed: int = 0) -> dict[str, float]:
-    """Coverage, in [0, 1], of what the uncertainty report prints of one method."""
+    """Coverage, in [0, 1], of what the uncertainty report prints of one method; NaN where it prints no interval."""
     random, truth = np.random.default_rng([seed, groups, seeds]), truths(seeds, seed)
     hits: dict[str, list[bool]] = {}
     for _ in range(repeats):
@@ -103,8 +103,10 @@ def coverage(groups: int, seeds: int, repeats: int, seed: int = 0) -> dict[str, 
         found |= {f"excess {region}": it.overconfidence(region) for region in REGIONS}
         found |= {"Spearman": it.spearman, "AURC, images": it.image_aurc, "AURC, pixels": it.pixel_aurc}
         for name, interval in found.items():
-            hits.setdefault(name, []).append(holds(interval, truth[name]))
-    return {name: float(np.mean(held)) for name, held in hits.items()}
+            hits.setdefault(name, [])
+            if interval.has_interval:
+                hits[name].append(holds(interval, truth[name]))
+    return {name: float(np.mean(held)) if held else float("nan") for name, held in hits.items()}
 
 
 def table(repeats: int) -> pd.DataFrame:

@@ -263,6 +263,23 @@ def test_friedman_s_mean_ranks_follow_from_the_order_in_every_case(measured, fab
     assert "Best mean rank: Res-UNet (1.08)" in text
 
 
+def test_friedman_s_test_of_each_seed_stands_beside_that_of_their_mean(measured, fabricate, drawn, tmp_path):
+    base = bumpy(0.8)
+    for seed, other in enumerate((0.05, 0.05, -0.02)):
+        measured("ldseg", base, seed=seed)
+        measured("resunet", base + other, seed=seed)
+        measured("unet", base - 0.1, seed=seed)
+    it = study(fabricate.results(**SUITE))
+    found = friedman.friedman(it.curves["glas"], 0.0)
+    assert found.mean_ranks == pytest.approx([2, 1, 3])  # of the means, which are 0.027 apart
+    assert found.seed_ranks.tolist() == [[2, 1, 3], [2, 1, 3], [1, 2, 3]] and (found.seed_p < 0.001).all()
+    text = significance.friedman_sentence(it, "glas", 0.0)
+    assert "p < 0.001, in each of 3 seeds < 0.001. Best mean rank: Res-UNet (1.00, seed by seed 1.00 to 2.00)" in text
+    drawn()
+    rows = pd.read_csv(tmp_path / "figures" / "critical_difference.csv").set_index("method")
+    assert rows.loc["resunet", ["mean_rank_lowest_seed", "mean_rank_highest_seed"]].tolist() == [1, 2]
+
+
 def test_the_critical_difference_is_that_of_demsar_s_example():
     # Section 3.2.2 of the paper: 4 classifiers on 14 data sets, q = 2.569, CD = 1.25.
     assert friedman.critical_difference(4, 14) == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), abs=2e-3)
