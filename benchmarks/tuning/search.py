@@ -98,12 +98,16 @@ def _searched(config: DictConfig, trial: Trial, searched: dict[str, Any], journa
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
         _stop_orphans(study, optuna)
-        if not study.trials:  # the recipe there is comes first: nothing worse is ever found
-            study.enqueue_trial(space.own(trial.config, searched))
+        counted = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        present = space.own(trial.config, searched)
+        # The recipe there is comes first, so that nothing worse is ever found; again where it was interrupted.
+        tried = study.get_trials(deepcopy=False, states=(*counted, optuna.trial.TrialState.WAITING))
+        if not any(present.items() <= (one.params or one.system_attrs.get("fixed_params", {})).items() for one in tried):
+            study.enqueue_trial(present)
     except (ValueError, KeyError, TypeError, AssertionError) as error:  # what Optuna makes of lines that are damaged
         raise BadInput(f"{journal}: cannot be read ({failure_of(error).error}). {REFUSED[journal.name]}") from error
     data = prepared(config, trial.config.dataset)
-    left = config.tune.trials - sum(t.state.is_finished() for t in study.trials)
+    left = config.tune.trials - sum(t.state in counted for t in study.trials)
     if left > 0:
         study.optimize(lambda one: _score(config, trial, data, one, searched, folder), n_trials=left)
     rows = _rows(study)

@@ -56,7 +56,8 @@ def draw(trial: Suggests, space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own(config: TrialConfig, space: Mapping[str, Any]) -> dict[str, Any]:
-    """Of each name of the space the value that a trial has now, where it is one of those that are searched."""
+    """Of each name of the space the value that a trial has now, where it is one of those that are searched: what a
+    method leaves open (null) is its class's default, which only a list that holds null can name."""
     values: dict[str, Any] = {}
     for name, options in space.items():
         arguments = config.method.arguments
