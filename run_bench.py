@@ -131,8 +131,14 @@ def run(config: DictConfig, kind: Kind, said: str) -> int:
     from benchmarks.errors import BadInput
     from benchmarks.training.stopping import OUT_OF_TIME, Stopped
 
+    def early() -> None:
+        try:
+            write_report(config, kind.stored(config, said))
+        except Exception as error:  # what cannot be drawn yet must not end what is being computed
+            console.say(f"No report of the first part: {error}")
+
     try:
-        results = kind.run(config, said)
+        results = kind.run(config, said, early)
     except Stopped as stop:
         if stop.status == OUT_OF_TIME:
             with contextlib.suppress(BadInput):  # nothing to report yet

@@ -6,7 +6,7 @@ working on is left to the end, then waited for.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,13 +76,20 @@ def _executor(settings: DictConfig) -> Executor:
     return named_class("executor._target_", settings._target_, Executor)(**given)
 
 
-def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
+EARLY_SECONDS = 20.0
+"""A first job that took so long is shown before the others are done."""
+
+
+def run(work: Work[Job], jobs: Sequence[Job], early: Callable[[], None] = lambda: None) -> list[str]:
     """Do the jobs that are not settled, and return a line for each that failed where its failure could not be written:
     on a full disk, in a folder that is read-only. Raises BadInput where one finds that the user's input cannot be used.
+
+    early: called once, when the first job is over, others are left, and it took `EARLY_SECONDS` or more.
     """
     waiting = [job for job in jobs if not work.settled(job)]
     unwritten: list[str] = []
     told = False
+    first = _First(early)
     if not waiting:  # no workers are started, no cluster is asked
         return unwritten
     with _executor(work.config.executor) as executor:
@@ -90,7 +97,7 @@ def run(work: Work[Job], jobs: Sequence[Job]) -> list[str]:
             holders = [leases.holder(work.place(job)) for job in waiting]
             ready = [job for job, holder in zip(waiting, holders, strict=True) if holder is None]
             elsewhere = [job for job, holder in zip(waiting, holders, strict=True) if holder is not None]
-            waiting = elsewhere + _round(executor, work, ready, unwritten)
+            waiting = elsewhere + _round(executor, work, ready, unwritten, first)
             if waiting and not told:
                 console.say(f"Another run is working on {_by_whom(work, waiting)}; waiting for it.")
                 told = True
@@ -105,7 +112,20 @@ def _by_whom(work: Work[Job], jobs: Sequence[Job]) -> str:
     return ", ".join(f"{name} ({holder})" if holder else name for name, holder in holders)
 
 
-def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: list[str]) -> list[Job]:
+class _First:
+    """Calls `early` once, where the first job took long and others are left."""
+
+    def __init__(self, early: Callable[[], None]) -> None:
+        self.early, self.began, self.over = early, time.monotonic(), False
+
+    def __call__(self, left: bool) -> None:
+        """A job is over; left: whether others are not."""
+        if not self.over and left and time.monotonic() - self.began >= EARLY_SECONDS:
+            self.early()
+        self.over = True
+
+
+def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: list[str], first: _First) -> list[Job]:
     """Attempt each job once, one that the executor loses once more; returns those that another run is working on.
     `unwritten` gets those of `run`. Whatever ends the run ends the jobs under way, too."""
     left: list[Job] = []
@@ -117,6 +137,7 @@ def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: 
             futures[future] = job
             if future.done():
                 _raise(future)  # what ends the run does so before the next job begins
+                first(left=job is not jobs[-1])
         with console.board() as show:
             while futures:
                 for future in wait(futures, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
@@ -126,6 +147,8 @@ def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: 
                         retried.add(again)
                     elif not _ended(work, job, future, unwritten):
                         left.append(job)
+                    else:
+                        first(left=bool(futures))
                 show(_standing(work, list(futures.values()), len(jobs)))
     except BaseException:  # an interruption, too
         for future in futures:

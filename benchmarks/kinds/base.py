@@ -83,14 +83,15 @@ class Kind(ABC):
 
     # ---- the same for all kinds ------------------------------------------------------------------------------------
 
-    def run(self, config: DictConfig, command: str) -> Results:
-        """Compute what the store lacks of the suite and return all of it. Raises BadInput before any long work."""
+    def run(self, config: DictConfig, command: str, early: Callable[[], None] = lambda: None) -> Results:
+        """Compute what the store lacks of the suite and return all of it. early: see `runner.run`. Raises BadInput
+        before any long work."""
         store = Store(Path(config.paths.runs))
         store.open()
         done: list[Batch] = []
         unwritten: list[str] = []
         for work, jobs in self.batches(config, store):
-            unwritten += runner.run(work, jobs)
+            unwritten += runner.run(work, jobs, early)
             done.append((work, jobs))
         results = self.finish(config, store, done, described(config, self, command))
         results.unwritten = unwritten

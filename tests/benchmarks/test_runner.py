@@ -122,6 +122,19 @@ def test_settled_jobs_are_skipped(files):
     assert order(work) == ["a", "c"]
 
 
+@pytest.mark.parametrize("target", [LOCAL, f"{__name__}.Threads"])
+def test_once_a_first_job_that_took_long_is_over_it_is_shown(files, monkeypatch, target):
+    seen = []
+    work = files(target)
+    runner.run(work, ["a", "b"], lambda: seen.append(order(work)))
+    assert seen == []  # it took no time worth speaking of
+    monkeypatch.setattr(runner, "EARLY_SECONDS", 0.0)
+    runner.run(work, ["c"], lambda: seen.append(order(work)))
+    assert seen == []  # no others are left
+    runner.run(work, ["d", "e", "f"], lambda: seen.append(order(work)))
+    assert len(seen) == 1 and "d" in seen[0] and (target != LOCAL or "e" not in seen[0])
+
+
 def test_where_nothing_is_left_no_executor_is_started(files):
     work = files(f"{__name__}.Refusing")
     work.place("a").write_text("of an earlier run")
