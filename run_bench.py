@@ -36,7 +36,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
   action=gc        what paths.runs can do without; gc.delete=true deletes it
   action=leaderboard  input=[DIR,DIR] output=DIR: a page of all methods by data set, over any number of stores
 
-  methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  profile=tiny|quick|paper
+  methods=[ldseg,resunet]  datasets=[glas,camus]  seeds=[0,1,2]  folds=5  profile=tiny|quick|paper
   report=NAME      the report's folder below DIR/reports/; without it named after suite, data sets and what else is said
   paths.data=DIR (or the environment variable DIFFSEG_DATA)  paths.runs=DIR  device=auto|cpu|cuda
 

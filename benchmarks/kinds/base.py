@@ -36,14 +36,15 @@ class Left:
 class Kind(ABC):
     """A kind of suite. `name` is what `kind:` in conf/suite/NAME.yaml says, `keys` what such a file has to hold beyond
     what every suite holds, `report` the module under reports/suites/ that shows it where the suite names none,
-    `chooses_steps` whether suite.steps=validated means something in it, `synthesizes` whether its methods make images
-    from label maps instead of the other way round."""
+    `chooses_steps` whether suite.steps=validated means something in it, `cross_validates` whether folds do,
+    `synthesizes` whether its methods make images from label maps instead of the other way round."""
 
     name: ClassVar[str]
     keys: ClassVar[tuple[str, ...]] = ()
     report: ClassVar[str]
     compares_methods: ClassVar[bool] = True
     chooses_steps: ClassVar[bool] = False
+    cross_validates: ClassVar[bool] = False
     synthesizes: ClassVar[bool] = False
 
     def check(self, config: DictConfig) -> None:
@@ -55,6 +56,7 @@ class Kind(ABC):
                 "list such as suite.steps=[2,10], or null."
             )
         check_names(config, self.compares_methods)
+        check_folds(config, self.cross_validates)
         if self.compares_methods:
             check_methods(config, self.synthesizes)
         check_numbers(config)
@@ -210,6 +212,23 @@ def check_methods(config: DictConfig, synthesizes: bool) -> None:
         raise BadInput(
             f"methods: {name} {does}, and every method that suite={config.suite.name} compares {wanted}. "
             "`python run_bench.py action=list` tells them apart."
+        )
+
+
+def check_folds(config: DictConfig, cross_validates: bool) -> None:
+    """Raises BadInput for a number of folds that cannot be, and in suites whose results are of one split."""
+    folds = config.folds
+    if folds is None:
+        return
+    if not whole(folds, 2):
+        raise BadInput(
+            f"folds={folds}: expected a whole number from 2, the parts that patients are dealt into, e.g. folds=5, or "
+            "null for the data set's own split."
+        )
+    if not cross_validates:
+        raise BadInput(
+            f"folds={folds}: suite={config.suite.name} is of kind {config.suite.kind}, which tests one split; suites "
+            "of kind trials cross-validate, such as suite=accuracy folds=5."
         )
 
 

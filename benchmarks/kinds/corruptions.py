@@ -17,6 +17,7 @@ class Corruptions(Trials):
     name = "corruptions"
     keys = (*Trials.keys, "corruptions", "severities", "reference")
     report = "corruptions"
+    cross_validates = False
 
     def default_report(self, suite: DictConfig) -> str:
         """The same whatever the suite varies."""

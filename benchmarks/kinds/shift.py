@@ -12,6 +12,7 @@ class Shift(Trials):
     name = "shift"
     keys = (*Trials.keys, "pairs")
     report = "shift"
+    cross_validates = False
 
     def default_report(self, suite: DictConfig) -> str:
         """The same whatever the suite varies."""

@@ -150,6 +150,7 @@ class Trials(Kind):
     keys: ClassVar[tuple[str, ...]] = SAMPLED
     report = "accuracy"
     chooses_steps = True
+    cross_validates = True
 
     def default_report(self, suite: DictConfig) -> str:
         """By what the suite varies: the noise, the number of sampling steps, or the methods alone."""
@@ -193,16 +194,27 @@ class Trials(Kind):
         """A row for each trial."""
         trials = admit(config, store, make_plan(config))
         if config.suite.steps != VALIDATED:
-            return left(store, trials)
+            return _folded(config, left(store, trials))
         open_ = {trial.key: choosing.outstanding(config, store, trial) for trial in trials}
         uses = {key: Use(*found) for key, found in open_.items() if found is not None}
-        return left(store, choosing.resolved(config, trials, _chosen(config, store, trials)), uses)
+        return _folded(config, left(store, choosing.resolved(config, trials, _chosen(config, store, trials)), uses))
 
     def _told(self, config: DictConfig, results: Results, found: Chosen) -> Results:
         """Results that know how many steps were chosen, and for whom that is open."""
         results.selection = found
         choosing.tell_open(config, results.trials, found)
         return results
+
+
+def _folded(config: DictConfig, found: Left) -> Left:
+    """What is left, with a line on the folds where there are any."""
+    if not config.folds:
+        return found
+    line = (
+        f"{config.folds} folds: {len(found.rows)} trials, {config.folds} for each method, data set and seed; together "
+        "they test every case once a seed."
+    )
+    return replace(found, lines=[line, *found.lines])
 
 
 def _chosen(config: DictConfig, store: Store, trials: Sequence[Trial]) -> Chosen:

@@ -99,11 +99,12 @@ def conditions(config: DictConfig, method: str, generative: bool) -> list[tuple[
     return [(float(sigma), sampling) for sigma in config.suite.sigmas for sampling in sampled]
 
 
-def request(config: DictConfig, method: str, dataset: str, seed: int) -> TrialConfig:
-    """What is asked for, in words that need no data: the part of a trial's config that the command decides."""
+def request(config: DictConfig, method: str, dataset: str, seed: int, fold: tuple[int, ...] = ()) -> TrialConfig:
+    """What is asked for, in words that need no data: the part of a trial's config that the command decides. fold: as of
+    `DatasetConfig`."""
     return TrialConfig(
         method_config(config, method),
-        DatasetConfig(dataset, tuple(image_size(config, dataset)), source_settings(config, dataset)),
+        DatasetConfig(dataset, tuple(image_size(config, dataset)), source_settings(config, dataset), fold=fold),
         training_config(config, method, dataset),
         seed,
         config.profile.name,
@@ -132,8 +133,10 @@ def method_config(config: DictConfig, method: str) -> MethodConfig:
 
 
 def requests(config: DictConfig) -> Iterator[TrialConfig]:
-    """All that the command asks to be trained: every method with every seed, data set by data set."""
+    """All that the command asks to be trained: every method with every seed on every fold, data set by data set."""
+    folds = [(k, config.folds) for k in range(1, config.folds + 1)] if config.folds else [()]
     for dataset in chosen(config, "datasets"):
         for method in chosen(config, "methods"):
             for seed in chosen(config, "seeds"):
-                yield request(config, method, dataset, seed)
+                for fold in folds:
+                    yield request(config, method, dataset, seed, fold)

@@ -14,6 +14,7 @@ from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import DatasetConfig, TrialConfig
 from datasets.base import DataError
 from datasets.fingerprint import fingerprint
+from datasets.folds import fold_of
 from datasets.integrity import shared_cases
 from datasets.prepare import check_size
 
@@ -27,13 +28,14 @@ def make_plan(config: DictConfig, refusal: Refusal = lambda traits: None, tested
     refusal: what the suite says of a method beyond what the method says itself; tested: whether trials are tested under
     the suite's conditions, or used in another way once they are trained.
     """
-    known: dict[str, DatasetConfig] = {}
+    known: dict[tuple[str, tuple[int, ...]], DatasetConfig] = {}
     others: dict[tuple[str, str], DatasetConfig] = {}
     trials = []
     for asked in choices.requests(config):
-        if asked.dataset.name not in known:
-            known[asked.dataset.name] = _content(config, asked.dataset)
-        full = replace(asked, dataset=known[asked.dataset.name])
+        place = asked.dataset.name, asked.dataset.fold
+        if place not in known:
+            known[place] = _content(config, asked.dataset)
+        full = replace(asked, dataset=known[place])
         for other in elsewhere.asked(config, asked.dataset) if tested else ():
             if (other.name, asked.dataset.name) not in others:
                 elsewhere.check(config, full.dataset.name, other.name)
@@ -49,6 +51,7 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
     entries = checked_entries(origin, config)
     try:
         check_size(origin, list(asked.image_size))
+        split = fold_of(entries, *asked.fold) if asked.fold else entries
     except DataError as error:
         raise BadInput(f"dataset.{asked.name}: {error}") from error
     return replace(
@@ -61,9 +64,9 @@ def _content(config: DictConfig, asked: DatasetConfig) -> DatasetConfig:
         fingerprint=fingerprint(origin, Path(config.paths.cache)),
         augmentation=origin.augmentation.settings(),
         fit=origin.fit,
-        cases={split: sum(entry.split == split for entry in entries) for split in ("train", "val", "test")},
+        cases={part: sum(entry.split == part for entry in split) for part in ("train", "val", "test")},
         patients=origin.patients,
-        shared=shared_cases(entries),
+        shared=shared_cases(split),
     )
 
 

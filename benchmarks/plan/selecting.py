@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks.plan import building, choices
@@ -51,7 +52,12 @@ def selections(config: DictConfig, views: Iterable[TrialView]) -> Chosen:
     found: Chosen = {}
     for key, same in alike.items():
         ways = candidates(config, same[0].config)
-        frames = {view.config.seed: [view.validation(way.key) for way in ways] for view in same}
+        seeds = dict.fromkeys(view.config.seed for view in same)
+        # The folds of a seed together.
+        frames = {
+            seed: [pd.concat([v.validation(way.key) for v in same if v.config.seed == seed]) for way in ways]
+            for seed in seeds
+        }
         steps, scores, cases = validation_scores(frames)
         chosen = int(fewest_enough(steps, scores.mean(axis=0)))
         nfe = counts[key](chosen)

@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from benchmarks.errors import BadInput
 from benchmarks.plan import choices, classes
 from benchmarks.plan.configuration import plain
 from benchmarks.store.config import DatasetConfig
-from datasets.base import DataError, Entry, Source
+from datasets.base import SPLITS, DataError, Entry, Source
+from datasets.folds import fold_of
 from datasets.integrity import check
 from datasets.prepare import Prepared, prepare
 from datasets.unlabelled import affine
@@ -65,11 +67,18 @@ def affines(origin: Source) -> Callable[[str], np.ndarray | None]:
 
 
 def prepared(config: DictConfig, dataset: DatasetConfig) -> Prepared:
-    """The cases of a data set at its image size, from the cache or made now."""
+    """The cases of a data set at its image size, from the cache or made now, split as its fold says."""
+    origin = source(config, dataset.name)
     with console.task(f"{dataset.name}: preparing images") as report:
-        return prepare(
-            source(config, dataset.name),
+        data = prepare(
+            origin,
             tuple(dataset.image_size),
             Path(config.paths.cache),
             lambda done, total: report(done, total, "images"),
         )
+    if not dataset.fold:
+        return data
+    splits = {entry.id: entry.split for entry in fold_of(origin.selected(), *dataset.fold)}
+    by_case = np.array([splits[case] for case in data.ids])
+    split = {name: np.flatnonzero(by_case == name) for name in SPLITS}
+    return replace(data, split=split, subsets=[None] * len(data.ids))

@@ -106,4 +106,5 @@ class Trial:
         config = self.config
         decisive = [config.method.identity(), config.dataset.identity(), config.training.to_json(), config.seed]
         hashed = digest([*decisive, config.code, TRAINING_VERSION])
-        return f"{config.dataset.name}-{config.method.name}-s{config.seed}-{hashed}"
+        part = "-f{}of{}".format(*config.dataset.fold) if config.dataset.fold else ""
+        return f"{config.dataset.name}-{config.method.name}-s{config.seed}{part}-{hashed}"

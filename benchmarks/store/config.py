@@ -69,7 +69,7 @@ class DatasetConfig:
     fingerprint: hash of the content; augmentation: settings of datasets.base.Augmentation; fit: how cases of other
     sizes are brought to `image_size`; distance_unit: of surface distances; cases: number in each split; patients:
     whether the groups of cases are patients, None in stores that do not say; shared: test cases whose patient is in
-    training or validation, too.
+    training or validation, too; fold: which fold of how many is tested, from 1, empty for the data set's own split.
     """
 
     name: str
@@ -86,6 +86,12 @@ class DatasetConfig:
     cases: Mapping[str, int] = field(default_factory=dict)
     patients: bool | None = None
     shared: int | None = None
+    fold: tuple[int, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """The fold in words, such as fold 2 of 5; nothing for the data set's own split."""
+        return "fold {} of {}".format(*self.fold) if self.fold else ""
 
     @property
     def size(self) -> str:
@@ -99,7 +105,8 @@ class DatasetConfig:
 
     def asked(self) -> dict[str, Any]:
         """What a command says of a data set."""
-        return {"name": self.name, "image_size": list(self.image_size), "settings": dict(self.settings)}
+        said = {"name": self.name, "image_size": list(self.image_size), "settings": dict(self.settings)}
+        return said | ({"fold": list(self.fold)} if self.fold else {})
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it; what is not known is left out."""
@@ -122,7 +129,7 @@ class DatasetConfig:
     def from_json(cls, content: Mapping[str, Any]) -> "DatasetConfig":
         """From what `to_json` gave."""
         found = _known(cls, content)
-        for name in ("image_size", "class_names"):
+        for name in ("image_size", "class_names", "fold"):
             found[name] = tuple(found.get(name, ()))
         return cls(**found)
 
@@ -133,7 +140,7 @@ class DatasetConfig:
             "image_size": list(self.image_size),
             "fingerprint": self.fingerprint,
             "augmentation": self.augmentation,
-        }
+        } | ({"fold": list(self.fold)} if self.fold else {})
 
 
 @dataclass(frozen=True)
@@ -210,8 +217,9 @@ class TrialConfig:
 
     @property
     def name(self) -> str:
-        """In words: method, data set and seed."""
-        return f"{self.method.name} on {self.dataset.name}, seed {self.seed}"
+        """In words: method, data set, seed and fold."""
+        part = f", {self.dataset.part}" if self.dataset.fold else ""
+        return f"{self.method.name} on {self.dataset.name}, seed {self.seed}{part}"
 
     def to_json(self) -> dict[str, Any]:
         """As config.json has it."""

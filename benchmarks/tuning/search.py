@@ -50,6 +50,8 @@ class Found:
 def tune(config: DictConfig, store: Store) -> list[Found]:
     """Search for every method on every data set of the suite, at the first seed. Raises BadInput before any work."""
     _optuna()
+    if config.folds:
+        raise BadInput(f"folds={config.folds}: action=tune searches on one split; leave folds out.")
     trials = [t for t in make_plan(config, tested=False) if t.config.seed == _first_seed(config)]
     spaces = {t.config.method.name: space.space_of(config, t.config.method.name) for t in trials}
     found = []
@@ -102,7 +104,9 @@ def _searched(config: DictConfig, trial: Trial, searched: dict[str, Any], journa
         present = space.own(trial.config, searched)
         # The recipe there is comes first, so that nothing worse is ever found; again where it was interrupted.
         tried = study.get_trials(deepcopy=False, states=(*counted, optuna.trial.TrialState.WAITING))
-        if not any(present.items() <= (one.params or one.system_attrs.get("fixed_params", {})).items() for one in tried):
+        if not any(
+            present.items() <= (one.params or one.system_attrs.get("fixed_params", {})).items() for one in tried
+        ):
             study.enqueue_trial(present)
     except (ValueError, KeyError, TypeError, AssertionError) as error:  # what Optuna makes of lines that are damaged
         raise BadInput(f"{journal}: cannot be read ({failure_of(error).error}). {REFUSED[journal.name]}") from error

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from reports.numbers.study import Study, study
 from reports.paper import overlays
 from reports.paper.document import Browser, Case, Cell, Document, Heading
 from reports.sections import case_table
-from reports.sections.examples import case_dsc, condition_of, first_trial
+from reports.sections.examples import case_dsc, condition_of, first_trials
 
 INPUT_QUALITY = 85
 """Of JPEG with all of its colours, which keeps coloured noise, other than WebP, at half of a PNG's size."""
@@ -96,8 +97,12 @@ def _cases(results: Results, it: Study, dataset: str, axis: str, positions: list
     for name, curves in rows.items():
         for place, position in enumerate(positions):
             picked = _picked(curves, axis, position)
-            trial = first_trial(results, picked[0]) if picked else None
-            for one, dsc in _stored(results, trial, *picked, len(positions)) if trial else ():
+            stored = (
+                (_stored(results, trial, *picked, len(positions)) for trial in first_trials(results, picked[0]))
+                if picked
+                else ()
+            )
+            for one, dsc in chain.from_iterable(stored):
                 row = found.setdefault(one.name, {other: [None] * len(positions) for other in rows})
                 row[name][place] = Cell(tuple(map(_png, one.labels, one.predictions)), dsc)
                 shown = inputs.setdefault(one.name, [None] * len(positions))

@@ -108,11 +108,14 @@ def condition_of(results: Results, trial: TrialView, variant: Variant, sigma: fl
 
 
 def first_trial(results: Results, curve: Curve) -> TrialView | None:
-    """The trial of a curve's first seed; None where the store has none."""
-    for trial in of_dataset(results, curve.dataset):
-        if trial.config.method.name == curve.variant.method and trial.config.seed == curve.seeds[0]:
-            return trial
-    return None
+    """The trial of a curve's first seed, and of its first fold; None where the store has none."""
+    return next(iter(first_trials(results, curve)), None)
+
+
+def first_trials(results: Results, curve: Curve) -> list[TrialView]:
+    """The trial of a curve's first seed, or those of its folds."""
+    mine = (curve.variant.method, curve.seeds[0])
+    return [t for t in of_dataset(results, curve.dataset) if (t.config.method.name, t.config.seed) == mine]
 
 
 def typical_case(curves: list[Curve], stored: dict) -> str:

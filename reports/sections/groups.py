@@ -1,4 +1,5 @@
-"""What a reader must know of the data before any number: patients in training and test, records of former versions."""
+"""What a reader must know of the data before any number: patients in training and test, cross-validation, records of
+former versions."""
 
 from benchmarks.store.results import Results
 from reports.numbers.curves import dataset_order
@@ -19,7 +20,35 @@ def warnings(results: Results) -> list[str]:
                 f"validation as well, so scores say how well methods do on further images of known patients. "
                 f"`dataset.{dataset}.split=patients` splits by patient."
             )
-    return [*said, *_former(results)]
+    return [*said, *_folds(results), *_former(results)]
+
+
+def _folds(results: Results) -> list[str]:
+    """Said of a cross-validation, and of the folds that have no result."""
+    said = []
+    for dataset in dataset_order(results):
+        found = [trial for trial in of_dataset(results, dataset) if trial.config.dataset.fold]
+        if not found:
+            continue
+        folds = found[0].config.dataset.fold[1]
+        said.append(
+            f"**{dataset}: cross-validation in {folds} folds by patient.** Every case was tested once a seed, by the "
+            "training that had not seen its patient, and the cases of all folds are pooled: what is called a training "
+            f"below are {folds} of them, one a fold. Intervals take the folds as independent, though they share "
+            "training cases, so they are too short (Bengio and Grandvalet, 2004)."
+        )
+        if dataset in {where for where, _ in results.selection}:
+            said.append(
+                f"{dataset}: the numbers of sampling steps were chosen on the validation cases of all folds together, "
+                "which other folds test; `suite.steps=null` takes each method's own instead."
+            )
+        missing = [trial.config.name for trial in found if trial.status in ("failed", "stopped", "unfinished")]
+        if missing:
+            said.append(
+                f"**{dataset}: {words.plural(len(missing), 'fold')} without a result** ({words.listing(missing)}): "
+                "means of these methods lack their patients, and comparisons are of the patients that both have."
+            )
+    return said
 
 
 def _former(results: Results) -> list[str]:

@@ -35,7 +35,13 @@ def of_dataset(results: Results, dataset: str) -> list[TrialView]:
     """Trials on a data set in the order of methods and seeds."""
     order = method_order(results)
     found = [trial for trial in results.trials if trial.config.dataset.name == dataset]
-    return sorted(found, key=lambda t: (order.index(t.config.method.name), t.config.seed))
+    return sorted(found, key=lambda t: (order.index(t.config.method.name), t.config.seed, t.config.dataset.fold))
+
+
+def which(trial: TrialView, several: bool = True) -> str:
+    """What tells a trial from the others of its method and data set: seed 0, fold 2 of 5; the seed where there are
+    `several`."""
+    return ", ".join(filter(None, [f"seed {trial.config.seed}" if several else "", trial.config.dataset.part]))
 
 
 def absences(results: Results, dataset: str) -> list[Absence]:
@@ -50,7 +56,9 @@ def absences(results: Results, dataset: str) -> list[Absence]:
     for (method, status, reason), same in alike.items():
         title = same[0].label
         if len(same) < sum(trial.config.method.name == method for trial in trials):
-            title += f", seed {words.listing([str(trial.config.seed) for trial in same])}"
+            folded = any(trial.config.dataset.fold for trial in same)
+            seeds = words.listing([str(trial.config.seed) for trial in same])
+            title += f", {'; '.join(map(which, same)) if folded else f'seed {seeds}'}"
         found.append(Absence(title, status, reason))
     held = {trial.config.method.name for trial in trials}
     for method in method_order(results):
@@ -72,9 +80,7 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
                 "content": data.title,
                 "classes": ", ".join(data.class_names),
                 "image size": data.size,
-                "train / val / test cases": " / ".join(
-                    str(data.cases.get(s, words.NOTHING)) for s in ("train", "val", "test")
-                ),
+                "train / val / test cases": " / ".join(_counts(trials, s) for s in ("train", "val", "test")),
                 "cases tested": records["case"].nunique(),
                 "groups tested": records["group"].nunique(),
                 "distances in": data.distance_unit or "",
@@ -86,6 +92,14 @@ def dataset_table(results: Results, datasets: list[str]) -> Table:
         "beginning of a hash of the content."
     )
     return Table("data_sets", caption, pd.DataFrame(rows))
+
+
+def _counts(trials: list[TrialView], split: str) -> str:
+    """Cases of a split; of folds that differ in it the least and the most."""
+    found = sorted({trial.config.dataset.cases.get(split, -1) for trial in trials})
+    if not found or found[0] < 0:
+        return words.NOTHING
+    return str(found[0]) if len(found) == 1 else f"{found[0]}\u2013{found[-1]}"
 
 
 def method_table(results: Results) -> Table:
@@ -139,8 +153,10 @@ def training_tables(results: Results) -> list[Table]:
 def trial_table(results: Results, datasets: list[str]) -> Table:
     """Every trial with its outcome and how its training went."""
     rows, data = [], []
+    folded = any(trial.config.dataset.fold for trial in results.trials)
     for dataset in datasets:
         for trial in of_dataset(results, dataset):
+            fold = {"fold": trial.config.dataset.part.removeprefix("fold ")} if folded else {}
             done, found = trial.done, convergence(trial.history)
             data.append(
                 {
@@ -148,6 +164,7 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "dataset": dataset,
                     "method": trial.config.method.name,
                     "seed": trial.config.seed,
+                    **fold,
                     "profile": trial.config.profile,
                     "status": trial.status,
                     "reason": trial.reason,
@@ -165,6 +182,7 @@ def trial_table(results: Results, datasets: list[str]) -> Table:
                     "trial": f"`{trial.key}`",
                     "method": trial.label,
                     "seed": trial.config.seed,
+                    **fold,
                     "profile": trial.config.profile,
                     "status": " ".join(
                         filter(

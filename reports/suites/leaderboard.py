@@ -34,16 +34,18 @@ class Entrant:
         return self.trials[0]
 
     @property
-    def board(self) -> tuple[str, str]:
-        """Name and content of the data set: entrants that share them were tested on the same cases."""
-        return self.first.config.dataset.name, self.first.config.dataset.fingerprint or ""
+    def board(self) -> tuple[str, str, int]:
+        """Name and content of the data set, and folds of a cross-validation, else 0: entrants that share them were
+        tested on the same cases."""
+        data = self.first.config.dataset
+        return data.name, data.fingerprint or "", data.fold[1] if data.fold else 0
 
 
 def build(results: Results, folder: Path) -> Document:
     """The document: a table for each data set and content."""
     style.theme()
     found = entrants(results)
-    boards: dict[tuple[str, str], list[Entrant]] = {}
+    boards: dict[tuple[str, str, int], list[Entrant]] = {}
     for one in found:
         boards.setdefault(one.board, []).append(one)
     document = Document(results.suite["title"])
@@ -62,10 +64,11 @@ def build(results: Results, folder: Path) -> Document:
             )
         ),
     )
-    names = [dataset for dataset, _ in boards]
-    for number, ((dataset, content), group) in enumerate(sorted(boards.items())):
+    names = [dataset for dataset, *_ in boards]
+    for number, ((dataset, content, folds), group) in enumerate(sorted(boards.items())):
         several = names.count(dataset) > 1
         title = f"{dataset}, content {content[:SHOWN]}" if several else dataset
+        title += f", cross-validated in {folds} folds" if folds else ""
         document.add(Heading(title), *_board(f"leaderboard_{dataset}{f'_{number}' if several else ''}", results, group))
     document.add(*_without(results, found))
     document.add(Heading("Stores"), Bullets(tuple(f"`{place}`" for place in results.suite["stores"])))
@@ -73,12 +76,13 @@ def build(results: Results, folder: Path) -> Document:
 
 
 def entrants(results: Results) -> list[Entrant]:
-    """Trials that ended well, by all that they share but the seed."""
+    """Trials that ended well, by all that they share but the seed and the fold."""
     alike: dict[str, list[TrialView]] = {}
     for view in results.trials:
         if view.status == "ok":
             config = view.config
-            parts = [config.method.identity(), config.dataset.identity(), config.training.to_json(), config.code]
+            data = config.dataset.identity() | {"fold": config.dataset.fold[1:]}
+            parts = [config.method.identity(), data, config.training.to_json(), config.code]
             alike.setdefault(json.dumps(parts, sort_keys=True, default=str), []).append(view)
     return [Entrant(tuple(sorted(same, key=lambda view: view.config.seed))) for same in alike.values()]
 
@@ -150,7 +154,7 @@ def _without(results: Results, found: list[Entrant]) -> Iterator[Block]:
     lines = []
     for view in results.trials:
         data = view.config.dataset
-        if view.status != "ok" and (view.config.method.name, data.name, data.fingerprint or "") not in done:
+        if view.status != "ok" and (view.config.method.name, *Entrant((view,)).board) not in done:
             lines.append(
                 f"{view.label} on {data.name}, {view.config.profile}: {view.status}: {words.one_line(view.reason)}"
             )

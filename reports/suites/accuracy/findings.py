@@ -7,7 +7,7 @@ from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import matrix, score_tables, significance, twins
-from reports.sections.trials import absences, of_dataset
+from reports.sections.trials import absences, of_dataset, which
 
 
 def summary(it: Study) -> list[Block]:
@@ -65,7 +65,7 @@ def _unconverged(it: Study, dataset: str) -> list[str]:
         found = convergence(trial.history)
         if trial.status != "ok" or found is None or found.reached:
             continue
-        name = f"{trial.label}, seed {trial.config.seed}" if several else trial.label
+        name = ", ".join(filter(None, [trial.label, which(trial, several)]))
         if found.rise is None:
             unknown.append(name)
         else:

@@ -11,7 +11,7 @@ from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import significance, twins
 from reports.sections.cost import cost
 from reports.sections.score_tables import counted
-from reports.sections.trials import absences, of_dataset
+from reports.sections.trials import absences, of_dataset, which
 from reports.sections.verdict_words import negated
 
 LOW = 0.5
@@ -108,7 +108,7 @@ def _convergence(it: Study, dataset: str) -> list[str]:
     for trial in trials:
         found = convergence(trial.history)
         if trial.status == "ok" and found is not None and not found.reached:
-            name = f"{trial.label}, seed {trial.config.seed}" if several else trial.label
+            name = ", ".join(filter(None, [trial.label, which(trial, several)]))
             if found.rise is None:
                 sentences.append(f"**{name}**: {found.words}.")
             else:
