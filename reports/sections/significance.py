@@ -181,8 +181,8 @@ def _mean_ranks(dataset: str, sigma: float, test: Friedman) -> list[dict]:
     best = int(np.argmin(test.mean_ranks))
     return [
         keys(curve) | {"ensemble": curve.variant.ensemble, "sigma": sigma, "mean_rank": rank,
-                       **_range("mean_rank", test.seed_ranks[:, place]), "p_against_best": test.nemenyi.iloc[best, place],
-                       "critical_difference": test.critical}
+                       **_range("mean_rank", test.seed_ranks[:, place]), "critical_difference": test.critical,
+                       "p_against_best": test.nemenyi.iloc[best, place]}
         for place, (curve, rank) in enumerate(zip(test.curves, test.mean_ranks))
     ]  # fmt: skip
 

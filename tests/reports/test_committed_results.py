@@ -5,7 +5,6 @@ Committed records are rounded to five digits, so scores agree to about 1e-5 and 
 
 import re
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,53 +13,15 @@ from scipy import stats
 
 from datasets.glas import read_patients
 from tests.reports import resampling
+from tests.reports.committed import METRICS, RESULTS, found, measured, records_of, same, samples, scores
 from tests.reports.resampling import drawn, ends, holm, patients
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
 GRADES = RESULTS.parents[2] / "shared" / "data" / "glas" / "Grade.csv"
-METRICS = ("dsc", "iou", "hd95", "assd")
-
-
-def found(pattern):
-    """Tables of that name in all committed reports, as parameters named by their path."""
-    paths = sorted(RESULTS.glob(f"*/*/tables/{pattern}.csv"))
-    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(RESULTS)) for path in paths])
 
 
 @pytest.fixture
 def records(path):
-    (file,) = path.parents[1].glob("records.csv*")
-    return pd.read_csv(file, low_memory=False)
-
-
-def samples(values, groups):
-    """(..., 2000) means over cases of bootstrap samples of patients. The reports were drawn when means were over cases:
-    patients there have equally many, so that it matters only where a distance is undefined."""
-    names, patient = np.unique(groups, return_inverse=True)
-    weights, values = drawn(len(names))[:, patient], np.asarray(values, float)
-    return np.nan_to_num(values) @ weights.T / (np.isfinite(values) @ weights.T)
-
-
-def scores(records, metric="dsc", name="all", **where):
-    """(cases,) mean over seeds in order of the case, and the patient of each."""
-    part = records[records["class"] == name]
-    for column, value in where.items():
-        part = part[part[column] == value]
-    by_case = part.groupby("case")[metric].mean().sort_index()
-    return by_case.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
-
-
-def same(row, name, values, groups, low=None, high=None):
-    expected = (np.nanmean(values), *ends(samples(values, groups)))
-    assert (row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]) == pytest.approx(
-        expected, rel=1e-4, abs=2e-5
-    )
-
-
-def measured(path):
-    """Rows of a table without those of methods that were declined or failed."""
-    rows = pd.read_csv(path)
-    return rows[rows.dsc.notna()].to_dict("records")
+    return records_of(path)
 
 
 def test_there_are_results_of_three_data_sets():
