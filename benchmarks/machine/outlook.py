@@ -1,12 +1,14 @@
 """What is left to do for a trial, how long it will take, and whether it fits into memory."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from benchmarks.plan import building
+from benchmarks.plan.identity import digest
 from benchmarks.plan.standing import state
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import TrialConfig
@@ -69,10 +71,12 @@ def image_seconds(config: TrialConfig, conditions: Iterable[Condition]) -> float
     """A guess of the seconds that segmenting one image under all these conditions takes."""
     from benchmarks.machine import measure
 
-    dataset = config.dataset
+    dataset, samplings = config.dataset, [condition.sampling for condition in conditions]
     shape = (1, dataset.channels, *dataset.image_size)
-    model = building.build(config.method, dataset)
-    return measure.segmentation(model, shape, [condition.sampling for condition in conditions])
+    return _once(
+        [config.method.identity(), shape, dataset.classes, [sampling and asdict(sampling) for sampling in samplings]],
+        lambda: measure.segmentation(building.build(config.method, dataset), shape, samplings),
+    )
 
 
 def _step_seconds(store: Store, trial: Trial) -> float:
@@ -88,4 +92,18 @@ def _step_seconds(store: Store, trial: Trial) -> float:
     from benchmarks.machine import measure
 
     shape = (training.batch_size, dataset.channels, *dataset.image_size)
-    return measure.training_step(building.build(method, dataset), shape, dataset.classes)
+    return _once(
+        [method.identity(), shape, dataset.classes],
+        lambda: measure.training_step(building.build(method, dataset), shape, dataset.classes),
+    )
+
+
+_known: dict[str, float] = {}
+
+
+def _once(what: list[Any], measured: Callable[[], float]) -> float:
+    """What was measured of the same network in this process: trainings that differ in their seed take as long."""
+    key = digest(what)
+    if key not in _known:
+        _known[key] = measured()
+    return _known[key]

@@ -62,11 +62,17 @@ def training(name: str, precise: Callable[[], AbstractContextManager]) -> Callab
     return step
 
 
-def inference(part: str, precise: Callable[[], AbstractContextManager]) -> Callable[[], object]:
-    """A part of LDSeg at the paper's width, one colour image of 512x512."""
+def inference(part: str, precise: Callable[[], AbstractContextManager], engine: str) -> Callable[[], object]:
+    """A part of LDSeg at the paper's width, one colour image of 512x512. engine: one of WAYS."""
     from methods.base import Sampling
 
     model = build("ldseg", "paper", INFERENCE).eval()
+    if engine.startswith("openvino"):
+        from benchmarks.machine.engines import placed
+        from benchmarks.plan.inference import Inference
+
+        how = Inference("openvino", "bf16" if engine.endswith("bf16") else "f32")
+        model = placed(model, torch.device("cpu"), how)  # type: ignore[arg-type]
     image = torch.rand(1, 3, INFERENCE, INFERENCE, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         z_i = model.embed(image)
@@ -88,6 +94,8 @@ def inference(part: str, precise: Callable[[], AbstractContextManager]) -> Calla
     return call
 
 
+WAYS = ("f32", "bf16", "openvino", "openvino-bf16")
+"""How parts are evaluated: by PyTorch in float32 or by autocast, or (inference alone) by OpenVINO in either precision."""
 STEPS = 51
 """Grid points of the sampling that is timed: fifty steps."""
 
@@ -110,8 +118,10 @@ def answer() -> None:
         try:
             if part not in calls:
                 calls.clear()  # one network at a time
-                kind = training if part.startswith("training_") else inference
-                calls[part] = kind(part.removeprefix("training_"), precise)
+                if part.startswith("training_"):
+                    calls[part] = training(part.removeprefix("training_"), precise)
+                else:
+                    calls[part] = inference(part, precise, precision)
                 for _ in range(3):
                     calls[part]()
             seconds = []

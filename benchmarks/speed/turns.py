@@ -1,4 +1,4 @@
-"""Time two checkouts in turn: python -m benchmarks.speed.turns BEFORE AFTER [--parts ...] [--precision f32 bf16]
+"""Time two checkouts in turn: python -m benchmarks.speed.turns BEFORE AFTER [--parts ...] [--precision f32 openvino]
 
 Each checkout has a process of its own that waits while the other works, so that both meet the same machine. For each
 part, `rounds` rounds of `repetitions` calls each: the ratio (after over before) of the medians is taken round by round,
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from benchmarks.speed.parts import PARTS
+from benchmarks.speed.parts import PARTS, WAYS
 
 
 class Checkout:
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS, metavar="PART")
-    parser.add_argument("--precision", nargs=2, default=["f32", "f32"], choices=["f32", "bf16"], metavar="P")
+    parser.add_argument("--precision", nargs=2, default=["f32", "f32"], choices=WAYS, metavar="P")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
