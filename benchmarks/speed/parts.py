@@ -95,7 +95,7 @@ def inference(part: str, precise: Callable[[], AbstractContextManager], engine: 
 
 
 WAYS = ("f32", "bf16", "openvino", "openvino-bf16")
-"""How parts are evaluated: by PyTorch in float32 or by autocast, or (inference alone) by OpenVINO in either precision."""
+"""How parts are evaluated: by PyTorch in float32 or by autocast, or (inference alone) by OpenVINO in either."""
 STEPS = 51
 """Grid points of the sampling that is timed: fifty steps."""
 
