@@ -163,9 +163,11 @@ def notes(results: Results, *more: str) -> list[Block]:
         f"A first call is stopped after {suite['longest_call']:g} s (`suite.longest_call`), and larger images are then "
         "not tried. An image that by the memory of the next smaller one would not fit is not tried either.",
         "Ratios and exponents are of the medians over the rounds in which all that is compared was called. Intervals: "
-        f"95 % percentile bootstrap ({statistics.RESAMPLES} resamples) that draws whole rounds, so that neighbours in "
-        f"time stay together; none below {statistics.MIN_GROUPS} rounds. They say how well the figure on this machine "
-        "is known, not how other machines differ.",
+        f"95 % bootstrap ({statistics.RESAMPLES} resamples) that draws whole rounds, so that neighbours in time stay "
+        "together, with percentiles that lie the further out the fewer rounds there are; none below "
+        f"{statistics.MIN_GROUPS} rounds. They say how well the figure on this machine is known, not how others "
+        "differ. What slows the machine for several rounds on end cancels in ratios and exponents; the interval of a "
+        "single time is of the spell in which it was taken.",
         "NFE: evaluations of the main network for one image.",
         *more,
     ]

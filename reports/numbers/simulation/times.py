@@ -44,7 +44,7 @@ def coverage(rounds: int, slow: float, repeats: int, seed: int = 0) -> dict[str,
     for _ in range(repeats):
         times = seconds(random, rounds, slow)
         found = {
-            "median": (estimate(lambda m: m[..., 0], times[:, -1:]), 1e-5 * SIDES[-1] ** EXPONENT * call),
+            "one time": (estimate(lambda m: m[..., 0], times[:, -1:]), 1e-5 * SIDES[-1] ** EXPONENT * call),
             "ratio": (estimate(lambda m: m[..., 0] / m[..., 1], times[:, [-1, 0]]), scale**EXPONENT),
             "exponent": (estimate(lambda m: slope(x, np.log(m)), times), EXPONENT),
             "of the two largest": (estimate(lambda m: slope(x[-2:], np.log(m)), times[:, -2:]), EXPONENT),

@@ -18,6 +18,8 @@ REGIONS = {"": (0.01, 0.02), "foreground_": (0.02, 0.05), "boundary_": (0.1, 0.0
 """By region, by how much confidence is above accuracy in a patient: mean and SD over patients; BIN_SD: how much more in
 one bin than in another. Where that is about 0, the error of few patients is larger than that of all."""
 BIN_SD = 0.03
+WHERE = {"": "", "foreground_": ", foreground", "boundary_": ", boundary"}
+"""Ends of columns; excess: confidence - accuracy."""
 TRAINING_SD = 0.01
 """Of whatever is between 0 and 1, between trainings."""
 RHO = 0.6
@@ -48,8 +50,8 @@ def truths(seeds: int, seed: int) -> dict[str, float]:
         parts = [pixels(random, region, 2000, excess) for excess in luck]
         parts = parts if seeds > 1 else [np.concatenate(parts, axis=-1)]
         errors = [np.abs((p[2] - p[1]).sum(-1)).sum() / p[0].sum() for p in parts]
-        found[f"ECE {region}"] = float(np.mean(errors))
-        found[f"excess {region}"] = float(np.mean([(p[1] - p[2]).sum() / p[0].sum() for p in parts]))
+        found[f"ECE{WHERE[region]}"] = float(np.mean(errors))
+        found[f"excess{WHERE[region]}"] = float(np.mean([(p[1] - p[2]).sum() / p[0].sum() for p in parts]))
     sd, loss = images(random, 10**6)
     kept = loss[np.argsort(sd)]
     found["AURC, images"] = float(np.mean(np.cumsum(kept) / np.arange(1, len(kept) + 1)))
@@ -99,8 +101,8 @@ def coverage(groups: int, seeds: int, repeats: int, seed: int = 0) -> dict[str, 
     for _ in range(repeats):
         it = spread(random, seeds, groups)
         found = {"AUROC": it.mean("auroc"), "Brier": it.mean("brier"), "GED": it.mean("energy_distance")}
-        found |= {f"ECE {region}": it.ece(region) for region in REGIONS}
-        found |= {f"excess {region}": it.overconfidence(region) for region in REGIONS}
+        found |= {f"ECE{WHERE[region]}": it.ece(region) for region in REGIONS}
+        found |= {f"excess{WHERE[region]}": it.overconfidence(region) for region in REGIONS}
         found |= {"Spearman": it.spearman, "AURC, images": it.image_aurc, "AURC, pixels": it.pixel_aurc}
         for name, interval in found.items():
             hits.setdefault(name, [])
