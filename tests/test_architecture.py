@@ -31,8 +31,8 @@ ALLOWED = {
 ORDER = {
     "methods": ("blocks", "sampling", "base", "diffusion", ""),
     "benchmarks": (
-        "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "tuning", "executors",
-        "runner", "kinds", "tracking", "nnunetv2", "sharing", "prediction", "",
+        "errors", "console", "seeding", "store", "plan", "testing", "training", "machine", "synthesis", "tuning",
+        "executors", "runner", "kinds", "tracking", "nnunetv2", "sharing", "prediction", "",
     ),
     "reports": ("catalogue", "numbers", "paper", "sections", "suites", "writing", "model_card", ""),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from benchmarks.kinds.corruptions import Corruptions
 from benchmarks.kinds.everything import Everything
 from benchmarks.kinds.overview import DataOverview
 from benchmarks.kinds.shift import Shift
+from benchmarks.kinds.synthesis import Synthesis
 from benchmarks.kinds.timing import Timing
 from benchmarks.kinds.trajectories import Trajectories
 from benchmarks.kinds.trials import Trials
@@ -16,7 +17,7 @@ from benchmarks.plan.configuration import configure
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind
-    for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Everything)
+    for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Synthesis, Everything)
 }
 
 

@@ -20,7 +20,10 @@ def parameters(model: torch.nn.Module) -> int:
 
 
 def training_step(model: Segmenter, shape: tuple[int, ...], classes: int) -> float:
-    """Seconds of one optimiser step on the CPU for images of `shape` (B, C, *S): the faster of two after a warm-up."""
+    """Seconds of one optimiser step on the CPU for images of `shape` (B, C, *S): the faster of two after a warm-up; 0
+    for a method with nothing to learn."""
+    if not parameters(model):
+        return 0.0
     random = generator_for("timing")
     image = torch.rand(shape, generator=random)
     label = torch.randint(classes, (shape[0], *shape[2:]), generator=random)

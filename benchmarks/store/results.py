@@ -28,6 +28,7 @@ from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, completed, tested
 from benchmarks.store.selection import Selection
+from benchmarks.store.syntheses import Judged
 from benchmarks.store.trial import TrialView
 
 
@@ -47,6 +48,8 @@ class Results:
     uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
     """Maps of the cases that were sampled many times, by `tested` of one of their records."""
     trajectories: list[Watched] = field(default_factory=list)
+    syntheses: list[Judged] = field(default_factory=list)
+    """Images that trials made from label maps, with what they scored."""
     unwritten: list[str] = field(default_factory=list)
     """A line for each job whose failure could not be written into the store."""
     missing: list[str] = field(default_factory=list)

@@ -153,12 +153,12 @@ def _segmented(
     """Probabilities (B, K, *S) of a batch (B, C, *S) under every condition, and seconds per image."""
     if needs_windows(it, image):
         for condition in group:
-            yield condition, *_timed(it.device, lambda c=condition: by_window(it, c, image, indices))
+            yield condition, *timed(it.device, lambda c=condition: by_window(it, c, image, indices))
         return
-    embedding, embedding_seconds = _timed(it.device, lambda: it.model.embed(image))
+    embedding, embedding_seconds = timed(it.device, lambda: it.model.embed(image))
     known = {} if embedding is None else {"embedding": embedding}
     for condition in group:
-        probabilities, seconds = _timed(
+        probabilities, seconds = timed(
             it.device,
             lambda c=condition: it.model.segment(
                 image, c.sampling or ANY, sampling_generators(it, c, indices), **known
@@ -224,7 +224,7 @@ def noisy_images(data: Prepared, cases: np.ndarray, condition: Condition) -> Cal
     return lambda index: noisy(index, "array", limits)
 
 
-def _timed(device: torch.device, call: Callable[[], Value]) -> tuple[Value, float]:
+def timed(device: torch.device, call: Callable[[], Value]) -> tuple[Value, float]:
     """The result of a call and its seconds, the device's queue drained before and after."""
     _synchronise(device)
     started = time.perf_counter()
