@@ -19,7 +19,7 @@ SHOWS = "timing"
 """The kind of suite that this report can show."""
 
 CONSTANT = 0.1
-"""Up to this exponent, 1.23-fold over an eightfold side, time counts as practically constant."""
+"""Exponents so near, 1.23-fold over an eightfold side, count as the same: as that of a constant, and of the pixels."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,17 @@ def _verdict(fit: Scaling) -> str:
     if high < -CONSTANT:
         return "falls"
     if high <= CONSTANT:
-        return "is practically constant"
+        return "is practically constant" if low >= -CONSTANT else "does not grow"
     if low <= CONSTANT:
         return "cannot be told from a constant"
     if high < dimensions:
         return f"is not constant, but grows more slowly than the number of {pixels}"
     if low > dimensions:
         return f"grows faster than the number of {pixels}"
-    return f"grows like the number of {pixels}"
+    if dimensions - CONSTANT <= low and high <= dimensions + CONSTANT:
+        return f"grows like the number of {pixels}"
+    # An interval that contains the number of dimensions among others does not show that it is the exponent.
+    return f"grows, perhaps as fast as the number of {pixels}"
 
 
 def _sentence(fit: Scaling) -> str:

@@ -19,8 +19,9 @@ def by_video(it: Study, dataset: str) -> Table | None:
         return None
     rows, data = [], []
     for curve in found:
-        means, groups, names = video_means(curve, it.clean)
-        average, steady = statistics.mean(means, groups), steadiness(curve, it.clean)
+        by_seed, groups, names = video_means(curve, it.clean)
+        average, steady = statistics.mean(by_seed, groups, bounds=(0.0, 1.0)), steadiness(curve, it.clean)
+        means = by_seed.mean(axis=0)
         worst = int(np.nanargmin(means))
         frames, real, relative = steady
         rows.append(
@@ -48,16 +49,16 @@ def by_video(it: Study, dataset: str) -> Table | None:
 
 
 def video_means(curve: Curve, sigma: float) -> tuple[np.ndarray, list, list[str]]:
-    """DSC of every video (the mean over its frames), the groups the videos belong to, and their names."""
-    frame = pd.DataFrame(
-        {"dsc": curve.by_case("dsc")[curve.at(sigma)], "group": curve.groups, "video": curve.videos}
-    ).dropna(subset="video")
-    videos = frame.groupby("video").agg(dsc=("dsc", "mean"), group=("group", "first"))
-    return videos["dsc"].to_numpy(), videos["group"].tolist(), videos.index.tolist()
+    """DSC (seeds, videos) of every video (the mean over its frames), the groups the videos belong to, their names."""
+    scores = pd.DataFrame(curve.by_seed("dsc")[:, curve.at(sigma)].T)
+    videos = scores.groupby(curve.videos).mean()
+    groups = pd.Series(curve.groups).groupby(curve.videos).first()
+    return videos.to_numpy().T, groups.tolist(), videos.index.tolist()
 
 
 def steadiness(curve: Curve, sigma: float) -> tuple[Estimate, Estimate, Estimate]:
     """Frame-to-frame DSC of the predictions and of the labels, and the ratio of the two means."""
-    values = np.array([curve.by_case(name)[curve.at(sigma)] for name in ("temporal_dsc", "temporal_dsc_label")])
-    ratio = statistics.statistic(lambda means: means[..., 0] / means[..., 1], values, curve.groups)
-    return statistics.mean(values[0], curve.groups), statistics.mean(values[1], curve.groups), ratio
+    values = [curve.by_seed(name)[:, curve.at(sigma)] for name in ("temporal_dsc", "temporal_dsc_label")]
+    ratio = statistics.statistic(lambda means: means[..., 0] / means[..., 1], np.stack(values, axis=1), curve.groups)
+    frames, real = (statistics.mean(value, curve.groups, bounds=(0.0, 1.0)) for value in values)
+    return frames, real, ratio

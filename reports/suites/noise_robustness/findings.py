@@ -6,6 +6,7 @@ from reports.numbers import statistics
 from reports.numbers.curves import Curve
 from reports.numbers.study import LOSS, Study
 from reports.numbers.training import convergence
+from reports.numbers.verdicts import OF_SCORES
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import significance, twins
@@ -54,7 +55,7 @@ def _loss(it: Study, curve: Curve) -> str:
         return f"{it.names[curve.variant]} was not measured"
     # One training is tested at both levels: its loss is one number, not the difference of two trainings'.
     scores = curve.by_seed("dsc")
-    lost = statistics.mean(scores[:, clean] - scores[:, noisy], curve.groups)
+    lost = statistics.mean(scores[:, clean] - scores[:, noisy], curve.groups, bounds=OF_SCORES)
     verb = "gained" if lost.value < 0 else "lost"
     if lost.value < 0:
         lost = negated(lost)

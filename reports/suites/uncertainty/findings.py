@@ -2,6 +2,7 @@
 
 from reports.numbers import statistics
 from reports.numbers.spread import MIN_RANKED, Spread
+from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.numbers.verdicts import Tested
@@ -10,7 +11,7 @@ from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import common
 from reports.sections.score_tables import counted, judged
 from reports.sections.trials import absences, of_dataset
-from reports.sections.verdict_words import cautions, p_words, sentence, subjects
+from reports.sections.verdict_words import cautions, negated, p_words, sentence, subjects
 from reports.suites.uncertainty import contests
 
 
@@ -136,11 +137,17 @@ def _calibration(it: Study, found: list[Spread]) -> str:
         edge, off = spread.ece("boundary_"), spread.overconfidence("boundary_")
         text = f"{_name(it, spread)} {words.with_interval(spread.ece())}"
         if edge.value == edge.value:
-            kind = "over-confident" if off.value > 0 else "under-confident"
-            text += f" and along the boundaries {words.with_interval(edge)}, {kind} there by "
-            text += words.number(abs(off.value))
+            text += f" and along the boundaries {words.with_interval(edge)}, {_confident(off)}"
         parts.append(text)
     return f"Calibration error (ECE) of the mean probabilities over all pixels, lowest first: {'; '.join(parts)}."
+
+
+def _confident(off: Estimate) -> str:
+    """Confidence minus accuracy in words: which of them is larger, where that is known."""
+    if off.has_interval and off.low <= 0 <= off.high:
+        return f"confidence less accuracy there {words.with_interval(off, write=words.signed)}, which may be 0"
+    size = negated(off) if off.value < 0 else off
+    return f"{'under' if off.value < 0 else 'over'}-confident there by {words.with_interval(size)}"
 
 
 def _gain(it: Study, found: list[Spread]) -> str:

@@ -1,13 +1,16 @@
 """The report of suite=image_size against numpy on its records.csv."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports import write
 from reports.numbers.curves import Variant
+from reports.numbers.statistics import Estimate
 from reports.sections.calls import Calls
-from reports.suites.image_size import scalings
+from reports.suites.image_size import Scaling, _verdict, scalings
 from tests.reports.fabricated_calls import contestant, results
 from tests.reports.resampling import ends_of_rounds
 
@@ -141,6 +144,21 @@ def test_the_claim_is_judged_by_the_exponent(report):
     assert "the time of LDSeg is not constant, but grows more slowly than the number of pixels" in claim
     assert "**SDF-DDPM, 50 steps**" in text
     assert "at 256x256: stopped after 10 s at step 17 of 50; at 384x384 and 512x512: not tried" in text
+
+
+@pytest.mark.parametrize(
+    "low, high, words",
+    [
+        (-0.05, 0.08, "is practically constant"), (-0.6, 0.05, "does not grow"), (-0.6, -0.2, "falls"),
+        (-0.1, 0.3, "cannot be told from a constant"), (1.95, 2.06, "grows like the number of pixels"),
+        (0.6, 2.4, "grows, perhaps as fast as the number of pixels"),
+        (0.6, 1.9, "is not constant, but grows more slowly"), (2.1, 2.4, "grows faster than the number of pixels"),
+    ],
+)  # fmt: skip
+def test_a_wide_interval_shows_no_exponent(low, high, words):
+    exponent = Estimate((low + high) / 2, low, high, 3, 7)
+    fit = Scaling([SimpleNamespace(dimensions=2)], exponent, 0.0, exponent, 1.0)
+    assert _verdict(fit).startswith(words)
 
 
 @pytest.mark.parametrize(
