@@ -90,9 +90,9 @@ def power_words(test: Significance, score: str = "DSC") -> str:
     return f"with a probability of about 80 % this design finds a difference of {found} {score} or more"
 
 
-def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
+def cautions(tests: Sequence[Tested], unit: str, declared_by: str = "`suite.margin`") -> list[str]:
     """What all sentences on some comparisons take for granted: few trainings, and tests that could not succeed.
-    unit: what a group of cases is, as of `Study.unit`."""
+    unit: what a group of cases is, as of `Study.unit`; declared_by: where the margin stands."""
     told = [(estimate, test) for estimate, test in tests if verdict(estimate, test) is not Verdict.BARE]
     said = []
     if any(estimate.seeds == 1 for estimate, _ in told):
@@ -108,7 +108,7 @@ def cautions(tests: Sequence[Tested], unit: str) -> list[str]:
         declared = test.margin
         said.append(
             f"With {words.plural(estimate.groups, unit)} no margin below {declared.unseen(estimate.groups):.3f} can be "
-            f"claimed, and {declared.within:g} was declared (`suite.margin`): one more {unit} in whom a method loses "
+            f"claimed, and {declared.within:g} was declared ({declared_by}): one more {unit} in whom a method loses "
             f"{declared.failure:g} would move the mean as far (`suite.unseen_failure`), and so many show no failure "
             "that is that rare."
         )

@@ -83,7 +83,7 @@ def _compared(it: Study, found: list[Spread]) -> list[str]:
     for first, second, (estimate, test) in met:
         names = subjects(it.names, first.curve, second.curve, it.clean, estimate)
         said.append(sentence(*names, estimate, test, " at telling its wrong pixels", "AUROC"))
-    return [*said, *cautions([result for *_, result in met], it.unit(found[0].curve.dataset))]
+    return [*said, *cautions([result for *_, result in met], it.unit(found[0].curve.dataset), "of AUROC")]
 
 
 def _alike(it: Study, found: list[Spread]) -> list[str]:
