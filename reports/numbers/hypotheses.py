@@ -30,7 +30,7 @@ class Margin:
     within: methods that differ by less are as good as each other. failure: what a method loses in a patient in whom it
     fails and the other does not; no margin is claimed that one such patient more would break, and with 0 the interval
     alone decides. By simulation scores near a ceiling have a false claim in 5 % of reports at most with 0.3 where one
-    patient in twenty fails, and in up to 31 % with 0 (docs/statistics.md).
+    patient in twenty fails, and in up to 30 % with 0 (docs/statistics.md).
     """
 
     within: float = 0.01
