@@ -55,7 +55,7 @@ class EchoFromNoise(Synthesizer):
     size: "paper" (as published), "small" or "tiny" (both without learned variance, with fewer times).
     prediction: what the network returns: the noise ("eps", as published; None in size "paper") or v, in which noise and
     image are mixed as the time says ("v"; None elsewhere). Near T an error of eps_hat is one of x0_hat many times as
-    large, and short trainings leave the brightness of whole regions to chance.
+    large, which short trainings do not make small enough.
     sampler: "ddpm" (ancestral, as published) or "ddim"; None: ddpm in size "paper", ddim elsewhere. Weights do not
     depend on it.
     field: whether maps tell the sector from what lies around it, as published. See `Synthesizer`.

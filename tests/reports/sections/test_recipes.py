@@ -50,8 +50,8 @@ def test_every_setting_that_matters_is_told(settings, field, said):
 
 
 def test_every_method_has_its_published_recipe():
-    """Twins have that of their method."""
-    for method in names("method"):
+    """Twins have that of their method; controls of synthesis learn nothing."""
+    for method in set(names("method")) - {"class_stats", "replay"}:
         if not method.endswith("_direct"):
             assert set(published.recipe(method)) == {*FIELDS, "source"}, method
     assert published.recipe("ldseg_ld") == published.recipe("ldseg")
