@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -142,18 +141,8 @@ def _begin(threads: int, device: str | None, started: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.STARTED = started
     console.be_silent()
-    Thread(target=_end_with_the_run, daemon=True).start()
-
-
-def _end_with_the_run() -> None:
-    """A worker whose run was killed stops what it does, too, and does not wait for more."""
-    run = multiprocessing.parent_process()
-    if run is None:
-        return
-    run.join()
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(2 * stopping.PATIENCE)
-    os._exit(1)
+    # A worker whose run was killed stops what it does, too, and does not wait for more.
+    Thread(target=stopping.end_with_parent, daemon=True).start()
 
 
 def _job(function: Callable[..., Any], arguments: Sequence[Any], more: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BadInput
-from benchmarks.executors.scheduled import JobLost, Scheduled, settle, stoppable
+from benchmarks.executors.scheduled import JobLost, Resources, Scheduled, settle, stoppable
 from benchmarks.machine.needs import Needs
 from benchmarks.training import stopping
 
@@ -31,14 +31,20 @@ class Ray(Scheduled):
     """One task a trial, wherever in the cluster there is room for it.
 
     address: of a running cluster, auto for the one of this machine, None to start one here that ends with the run;
-    cores, gpus: of a task. Checkout, data and store are seen by all machines under the same path. Raises BadInput where
-    no cluster answers.
+    cores, gpus: of a task; resources: by the name of a method or profile what its tasks get instead, of cores, gpus and
+    memory (GiB). A training on several devices gets as many times its cores and GPUs. Checkout, data and store are seen
+    by all machines under the same path. Raises BadInput where no cluster answers.
     """
 
-    def __init__(self, address: str | None = None, cores: int = 1, gpus: float = 0) -> None:
-        if cores < 1 or gpus < 0:
-            raise BadInput(f"executor.cores={cores}, executor.gpus={gpus}: expected at least 1 core and 0 GPUs.")
-        self.cores, self.gpus = cores, gpus
+    def __init__(
+        self,
+        address: str | None = None,
+        cores: int = 1,
+        gpus: float = 0,
+        resources: dict[str, Any] | None = None,
+    ) -> None:
+        self.usual = Resources(cores, gpus).checked("executor")
+        self.special = self.usual.special(resources)
         environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(cores)}
         try:
             ray.init(
@@ -62,7 +68,10 @@ class Ray(Scheduled):
 
     def submit_for(self, needs: Needs, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future:
         """The future of function(*arguments) in a task. It holds JobLost where its worker or its machine is lost."""
-        task = self._run.options(num_cpus=self.cores, num_gpus=self.gpus, memory=needs.memory)
+        own = self.usual.of(needs, self.special)
+        memory = needs.memory if own.memory is None else own.memory * 2**30
+        threads = {"env_vars": {"OMP_NUM_THREADS": str(own.cores)}} if own.cores != self.usual.cores else None
+        task = self._run.options(num_cpus=own.cores, num_gpus=own.gpus, memory=memory, runtime_env=threads)
         reference, future = task.remote(function, arguments, more), Future()
         self._tasks[future] = reference
         reference.future().add_done_callback(lambda found: self._settle(future, found))

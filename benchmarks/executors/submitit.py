@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, log2
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import console
 from benchmarks.errors import BadInput
-from benchmarks.executors.scheduled import JobLost, Scheduled, settle, stoppable
+from benchmarks.executors.scheduled import JobLost, Resources, Scheduled, settle, stoppable
 from benchmarks.machine.needs import Needs
 from benchmarks.training import stopping
 
@@ -96,11 +96,21 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+class Asked(NamedTuple):
+    """What a job asks for: minutes, GiB, whether a node for itself, cores, GPUs."""
+
+    minutes: int
+    memory: int
+    alone: bool
+    cores: int
+    gpus: int
+
+
 @dataclass
 class _Task:
     """A job that was handed in, its future, and what submitit made of it."""
 
-    asked: tuple[int, int, bool]
+    asked: "Asked"
     function: Callable[..., Any]
     arguments: Sequence[Any]
     more: Mapping[str, Any]
@@ -116,8 +126,9 @@ class Submitit(Scheduled):
     parallel: most jobs at a time, None: 64 on SLURM, here as many as there are cores for; cores, gpus: of a job;
     memory, minutes: GiB and time limit of a job, None: from the estimates of action=plan; requeues: how often a job may
     run out of time; poll: seconds between looks; slurm: further settings of submitit's SLURM executor, such as
-    {partition: gpu, account: mine, gres: "gpu:a100:1"}. Raises BadInput for those it does not know, and where there is
-    no SLURM.
+    {partition: gpu, account: mine, gres: "gpu:a100:1"}; resources: by the name of a method or profile what its jobs get
+    instead, of cores, gpus, memory and minutes. A training on several devices gets as many times its cores and GPUs.
+    Raises BadInput for those it does not know, and where there is no SLURM.
     """
 
     def __init__(
@@ -132,15 +143,17 @@ class Submitit(Scheduled):
         requeues: int = 100,
         poll: float = 2.0,
         slurm: dict[str, Any] | None = None,
+        resources: dict[str, Any] | None = None,
     ) -> None:
         if cluster not in ("slurm", "local"):
             raise BadInput(f"executor.cluster={cluster}: expected slurm or local.")
-        for name, value in (("parallel", parallel or 1), ("cores", cores), ("minutes", minutes or 1)):
-            if value < 1:
-                raise BadInput(f"executor.{name}={value}: expected a whole number from 1.")
+        if (parallel or 1) < 1 or cores < 1:
+            name, value = ("cores", cores) if cores < 1 else ("parallel", parallel)
+            raise BadInput(f"executor.{name}={value}: expected a whole number from 1.")
         here = max(1, len(os.sched_getaffinity(0)) // cores)
         self.cluster, self.poll, self.parallel = cluster, poll, parallel or (here if cluster == "local" else 64)
-        self.cores, self.gpus, self.memory, self.minutes = cores, gpus, memory, minutes
+        self.usual = Resources(cores, gpus, memory, minutes).checked("executor")
+        self.special = self.usual.special(resources)
         logging.getLogger("submitit").setLevel(logging.ERROR)
         place = Path(folder).resolve() / "%j"
         self._slurm = {f"slurm_{name}": value for name, value in (slurm or {}).items() if value is not None}
@@ -155,7 +168,7 @@ class Submitit(Scheduled):
             SlurmJob.watcher = Queue(delay_s=30)
         self._waiting: list[_Task] = []
         self._running: list[_Task] = []
-        self._handed_in = 0.0
+        self._handed_in, self._gpus = 0.0, 0
         self._lock, self._closed, self._cancelled = threading.Lock(), threading.Event(), False
         self._attendant = threading.Thread(target=self._attend, name="submitit", daemon=True)
         self._attendant.start()
@@ -168,12 +181,13 @@ class Submitit(Scheduled):
             self._handed_in = time.monotonic()
         return task.future
 
-    def _asked(self, needs: Needs) -> tuple[int, int, bool]:
-        """Minutes, GiB, and whether alone: what jobs of one array have in common."""
+    def _asked(self, needs: Needs) -> "Asked":
+        """What jobs of one array have in common."""
+        own = self.usual.of(needs, self.special)
         estimated = LONGER * (needs.seconds or 0) / 60
-        minutes = self.minutes or next((limit for limit in MINUTES if limit >= estimated), MINUTES[-1])
-        memory = self.memory or 2 ** ceil(max(0.0, log2((needs.memory or 4 * GIB) / GIB)))
-        return minutes, ceil(memory), needs.alone
+        minutes = own.minutes or next((limit for limit in MINUTES if limit >= estimated), MINUTES[-1])
+        memory = own.memory or 2 ** ceil(max(0.0, log2((needs.memory or 4 * GIB) / GIB)))
+        return Asked(minutes, ceil(memory), needs.alone, own.cores, int(own.gpus))
 
     # ---- in the attendant's thread ---------------------------------------------------------------------------------
 
@@ -199,20 +213,21 @@ class Submitit(Scheduled):
             self._running += tasks
         for asked in dict.fromkeys(task.asked for task in tasks):
             together = [task for task in tasks if task.asked == asked]
-            self._engine.update_parameters(**self._parameters(*asked))
-            with _environment(OMP_NUM_THREADS=str(self.cores), PYTHONPATH=str(ROOT)), self._engine.batch():
+            self._engine.update_parameters(**self._parameters(asked))
+            with _environment(OMP_NUM_THREADS=str(asked.cores), PYTHONPATH=str(ROOT)), self._engine.batch():
                 for task in together:
                     task.job = self._engine.submit(Resumable(), task.function, task.arguments, task.more)
             if self.cluster == "slurm":
-                first, (minutes, memory, _) = str(together[0].job.job_id).partition("_")[0], asked
-                console.say(f"  SLURM job {first}: {len(together)} of {minutes} min, {memory} GiB, {self.cores} cores")
+                first = str(together[0].job.job_id).partition("_")[0]
+                what = f"{asked.minutes} min, {asked.memory} GiB, {asked.cores} cores, {asked.gpus} GPUs"
+                console.say(f"  SLURM job {first}: {len(together)} of {what}")
 
-    def _parameters(self, minutes: int, memory: int, alone: bool) -> dict[str, Any]:
-        found = {"timeout_min": minutes, "mem_gb": memory, "cpus_per_task": self.cores, "name": "diffseg"}
-        if self.gpus:
-            found["gpus_per_node"] = self.gpus
+    def _parameters(self, asked: Asked) -> dict[str, Any]:
+        found = {"timeout_min": asked.minutes, "mem_gb": asked.memory, "cpus_per_task": asked.cores, "name": "diffseg"}
+        if asked.gpus or self._gpus:  # the engine keeps what an earlier array asked for
+            found["gpus_per_node"] = self._gpus = asked.gpus
         if self.cluster == "slurm":
-            found |= {"slurm_array_parallelism": self.parallel, "slurm_exclusive": True if alone else None}
+            found |= {"slurm_array_parallelism": self.parallel, "slurm_exclusive": True if asked.alone else None}
         return found | self._slurm
 
     def _look(self) -> None:

@@ -100,8 +100,8 @@ class TrainAndTest(Work[Trial]):
     def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
         import torch
 
-        from benchmarks.machine import measure
-        from benchmarks.machine.device import fabric_for
+        from benchmarks.machine import measure, together
+        from benchmarks.machine.device import enough_devices, fabric_for
         from benchmarks.machine.environment import environment
         from benchmarks.plan import in_use
         from benchmarks.seeding import seed_for
@@ -110,6 +110,7 @@ class TrainAndTest(Work[Trial]):
         from benchmarks.training.weights import save_weights
 
         config, fabric = job.config, fabric_for(self.config)
+        enough_devices(self.config, config.training.devices)
         write_json(folder / "settings.json", in_use.chosen(config.method, config.dataset))
         torch.manual_seed(seed_for("weights", config.method.name, config.seed))
         model = building.build(config.method, config.dataset)
@@ -122,7 +123,10 @@ class TrainAndTest(Work[Trial]):
             )  # fmt: skip
             check_space(checkpoint, model)
             try:
-                progress = train(subject, job.key)
+                if config.training.devices > 1:
+                    progress = together.trained(self.config, job, checkpoint, report)
+                else:
+                    progress = train(subject, job.key)
             except Stopped as stop:
                 if stop.whole:
                     mark(folder, "stopped", f"{stop}; its checkpoint is saved, and the same command resumes it")

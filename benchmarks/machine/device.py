@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import DictConfig
@@ -22,15 +22,42 @@ MOST_THREADS = 1024
 def fabric_for(config: DictConfig) -> Fabric:
     """lightning-fabric for `device` and `training.precision`; switches PyTorch's deterministic mode as `deterministic`
     says and takes as many `threads`. Raises BadInput for a device that is not there."""
+    return _fabric(config, config.threads, 1)
+
+
+def team_fabric(config: DictConfig, devices: int, stages: int) -> Fabric:
+    """The same for one of the processes that train a network of so many stages together on so many devices, whose
+    number is the environment variable LOCAL_RANK; without `threads` each has its share of the cores."""
+    from lightning_fabric.strategies import DDPStrategy
+
+    # A stage leaves the other stages' parameters alone; each process keeps its own statistics of batch norm, which
+    # Team.average_buffers brings together.
+    strategy = DDPStrategy(find_unused_parameters=stages > 1, broadcast_buffers=False)
+    return _fabric(config, config.threads or max(1, cores() // devices), devices, strategy=strategy)
+
+
+def enough_devices(config: DictConfig, devices: int) -> None:
+    """Raises BadInput where `training.devices` asks for more GPUs than there are."""
+    there = torch.cuda.device_count()
+    if devices > 1 and fabric_for(config).device.type == "cuda" and there < devices:
+        raise BadInput(
+            f"training.devices={devices}: this process sees {there} GPU{'' if there == 1 else 's'}. Take a machine or "
+            f"job with {devices}, training.devices={max(1, there)}, or device=cpu; executor=processes gives each of "
+            "its workers one GPU."
+        )
+
+
+def _fabric(config: DictConfig, threads: int | None, devices: int, **more: Any) -> Fabric:
     from lightning_fabric import Fabric  # takes seconds, and a plan refused needs none
     from lightning_fabric.plugins.environments import LightningEnvironment
 
     keep_freed_memory()
-    pin_threads(config.threads)
+    pin_threads(threads)
     try:
-        # A scheduler's variables say how many tasks a job has, which is nothing to a training on one device.
+        # A scheduler's variables say how many tasks a job has, which is nothing to a training here.
         own = LightningEnvironment()
-        fabric = Fabric(accelerator=config.device, devices=1, precision=config.training.precision, plugins=own)
+        precision = config.training.precision
+        fabric = Fabric(accelerator=config.device, devices=devices, precision=precision, plugins=own, **more)
     except Exception as error:  # a device that is not there raises errors of many kinds
         raise BadInput(f"device={config.device} or training.precision={config.training.precision}: {error}") from error
     torch.use_deterministic_algorithms(bool(config.deterministic), warn_only=True)
@@ -52,12 +79,17 @@ def pin_threads(wanted: int | None) -> int:
             f"threads={wanted}: expected a whole number from 1 to {MOST_THREADS}, or null for as many as there are "
             "cores."
         )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chosen = wanted or min(torch.get_num_threads(), cores)
+    there = cores()
+    chosen = wanted or min(torch.get_num_threads(), there)
     if chosen != torch.get_num_threads():
         if wanted is None:
-            console.say(f"{torch.get_num_threads()} threads were asked for, of {cores} cores: {chosen} are taken.")
-        elif chosen > cores:
-            console.say(f"threads={chosen} on {cores} cores: each operation waits for all of them, which is slow.")
+            console.say(f"{torch.get_num_threads()} threads were asked for, of {there} cores: {chosen} are taken.")
+        elif chosen > there:
+            console.say(f"threads={chosen} on {there} cores: each operation waits for all of them, which is slow.")
         torch.set_num_threads(chosen)
     return chosen
+
+
+def cores() -> int:
+    """How many cores there are for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

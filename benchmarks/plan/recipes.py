@@ -53,6 +53,7 @@ RULES = {
     "val_cases": WHOLE,
     "validation_steps": Rule(_whole(2), "a whole number from 2, both ends of the grid included"),
     "accumulate": Rule(_whole(1), "a whole number from 1, the parts of a batch"),
+    "devices": Rule(_whole(1), "a whole number from 1, the devices that share a training"),
     "checkpointing": SWITCH,
     "ema_warmup": SWITCH,
     "shuffle": SWITCH,
@@ -147,6 +148,8 @@ def _fit_together(where: str, training: TrainingConfig) -> None:
         )
     if training.optimizer == "nesterov" and not training.momentum:
         raise BadInput(f"training of {where}: optimizer=nesterov needs a momentum, such as training.momentum=0.9.")
+    if training.devices > 1:
+        _shared(where, training)
     if training.weight_decay and training.optimizer is None:
         raise BadInput(
             f"training of {where}: weight_decay={training.weight_decay} with the method's own optimiser, which takes "
@@ -156,4 +159,22 @@ def _fit_together(where: str, training: TrainingConfig) -> None:
         raise BadInput(
             f"training of {where}: lr_schedule={training.lr_schedule} with lr_drops={list(training.lr_drops)}; the "
             "schedule step, and no other, needs the shares of a stage after which the rate is divided by 10."
+        )
+
+
+def _shared(where: str, training: TrainingConfig) -> None:
+    """Raises BadInput where a training cannot be shared by its devices."""
+    parts = training.devices * training.accumulate
+    each = -(-training.batch_size // parts)
+    if -(-training.batch_size // each) != parts:
+        raise BadInput(
+            f"training of {where}: training.devices={training.devices} with accumulate={training.accumulate} splits "
+            f"batch_size={training.batch_size} into {parts} parts of {each}, of which some would be empty; expected a "
+            f"batch size that {parts} divides, such as training.batch_size={parts * each}."
+        )
+    if training.checkpointing:
+        raise BadInput(
+            f"training of {where}: training.devices={training.devices} with checkpointing=true, which computes parts "
+            "of the network again while gradients are being averaged. Leave out one of the two; training.accumulate=2 "
+            "saves memory, too."
         )

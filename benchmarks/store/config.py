@@ -8,7 +8,7 @@ Known = TypeVar("Known")
 SAID = ("title", "summary", "twin_of", "loss")
 """What is only said of a method."""
 ADDED = (
-    "accumulate", "checkpointing", "noise", "first_stage", "warmup",
+    "accumulate", "devices", "checkpointing", "noise", "first_stage", "warmup",
     "optimizer", "momentum", "weight_decay", "clip", "clip_by", "lr_drops",
 )  # fmt: skip
 """Settings of a training that there were none of at first: config.json has them where they are not at their default."""
@@ -162,6 +162,7 @@ class TrainingConfig:
     shuffle: bool = True
     precision: str = "32-true"
     accumulate: int = 1
+    devices: int = 1
     checkpointing: bool = False
     noise: float = 0.0
     first_stage: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,14 +34,23 @@ def _order(count: int, epoch: int, shuffle: bool, seed: tuple) -> np.ndarray:
     return np.random.default_rng(seed_for("order", *seed, epoch)).permutation(count) if shuffle else np.arange(count)
 
 
-def load_batch(data: Prepared, indices: np.ndarray, seed: int, step: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step.
+def load_batch(
+    data: Prepared,
+    indices: np.ndarray,
+    seed: int,
+    step: int,
+    noise: float = 0.0,
+    places: Sequence[int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Augmented images float32 (B, C, *S) and labels int64 (B, *S) of a training step; of those at some places of the
+    batch alone where these are given.
 
     noise: largest standard deviation of the noise added to an image in [0, 1]; each image has its own, drawn from
     U(0, noise), and is scaled back to [0, 1] by its own extremes, as noisy test images are.
     """
     images, labels = [], []
-    for place, index in enumerate(indices):
+    for place in range(len(indices)) if places is None else places:
+        index = indices[place]
         which = (data.name, data.ids[index], seed, step, place)
         image, label = data.training_case(index, np.random.default_rng(seed_for("crop", *which)))
         random = np.random.default_rng(seed_for("augment", *which))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from benchmarks.training.batches import batch_indices, load_batch, training_imag
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from benchmarks.training.optimizers import clip_gradients, optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
+from benchmarks.training.team import Team
 from benchmarks.training.validation import validate
 from datasets.prepare import Prepared
 from methods.base import Segmenter
@@ -101,6 +103,8 @@ def train(subject: Subject, trial: str) -> Progress:
             for parameter, value in resumed["average"].items():
                 average.average[parameter].copy_(value)
         Stage(subject, wrapped, number, subject.fabric.setup_optimizers(optimizer), average, progress).train()
+        # Processes that train together go on from the same weights, whatever each of them has found the best.
+        progress.best = Team(subject.fabric).first(progress.best)
         model.load_state_dict(progress.best)
         if number + 1 < len(model.stages):
             progress.next_stage()
@@ -159,6 +163,7 @@ class Stage:
         self.subject, self.wrapped, self.optimizer = subject, wrapped, optimizer
         self.average, self.progress = average, progress
         self.message = subject.model.stages[number]
+        self.team = Team(subject.fabric)
         self.number, self.name = number, subject.model.stages[number]
         # Of images from label maps no score says how good they are: the last weights count, as in their sources.
         self.makes = isinstance(subject.model, Synthesizer)
@@ -197,17 +202,19 @@ class Stage:
                     if not progress.due:
                         self._step(done)
                         done = self._done(clock())
+                        if self.steps is None:
+                            done = self.team.first(done)
                         # The stage ends with a step that is logged and validated, whatever these take of a budget in
                         # seconds.
                         progress.due = done >= 1 or progress.step % self.log_every == 0
-                    stopping.check(subject.stop_after)
+                    self.team.check(subject.stop_after)
                     if progress.due:
                         self._note(done)
                         progress.due = False
                         if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and done < 1:
                             self._save()
                             saved_at = time.perf_counter()
-                stopping.check(None)
+                self.team.check(None)
             except stopping.Stopped as stop:
                 if stop.whole:
                     clock()
@@ -222,9 +229,11 @@ class Stage:
         # 2. The step's cases, augmented; they depend on the step alone.
         cases = subject.data.split["train"]
         indices, _ = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
-        image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise)
+        parts = torch.arange(len(indices)).chunk(settings.accumulate * self.team.size)[self.team.rank :: self.team.size]
+        places = torch.cat(parts).tolist()
+        image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise, places)
         # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
-        _add(progress.sums, self._gradients(image, label))
+        _add(progress.sums, self._gradients(image, label, [len(part) for part in parts]))
         progress.count += 1
         clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
         self.optimizer.step()
@@ -253,8 +262,9 @@ class Stage:
         subject.report(progress.step, self.steps or progress.step, f"{self.message}, loss {means['total']:.3f}")
 
     def _save(self) -> None:
-        """Write a checkpoint of where the training stands."""
-        save_checkpoint(self.subject.checkpoint, self.progress, self.subject.model, self.optimizer, self.average)
+        """Write a checkpoint of where the training stands, one for all processes."""
+        if self.team.rank == 0:
+            save_checkpoint(self.subject.checkpoint, self.progress, self.subject.model, self.optimizer, self.average)
 
     def _done(self, elapsed: float) -> float:
         """Share of the budget that is used up after `elapsed` seconds of this stage."""
@@ -268,33 +278,41 @@ class Stage:
             group["lr"] = rate * factor
         return factor
 
-    def _gradients(self, image: Tensor, label: Tensor) -> dict[str, float]:
-        """Losses of a batch, its gradients left in the parameters; taken through the network in `accumulate` parts one
-        after another, each weighted by its share of the images. Raises TrialFailed for a loss that is not finite."""
-        subject, step = self.subject, self.progress.step
-        parts, fabric = subject.settings.accumulate, subject.fabric
+    def _gradients(self, image: Tensor, label: Tensor, sizes: Sequence[int]) -> dict[str, float]:
+        """Losses of a batch, its gradients left in the parameters; taken through the network in parts of these sizes,
+        each weighted by its share of all images of the step. Raises TrialFailed for a loss that is not
+        finite."""
+        subject, step, fabric, team = self.subject, self.progress.step, self.subject.fabric, self.team
         where = (type(subject.model).__name__, subject.data.name, subject.seed, self.name, step)
-        torch.manual_seed(seed_for("dropout", *where))
+        torch.manual_seed(seed_for("dropout", *where, *([team.rank] if team.rank else [])))
         self.optimizer.zero_grad(set_to_none=True)
         means: dict[str, float] = {}
-        for number, (x, y) in enumerate(zip(image.chunk(parts), label.chunk(parts), strict=True)):
+        for turn, (x, y) in enumerate(zip(image.split(list(sizes)), label.split(list(sizes)), strict=True)):
+            # The draws of a part depend on its place in the batch: processes together draw what one draws in as many
+            # parts.
+            number = turn * team.size + team.rank
             generator = generator_for("loss", *where, *([number] if number else []))
-            losses = self.wrapped.loss(fabric.to_device(x), fabric.to_device(y), self.name, generator)
-            share = len(x) / len(image)
-            if not torch.isfinite(losses["total"]):
-                raise TrialFailed(
-                    f"the loss became {losses['total'].item()} at step {step} of stage {self.name}; "
-                    "try a lower learning rate",
-                    False,
-                )
-            fabric.backward(losses["total"] if share == 1 else losses["total"] * share)
-            _add(means, {metric: share * value.item() for metric, value in losses.items()})
+            waits = team.size > 1 and turn + 1 < len(sizes)  # for the last part, which averages the gradients
+            with fabric.no_backward_sync(self.wrapped) if waits else nullcontext():
+                losses = self.wrapped.loss(fabric.to_device(x), fabric.to_device(y), self.name, generator)
+                share = len(x) / subject.settings.batch_size
+                found = team.total({metric: share * value.item() for metric, value in losses.items()})
+                if not math.isfinite(found["total"]):
+                    raise TrialFailed(
+                        f"the loss became {found['total']} at step {step} of stage {self.name}; "
+                        "try a lower learning rate",
+                        False,
+                    )
+                weight = share * team.size  # gradients are averaged over the processes
+                fabric.backward(losses["total"] if weight == 1 else losses["total"] * weight)
+            _add(means, found)
         return means
 
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Score the validation cases with the averaged weights, which are kept where they are the best so far; the DSC
         they are judged by, and all scores."""
         subject, progress = self.subject, self.progress
+        self.team.average_buffers(subject.model)
         with self.average.applied():
             scores = validate(
                 subject.model, self.name, subject.data, subject.settings, subject.seed, subject.fabric.device

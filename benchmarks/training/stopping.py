@@ -4,6 +4,8 @@
 A training ends the step it is at, saves its checkpoint and raises Stopped; anything else is left at once.
 """
 
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -80,6 +82,17 @@ def at_once() -> Iterator[None]:
         yield
     finally:
         _state.steps = outer
+
+
+def end_with_parent() -> None:
+    """To be run beside the work of a process that another one started: where that was killed, end as by SIGTERM."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(2 * PATIENCE)
+    os._exit(1)
 
 
 def check(stop_after: float | None) -> None:

@@ -53,6 +53,10 @@ def tune(config: DictConfig, store: Store) -> list[Found]:
     if config.folds:
         raise BadInput(f"folds={config.folds}: action=tune searches on one split; leave folds out.")
     trials = [t for t in make_plan(config, tested=False) if t.config.seed == _first_seed(config)]
+    if shared := next((t for t in trials if t.config.training.devices > 1), None):
+        raise BadInput(
+            f"training.devices={shared.config.training.devices}: action=tune trains on one device; leave it out."
+        )
     spaces = {t.config.method.name: space.space_of(config, t.config.method.name) for t in trials}
     found = []
     for trial in trials:

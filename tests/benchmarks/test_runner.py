@@ -12,25 +12,16 @@ from omegaconf import OmegaConf
 
 from benchmarks import runner
 from benchmarks.errors import BadInput, TrialFailed, failure_of
-from benchmarks.runner import Work
 from benchmarks.store import files as store_files
 from benchmarks.store.files import write_json
 from benchmarks.store.results import Store
+from tests.benchmarks.files import OneFile
 
 LOCAL = "benchmarks.executors.local.Local"
 
 
-class Files(Work[str]):
-    """Each job leaves a file of its name, which says how it ended; some of them end in their own way."""
-
-    def name(self, job):
-        return f"job {job}"
-
-    def place(self, job):
-        return self.store.runs / job
-
-    def settled(self, job):
-        return self.place(job).exists()
+class Files(OneFile):
+    """Some jobs end in their own way."""
 
     def do(self, job):
         with open(self.store.runs / "order", "a") as file:
@@ -47,8 +38,7 @@ class Files(Work[str]):
             return False
         if job == "full":
             write_json(self.place(job), {})
-        self.place(job).write_text(failure.reason)
-        return True
+        return super().fail(job, failure)
 
 
 class Folders(Files):

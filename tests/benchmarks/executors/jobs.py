@@ -7,9 +7,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from benchmarks.runner import Work
 from benchmarks.store.results import Store
 from benchmarks.training import stopping
+from tests.benchmarks.files import OneFile
 
 PATIENCE = 120.0
 
@@ -23,18 +23,9 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-class Marks(Work[str]):
-    """A job leaves a file of its name. `meet_a` and `meet_b` wait for each other; `die_once` and `die` kill the process
-    they run in; `train` goes on until it is stopped; `who` says where it ran."""
-
-    def name(self, job):
-        return f"job {job}"
-
-    def place(self, job):
-        return self.store.runs / job
-
-    def settled(self, job):
-        return self.place(job).exists()
+class Marks(OneFile):
+    """`meet_a` and `meet_b` wait for each other; `die_once` and `die` kill the process they run in; `train` goes on
+    until it is stopped; `who` says where it ran."""
 
     def do(self, job):
         begun = self.store.runs / f"{job}.begun"
@@ -64,10 +55,6 @@ class Marks(Work[str]):
                 except stopping.Stopped as stop:
                     checkpoint.write_text(str(stop))
                     raise
-
-    def fail(self, job, failure):
-        self.place(job).write_text(failure.reason)
-        return True
 
 
 def marks(runs: Path, target: str, **settings) -> Marks:

@@ -75,20 +75,40 @@ def test_a_stop_of_the_job_itself_is_a_loss_and_the_end_of_its_time_is_the_end_o
 
 def test_what_a_job_asks_for_follows_from_its_estimate_unless_the_command_says_it(settings):
     with Submitit(**settings) as executor:
-        asked = executor._asked
+
+        def asked(needs):
+            return executor._asked(needs)[:3]
+
         # Twice the estimate, up to the next limit; memory up to the next power of two.
         assert asked(Needs(7 * 60, 5 * GIB)) == (15, 8, False)
         assert asked(Needs(8 * 60, 4 * GIB)) == (30, 4, False)
         assert asked(Needs(3600 * 24 * 9, GIB / 3, alone=True)) == (2880, 1, True)
         assert asked(Needs()) == (15, 4, False)
     with Submitit(**settings, minutes=45, memory=1.5) as executor:
-        assert executor._asked(Needs(10, 99 * GIB)) == (45, 2, False)
+        assert executor._asked(Needs(10, 99 * GIB))[:3] == (45, 2, False)
+
+
+def test_a_method_or_profile_has_resources_of_its_own_and_devices_multiply_them(settings):
+    special = {"medt": {"cores": 8, "gpus": 1, "minutes": 600}, "paper": {"memory": 32}}
+    with Submitit(**settings, resources=special) as executor:
+        usual = executor._asked(Needs(names=("quick", "unet")))
+        assert (usual.minutes, usual.memory, usual.cores, usual.gpus) == (15, 4, 1, 0)
+        assert executor._asked(Needs(names=("paper", "unet"))) == usual._replace(memory=32)
+        own = executor._asked(Needs(names=("paper", "medt")))
+        assert own == usual._replace(cores=8, gpus=1, minutes=600), "of the two the method"
+        assert executor._asked(Needs(names=("quick", "medt"), devices=2)) == own._replace(cores=16, gpus=2)
+        first, second = (executor._parameters(asked) for asked in (own, usual))
+        assert (first["cpus_per_task"], first["gpus_per_node"]) == (8, 1)
+        assert (second["cpus_per_task"], second["gpus_per_node"]) == (1, 0), "nothing is left of the array before"
 
 
 def test_settings_that_cannot_be_are_refused_by_name(settings):
     for more, words in (
         ({"cluster": "lsf"}, "executor.cluster=lsf: expected slurm or local"),
         ({"cores": 0}, "executor.cores=0: expected a whole number from 1"),
+        ({"minutes": 0}, "executor.minutes=0: expected a number from 1"),
+        ({"resources": {"unet": {"coers": 2}}}, "executor.resources.unet=.*expected some of cores, gpus"),
+        ({"resources": {"unet": {"cores": 0}}}, "executor.resources.unet.cores=0: expected a number from 1"),
         ({"slurm": {"partitoin": "gpu"}}, "partitoin"),
     ):
         with pytest.raises(BadInput, match=words):
