@@ -11,7 +11,7 @@ from benchmarks.plan.building import build
 from benchmarks.store.config import DatasetConfig, MethodConfig
 
 if TYPE_CHECKING:
-    from methods.base import Segmenter
+    from torch.nn import Module
 
 PLAIN = (str, bool, int, float)
 Plain = dict[str, Any]
@@ -34,7 +34,7 @@ def chosen(method: MethodConfig, dataset: DatasetConfig) -> dict[str, Any]:
     return found
 
 
-def _candidates(model: Segmenter, name: str, method: MethodConfig, dataset: DatasetConfig) -> Iterator[Any]:
+def _candidates(model: Module, name: str, method: MethodConfig, dataset: DatasetConfig) -> Iterator[Any]:
     """The attribute of that name; and where an attribute is kept in another unit than the argument has, the argument in
     proportion to it."""
     value = _attributes(model).get(name)
@@ -48,7 +48,7 @@ def _candidates(model: Segmenter, name: str, method: MethodConfig, dataset: Data
             yield float(f"{value * value / scaled:.12g}")
 
 
-def _built(method: MethodConfig, dataset: DatasetConfig, arguments: Mapping[str, Any]) -> Segmenter | None:
+def _built(method: MethodConfig, dataset: DatasetConfig, arguments: Mapping[str, Any]) -> Module | None:
     """The network with other arguments and without weights; None where there is none."""
     import torch
 
@@ -60,7 +60,7 @@ def _built(method: MethodConfig, dataset: DatasetConfig, arguments: Mapping[str,
         return None
 
 
-def _attributes(model: Segmenter) -> Plain:
+def _attributes(model: Module) -> Plain:
     """Plain values that the network and its parts of the first level keep, those in mappings by their own names."""
     found: Plain = {}
     for part in (*reversed(list(model.children())), model):
@@ -72,7 +72,7 @@ def _attributes(model: Segmenter) -> Plain:
     return found
 
 
-def _same(model: Segmenter, other: Segmenter | None) -> bool:
+def _same(model: Module, other: Module | None) -> bool:
     """Whether two networks have equal attributes, to rounding, and weights of the same shapes."""
     if other is None:
         return False
