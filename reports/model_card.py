@@ -8,6 +8,7 @@ import pandas as pd
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView
+from reports.numbers import statistics
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
 from reports.numbers.study import Study, study
 from reports.paper import words
@@ -82,12 +83,7 @@ def _training(view: TrialView) -> list[str]:
 
 
 def _scores(it: Study, view: TrialView) -> str:
-    best = view.done.get("best_val_dsc")
-    lines = (
-        []
-        if best is None
-        else [f"Validation: mean DSC {best:.3f}, by which the weights were chosen, so that it flatters."]
-    )
+    lines = _validation(it, view)
     found = [curve for curves in it.curves.values() for curve in curves]
     if not found:
         return "\n\n".join([*lines, "No test on images of its data set is stored."])
@@ -101,6 +97,36 @@ def _scores(it: Study, view: TrialView) -> str:
         "another seed scores otherwise."
     )
     return "\n\n".join([*lines, "\n".join(table)])
+
+
+def _validation(it: Study, view: TrialView) -> list[str]:
+    """What the weights were chosen by, with its interval where the scores of single cases are stored: of methods whose
+    number of sampling steps was chosen on these cases."""
+    best, config = view.done.get("best_val_dsc"), view.config
+    if best is None:
+        return []
+    cases = words.plural(
+        min(config.training.val_cases, config.dataset.cases.get("val", config.training.val_cases)), "case"
+    )
+    lines = [f"Validation: mean DSC {best:.3f} over {cases}, by which the weights were chosen, so that it flatters."]
+    measured = {}
+    for path in sorted((view.path / "validation").glob("*.parquet")):
+        frame = view.validation(path.stem)
+        pooled = frame[(frame["class"] == POOLED) & frame["dsc"].notna()]
+        if len(pooled):
+            estimate = statistics.mean(
+                pooled["dsc"].to_numpy()[None], pooled["group"].astype(str).to_numpy(), bounds=(0, 1)
+            )
+            measured[int(pooled["steps"].iloc[0])] = estimate
+    if measured:
+        unit = it.units(config.dataset.name)
+        said = "; ".join(f"{steps} steps {words.with_interval(found)}" for steps, found in sorted(measured.items()))
+        count = words.plural(next(iter(measured.values())).cases, "case")
+        lines.append(
+            f"On all validation cases ({count}, means over {unit} with 95 % intervals over {unit}, none below five), by "
+            f"which the number of sampling steps was chosen: {said}."
+        )
+    return lines
 
 
 def _rows(it: Study, curve: Curve) -> list[list[str]]:
