@@ -9,7 +9,7 @@ from benchmarks.machine import arithmetic
 from benchmarks.plan.catalogue import catalogue
 from benchmarks.plan.configuration import configure, names
 
-MAKERS = {"class_stats", "replay"}
+MAKERS = {"class_stats", "replay", "echo_from_noise", "med_lsdm"}
 
 
 def test_they_are_listed_apart_from_the_segmenters(tmp_path):

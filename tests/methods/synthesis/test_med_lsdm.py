@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.training.recomputation import checkpoint_gradients
 from methods.diffusion.schedule import cosine_alpha_bar
 from methods.synthesis import med_lsdm
 from methods.synthesis.med_lsdm import LATENT, SIZES, MedLSDM, depth_first, depth_last
@@ -202,3 +203,20 @@ def test_what_cannot_be_is_refused_by_name(changed, message):
 def test_images_are_declined():
     with pytest.raises(ValueError, match="published for volumes; the data are 2D"):
         MedLSDM(2, 1, 3, (32, 32), size="tiny")
+
+
+def test_activations_may_be_computed_again_instead_of_kept():
+    """training.checkpointing, which here meets a gradient taken inside of the loss."""
+    image, label = batch(size=(16, 16, 16))
+    found = []
+    for again in (False, True):
+        torch.manual_seed(0)
+        model = MedLSDM(3, 1, 3, (16, 16, 16), size="tiny", decoder="spade")
+        model.batches.fill_(100)
+        if again:
+            assert checkpoint_gradients(model)
+        for stage in model.stages:
+            model.loss(image, label, stage, generator())["total"].backward()
+        found.append({name: p.grad for name, p in model.named_parameters()})
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient)
