@@ -9,6 +9,7 @@ from benchmarks.kinds.everything import Everything
 from benchmarks.kinds.overview import DataOverview
 from benchmarks.kinds.shift import Shift
 from benchmarks.kinds.synthesis import Synthesis
+from benchmarks.kinds.synthetic_training import SyntheticTraining
 from benchmarks.kinds.timing import Timing
 from benchmarks.kinds.trajectories import Trajectories
 from benchmarks.kinds.trials import Trials
@@ -17,7 +18,18 @@ from benchmarks.plan.configuration import configure
 
 KINDS: dict[str, type[Kind]] = {
     kind.name: kind
-    for kind in (Trials, Corruptions, Shift, DataOverview, Timing, Uncertainty, Trajectories, Synthesis, Everything)
+    for kind in (
+        Trials,
+        Corruptions,
+        Shift,
+        DataOverview,
+        Timing,
+        Uncertainty,
+        Trajectories,
+        Synthesis,
+        SyntheticTraining,
+        Everything,
+    )
 }
 
 

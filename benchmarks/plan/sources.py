@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.plan import choices, classes
+from benchmarks.plan.arms import substituted
 from benchmarks.plan.configuration import plain
 from benchmarks.store.config import DatasetConfig
 from datasets.base import SPLITS, DataError, Entry, Source
@@ -67,7 +68,8 @@ def affines(origin: Source) -> Callable[[str], np.ndarray | None]:
 
 
 def prepared(config: DictConfig, dataset: DatasetConfig) -> Prepared:
-    """The cases of a data set at its image size, from the cache or made now, split as its fold says."""
+    """The cases of a data set at its image size, from the cache or made now, split as its fold says, with the
+    training images of its arm where it has one."""
     origin = source(config, dataset.name)
     with console.task(f"{dataset.name}: preparing images") as report:
         data = prepare(
@@ -76,6 +78,8 @@ def prepared(config: DictConfig, dataset: DatasetConfig) -> Prepared:
             Path(config.paths.cache),
             lambda done, total: report(done, total, "images"),
         )
+    if "arm" in dataset.settings:
+        return substituted(data, dataset.settings["arm"], Path(config.paths.runs))
     if not dataset.fold:
         return data
     splits = {entry.id: entry.split for entry in fold_of(origin.selected(), *dataset.fold)}

@@ -16,7 +16,7 @@ from benchmarks.synthesis.recipe import Recipe
 from benchmarks.testing.evaluate import timed
 from datasets.prepared import Prepared
 from methods.synthesis.base import Synthesizer
-from methods.synthesis.warping import warped
+from methods.synthesis.warping import Warp, warped
 
 BATCH = {2: 8, 3: 1}
 """Images and volumes that are sampled together."""
@@ -79,7 +79,7 @@ def _batches(
     together = BATCH[model.spatial_dims]
     for start in range(0, len(part), together):
         batch = part[start : start + together]
-        maps = torch.stack([map_of(model, data, one) for one in batch])
+        maps = torch.stack([map_of(model, data, one, recipe.bend) for one in batch])
         generators = [generator_for("synthesis", data.name, one.id, seed) for one in batch]
         names = [f"{data.name}, case {one.id}" for one in batch]
         images, seconds = timed(
@@ -89,14 +89,14 @@ def _batches(
         yield images.cpu().numpy(), maps.numpy().astype(np.uint8), np.full(len(batch), seconds / len(batch))
 
 
-def map_of(model: Synthesizer, data: Prepared, one: Order) -> Tensor:
+def map_of(model: Synthesizer, data: Prepared, one: Order, bend: float = 0.0) -> Tensor:
     """The map (*S) int64 that an image is made from: the case's own, or one warped from it. A warp that takes every
     structure out of sight is drawn again."""
     image, label = map(torch.from_numpy, data.batch([one.index]))
     own = model.condition(image, label.long())[0]
     random = generator_for("warp", data.name, one.id)
     for _ in range(ATTEMPTS if one.warped else 0):
-        found = warped(own, model.classes, random)
+        found = warped(own, model.classes, random, Warp(bend=bend))
         if ((found > 0) & (found < model.classes)).any():
             return found
     return own

@@ -101,8 +101,8 @@ def _caption(it: Study, dataset: str, distances: dict[str, Distance]) -> str:
         "distances of sets (\u00b1: SD over seeds), mean scores of images [95 % interval]. fid: Fréchet distance, "
         "mmd: squared maximum mean discrepancy with a linear kernel, unbiased, so that it may lie below 0; 3d: of "
         f"whole volumes, else of images or planes of volumes. Named by where features come from: {'; '.join(by)}. "
-        f"Scores of different names cannot be compared. {OTHER.capitalize()}: as many training images, drawn at random, in place "
-        "of synthetic ones: what real images score that show other anatomy."
+        f"Scores of different names cannot be compared. {OTHER.capitalize()}: as many training images, drawn at "
+        "random, in place of synthetic ones: what real images score that show other anatomy."
     )
     if components := [d.components for d in distances.values() if d.components is not None]:
         text += (
