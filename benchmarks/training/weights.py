@@ -32,8 +32,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def trained_model(config: TrialConfig, folder: Path) -> Any:
-    """The network of a trial, a Segmenter or a Synthesizer, with the weights in its folder, ready for use, on the CPU.
-    """
+    """The network of a trial, Segmenter or Synthesizer, with the weights in its folder, ready for use, on the CPU."""
     model = building.build(config.method, config.dataset)
     model.load_state_dict(load_weights(folder / "weights.safetensors"))
     return model.eval()
