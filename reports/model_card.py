@@ -123,8 +123,8 @@ def _validation(it: Study, view: TrialView) -> list[str]:
         said = "; ".join(f"{steps} steps {words.with_interval(found)}" for steps, found in sorted(measured.items()))
         count = words.plural(next(iter(measured.values())).cases, "case")
         lines.append(
-            f"On all validation cases ({count}, means over {unit} with 95 % intervals over {unit}, none below five), by "
-            f"which the number of sampling steps was chosen: {said}."
+            f"On all validation cases ({count}, means over {unit} with 95 % intervals over {unit}, none below five), "
+            f"by which the number of sampling steps was chosen: {said}."
         )
     return lines
 
