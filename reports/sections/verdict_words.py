@@ -86,6 +86,8 @@ def power_words(test: Significance, score: str = "DSC") -> str:
     """What this design could have shown."""
     if test.attainable is not None and test.attainable >= ALPHA:
         return f"where only {test.differing} differ, no test could find a difference"
+    if test.detectable is not None and test.detectable > 1:
+        return f"this design finds no difference that {score} can have with a probability of 80 %"
     found = words.number(test.detectable)
     return f"with a probability of about 80 % this design finds a difference of {found} {score} or more"
 
