@@ -1,6 +1,6 @@
 """Arms: the same data set with other training images, real, synthetic or both; validation and test stay real."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,10 @@ def with_arm(dataset: DatasetConfig, arm: Arm, copies: int) -> DatasetConfig:
     )
 
 
-class _Joined(Sequence):
+class _Joined:
     """Arrays of the real cases, changed by a function when they are asked for, then those of the synthetic ones."""
 
-    def __init__(self, real: Sequence, change: Any, made: np.ndarray) -> None:
+    def __init__(self, real: Any, change: Callable[[np.ndarray], np.ndarray], made: np.ndarray) -> None:
         self.real, self.change, self.made = real, change, made
 
     def __len__(self) -> int:
@@ -102,10 +102,14 @@ def joined(data: Prepared, images: np.ndarray, labels: np.ndarray, ids: Sequence
     (n, *S); ids: of the cases they were made from, before a ~ if that is in them."""
     groups = dict(zip(data.ids, data.groups, strict=True))
     nothing = [None] * len(ids)
+    # Read by index alone, as arrays and `Ragged` are.
+    whole: dict[str, Any] = {
+        "images": _Joined(data.images, scaled, images),
+        "labels": _Joined(data.labels, np.asarray, labels),
+    }
     return replace(
         data,
-        images=_Joined(data.images, scaled, images),
-        labels=_Joined(data.labels, np.asarray, labels),
+        **whole,
         ids=[*data.ids, *ids],
         groups=[*data.groups, *(groups[name.rpartition("~")[0] or name] for name in ids)],
         spacing=[*data.spacing, *nothing],

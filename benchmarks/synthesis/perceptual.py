@@ -43,7 +43,7 @@ def perceptual(path: Path | None) -> Perceptual | None:
         from lpips import LPIPS
     except ImportError as error:
         raise BadInput(
-            f"suite.lpips={path}: needs the package lpips. `pip install lpips`, or leave suite.lpips out."
+            f"suite.lpips={path}: needs the package lpips. `pip install -e '.[perceptual]'`, or leave suite.lpips out."
         ) from error
     network = LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False).eval()
     load(network, path, "suite.lpips", 'lpips.LPIPS(net="vgg").state_dict()')
