@@ -176,4 +176,4 @@ def slices_of(content: Mapping[str, np.ndarray]) -> list[Slices | None]:
     """Of each case its slices, from what `stacked` gave; None for a case that is no volume, and for volumes stored
     before more than one slice was kept."""
     parts = [[content.get(f"slices_{part}_{n}") for part in Slices._fields] for n in range(len(content["ids"]))]
-    return [None if any(p is None for p in found) else Slices(*found[:-1], int(found[-1])) for found in parts]  # type: ignore[arg-type]
+    return [None if any(p is None for p in found) else Slices(*found[:-1], int(found[-1])) for found in parts]  # type: ignore[arg-type, call-arg]

@@ -76,7 +76,7 @@ def judgements(first: np.ndarray, second: np.ndarray) -> list[Verdict]:
     found = []
     for failure in FAILURES:
         p, *of_margin = p_values(pair, estimate, limits, Margin(MARGIN, failure))
-        found.append(verdict(estimate, Significance(p, p, rank_biserial, d_z, *of_margin)))
+        found.append(verdict(estimate, Significance(p, p, rank_biserial, d_z, *of_margin)))  # type: ignore[arg-type]
     return found
 
 
