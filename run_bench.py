@@ -110,11 +110,13 @@ def checked(overrides: list[str], config: DictConfig | None = None) -> tuple[Dic
     from benchmarks.kinds.base import report_name
     from benchmarks.plan.naming import named
 
-    config, kind = registry.checked(overrides, config)
-    try:
-        reports.check(report_name(config.suite, kind), config.suite.kind)
-    except ValueError as error:
-        raise BadInput(f"suite={config.suite.name}: {error}") from error
+    def shown(config: DictConfig, kind: Kind) -> None:
+        try:
+            reports.check(report_name(config.suite, kind), config.suite.kind)
+        except ValueError as error:
+            raise BadInput(f"suite={config.suite.name}: {error}") from error
+
+    config, kind = registry.checked(overrides, config, shown)
     config.report = named(config, overrides)
     return config, kind
 

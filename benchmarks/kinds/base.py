@@ -57,8 +57,6 @@ class Kind(ABC):
             )
         check_names(config, self.compares_methods)
         check_folds(config, self.cross_validates)
-        if self.compares_methods:
-            check_methods(config, self.synthesizes)
         check_numbers(config)
 
     def default_report(self, suite: DictConfig) -> str:

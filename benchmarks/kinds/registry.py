@@ -1,9 +1,11 @@
 """Every kind of suite by the name that conf/suite/NAME.yaml gives it."""
 
+from collections.abc import Callable
+
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, unknown
-from benchmarks.kinds.base import Kind
+from benchmarks.kinds.base import Kind, check_methods
 from benchmarks.kinds.corruptions import Corruptions
 from benchmarks.kinds.everything import Everything
 from benchmarks.kinds.overview import DataOverview
@@ -41,10 +43,17 @@ def kind_of(config: DictConfig) -> Kind:
     return KINDS[name]()
 
 
-def checked(overrides: list[str], config: DictConfig | None = None) -> tuple[DictConfig, Kind]:
+def checked(
+    overrides: list[str],
+    config: DictConfig | None = None,
+    further: Callable[[DictConfig, Kind], None] = lambda config, kind: None,
+) -> tuple[DictConfig, Kind]:
     """The configuration of a command (`config` where it is known) and the kind of its suite, which has checked it.
-    Raises BadInput."""
+    further: what else is to be checked before the classes of methods are imported. Raises BadInput."""
     config = config or configure(overrides)
     kind = kind_of(config)
     kind.check(config)
+    further(config, kind)
+    if kind.compares_methods:
+        check_methods(config, kind.synthesizes)
     return config, kind

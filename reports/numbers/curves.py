@@ -73,7 +73,7 @@ class Curve:
 
     def has(self, metric: str, name: str = POOLED) -> bool:
         """Whether the records have it."""
-        return (metric, self.classes[0] if name == CLASS_MEAN else name) in self.scores
+        return all((metric, part) in self.scores for part in (self.classes if name == CLASS_MEAN else (name,)))
 
     def by_case(self, metric: str, name: str = POOLED) -> np.ndarray:
         """(S, N), averaged over the seeds in which a case is defined: a seed is no further case."""

@@ -37,7 +37,7 @@ class Significance:
     rank_biserial, d_z: `hypotheses.effect_sizes`. not_worse, not_better, equivalent: p after Holm that the first is not
     worse by more than the margin, not better by more than that, and both. attainable: the smallest p_holm that the
     test could have given, 0 where there is no smallest. detectable: the smallest true difference that would have been
-    found with a probability of 80 %. differing: groups in which the two methods differ at all.
+    found with a probability of 80 %, None where no test could have succeeded. differing: groups in which the two methods differ at all.
     """
 
     p: float | None
@@ -79,7 +79,8 @@ def tested(pairs: Sequence[Pair | None], margin: Margin = DECLARED, bounds: Boun
             continue
         p_holm, not_worse, not_better, equivalent, attainable = after_holm
         rank_biserial, d_z = hypotheses.effect_sizes(*pair)
-        smallest = hypotheses.detectable(estimate, family)
+        # Nothing is found where no test could find it.
+        smallest = None if attainable is not None and attainable >= ALPHA else hypotheses.detectable(estimate, family)
         test = Significance(p, p_holm, rank_biserial, d_z, not_worse, not_better, equivalent, attainable, smallest,
                             family, margin, count)  # fmt: skip
         results.append((estimate, test))

@@ -69,6 +69,8 @@ def judgement(estimate: Estimate, test: Significance) -> str:
         Verdict.BETTER: f"A gain is shown, {p_words(test)}",
         Verdict.WORSE: f"A loss is shown, {p_words(test)}",
         Verdict.EQUIVALENT: f"The two {kind} are equivalent within {within}, {p_of(test.equivalent)} after Holm",
+        Verdict.NOT_WORSE: f"No loss of more than {within}, {p_of(test.not_worse)} after Holm",
+        Verdict.NOT_BETTER: f"No gain of more than {within}, {p_of(test.not_better)} after Holm",
     }
     return said.get(judged, f"Neither gain nor loss is shown, {p_words(test)}; {power_words(test)}") + "."
 

@@ -103,17 +103,19 @@ def _summary(found: list[Calls], fits: list[Scaling]) -> list[Block]:
 def _claim(fit: Scaling) -> str:
     """The publication's statement, and what our exponent says of it."""
     small, large = fit.timed[0], fit.timed[-1]
+    judged = f"{_verdict(fit)}: it goes" if fit.exponent.has_interval else "goes"
     return (
         f"{published.statement('image_size')}. Here, from {small.size} to {large.size} with {small.variant.steps} "
-        f"sampling steps, the time of {small.variant.title} {_verdict(fit)}: it goes with the side to the power of "
+        f"sampling steps, the time of {small.variant.title} {judged} with the side to the power of "
         f"{words.with_interval(fit.exponent, 2)}, and of {words.with_interval(fit.last, 2)} between the two largest "
-        "sizes." + ("" if fit.exponent.has_interval else " From so few rounds no interval can be given.")
+        "sizes."
+        + ("" if fit.exponent.has_interval else " From so few rounds no interval can be given, and nothing is claimed.")
     )
 
 
 def _verdict(fit: Scaling) -> str:
-    low = fit.exponent.low if fit.exponent.has_interval else fit.exponent.value
-    high = fit.exponent.high if fit.exponent.has_interval else fit.exponent.value
+    """Of an exponent with an interval."""
+    low, high = fit.exponent.low, fit.exponent.high
     dimensions = fit.timed[0].dimensions
     pixels = "pixels" if dimensions == 2 else "voxels"
     if high < -CONSTANT:
@@ -136,9 +138,9 @@ def _sentence(fit: Scaling) -> str:
     small, large = fit.timed[0], fit.timed[-1]
     more = (large.side / small.side) ** small.dimensions
     memory = f" and {words.memory(small.memory)} {words.memory(large.memory)}" if np.isfinite(small.memory) else ""
+    judged = f"so it {_verdict(fit)}" if fit.exponent.has_interval else "from too few rounds to claim anything"
     return (
-        f"**{fit.name}** on {small.dataset}: time ∝ side^{words.with_interval(fit.exponent, 2)}, so it "
-        f"{_verdict(fit)}. From {small.size} to {large.size}, {more:.3g} times the "
+        f"**{fit.name}** on {small.dataset}: time ∝ side^{words.with_interval(fit.exponent, 2)}, {judged}. From {small.size} to {large.size}, {more:.3g} times the "
         f"{'pixels' if small.dimensions == 2 else 'voxels'}, {words.duration(small.median)} become "
         f"{words.duration(large.median)} ({large.median / small.median:.3g} times){memory}."
     )

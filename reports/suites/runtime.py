@@ -61,7 +61,7 @@ def _sentence(many: Calls, few: Calls) -> str:
     text = (
         f"**{few.dataset}** ({few.size}): {few.variant.title} takes {words.duration(many.median)} with "
         f"{many.variant.steps} steps and {words.duration(few.median)} with {few.variant.steps}, "
-        f"{words.with_interval(ratio, 1)} times less. "
+        f"a ratio of {words.with_interval(ratio, 1)}. "
     )
     if once > 0:
         share = 100 * once / few.median
