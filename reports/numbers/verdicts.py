@@ -37,7 +37,8 @@ class Significance:
     rank_biserial, d_z: `hypotheses.effect_sizes`. not_worse, not_better, equivalent: p after Holm that the first is not
     worse by more than the margin, not better by more than that, and both. attainable: the smallest p_holm that the
     test could have given, 0 where there is no smallest. detectable: the smallest true difference that would have been
-    found with a probability of 80 %, None where no test could have succeeded. differing: groups in which the two methods differ at all.
+    found with a probability of 80 %, None where no test could have succeeded. differing: groups in which the two
+    methods differ at all.
     """
 
     p: float | None

@@ -140,7 +140,8 @@ def _sentence(fit: Scaling) -> str:
     memory = f" and {words.memory(small.memory)} {words.memory(large.memory)}" if np.isfinite(small.memory) else ""
     judged = f"so it {_verdict(fit)}" if fit.exponent.has_interval else "from too few rounds to claim anything"
     return (
-        f"**{fit.name}** on {small.dataset}: time ∝ side^{words.with_interval(fit.exponent, 2)}, {judged}. From {small.size} to {large.size}, {more:.3g} times the "
+        f"**{fit.name}** on {small.dataset}: time ∝ side^{words.with_interval(fit.exponent, 2)}, {judged}. "
+        f"From {small.size} to {large.size}, {more:.3g} times the "
         f"{'pixels' if small.dimensions == 2 else 'voxels'}, {words.duration(small.median)} become "
         f"{words.duration(large.median)} ({large.median / small.median:.3g} times){memory}."
     )
