@@ -204,7 +204,11 @@ def check_methods(config: DictConfig, synthesizes: bool) -> None:
     """Raises BadInput for a method of the other sort: one that makes images from label maps where segmenters are
     compared (`synthesizes` False), or a segmenter where such methods are."""
     for name in chosen(config, "methods"):
-        if building.traits(method_config(config, name), Path(config.paths.cache)).synthesizer == synthesizes:
+        # A command that may yet be refused writes nothing.
+        if (
+            building.traits(method_config(config, name), Path(config.paths.cache), keep=False).synthesizer
+            == synthesizes
+        ):
             continue
         does, wanted = ("segments images", "makes images from label maps")[:: 1 if synthesizes else -1]
         raise BadInput(

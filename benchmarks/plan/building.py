@@ -37,12 +37,13 @@ class Traits:
     synthesizer: bool = False
 
 
-def traits(method: MethodConfig, cache: Path) -> Traits:
-    """Of the class of a method, from `cache` where its code is what it was. Raises BadInput as `method_class`."""
+def traits(method: MethodConfig, cache: Path, keep: bool = True) -> Traits:
+    """Of the class of a method, from `cache` where its code is what it was; keep: whether to put it there. Raises
+    BadInput as `method_class`."""
     module = method.target.rpartition(".")[0] if isinstance(method.target, str) else ""
     asked = [method.target, identity.module_version(module) if module else "", version("torch")]
     path = cache / "methods" / f"{identity.digest(asked)}.json"
-    return Traits(**made_once(path, lambda: asdict(traits_of(method_class(method)))))
+    return Traits(**made_once(path, lambda: asdict(traits_of(method_class(method))), keep))
 
 
 def traits_of(kind: type[Segmenter] | type[Synthesizer]) -> Traits:

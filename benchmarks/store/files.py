@@ -155,9 +155,10 @@ def read_json(path: Path) -> dict | None:
         raise BadInput(f"{path}: cannot be read ({error}). Delete its folder to compute this trial again.") from error
 
 
-def made_once(path: Path, make: Callable[[], dict]) -> dict:
+def made_once(path: Path, make: Callable[[], dict], keep: bool = True) -> dict:
     """What `make` returned when it was first called for this path, which lies in a folder of nothing else. Where the
-    file or the sums of its folder are damaged, the folder is emptied and it is made again. Raises CannotWrite."""
+    file or the sums of its folder are damaged, the folder is emptied and it is made again. keep: whether it is written.
+    Raises CannotWrite."""
     try:
         kept = read_json(path)
     except BadInput as error:
@@ -166,7 +167,8 @@ def made_once(path: Path, make: Callable[[], dict]) -> dict:
         kept = None
     if kept is None:
         kept = make()
-        write_json(path, kept)
+        if keep:
+            write_json(path, kept)
     return kept
 
 

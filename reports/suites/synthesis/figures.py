@@ -73,7 +73,7 @@ def by_steps(it: Study, dataset: str, folder: Path) -> list[Block]:
         }
         rows |= {name: [_shown(one, case, view) for case, view in places] for name, one in made.items()}
         field = any((one.maps == config.classes).any() for one in made.values())
-        name = f"steps_{dataset}_{variant.method}"
+        name = f"gallery_steps_{dataset}_{variant.method}"
         style.save(gallery.draw(titles, rows, list(config.class_names), field), folder, name)
         caption = f"{variant.title} on {dataset}, first training: the same maps and noise, sampled in so many steps."
         blocks.append(Figure(name, caption, f"Rows of images by the number of steps: {words.listing(made)}."))

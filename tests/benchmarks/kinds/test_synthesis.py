@@ -160,7 +160,7 @@ def test_its_report_says_what_its_records_say(suite, tmp_path):
         for metric, value in scores.items():
             assert table.loc[method, metric] == pytest.approx(value)
     assert "100 % of the images of Replay are copies" in text and "declined: Med-LSDM is published for volumes" in text
-    for name in ("gallery_phantom_echo", "steps_phantom_echo_echo_from_noise"):
+    for name in ("gallery_phantom_echo", "gallery_steps_phantom_echo_echo_from_noise"):
         assert (tmp_path / f"report/figures/{name}.png").exists() and name in text
     for ending in ("csv", "tex"):
         assert (tmp_path / f"report/tables/memorisation_phantom_echo.{ending}").exists()

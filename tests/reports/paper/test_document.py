@@ -65,7 +65,7 @@ def test_two_tables_of_one_name_are_refused(tmp_path):
         write_numbers(Document("T", [table, table]), tmp_path)
 
 
-PICTURES = ("samples_", "overview_", "maps_", "strip_")
+PICTURES = ("samples_", "overview_", "maps_", "strip_", "gallery_", "training_images_")
 
 
 def test_every_figure_but_pictures_of_cases_brings_its_numbers():
