@@ -54,6 +54,7 @@ def test_two_devices_train_what_one_trains_in_two_parts(tmp_path):
     assert not (together / "checkpoint.pt").exists()
 
 
+@pytest.mark.long
 def test_batch_norm_makes_a_difference_that_is_small_beside_that_of_a_seed(tmp_path):
     """Res-UNet: each device normalises by its own part of a batch, and the running statistics are averaged."""
     for word in ("training.devices=2", "training.accumulate=2"):
@@ -94,6 +95,7 @@ def members(run):
     return [int(word) for word in found.stdout.split()]
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_leaves_one_checkpoint_and_no_process_and_goes_on(tmp_path):
     run = started(tmp_path)
     processes = members(run)
@@ -114,6 +116,7 @@ def test_a_run_that_is_stopped_leaves_one_checkpoint_and_no_process_and_goes_on(
     assert later["step"] > progress["step"], "it goes on where it stopped"
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_is_the_failure_of_its_trial(tmp_path):
     run = started(tmp_path)
     os.kill(members(run)[1], signal.SIGKILL)
