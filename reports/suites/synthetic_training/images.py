@@ -10,6 +10,7 @@ from reports.numbers.study import Study
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Table
 from reports.suites.synthesis import gallery
+from reports.suites.synthetic_training.probe import makers
 
 SHOWN = 4
 """Training images in a picture; of volumes one, by three slices."""
@@ -57,8 +58,9 @@ def _pictures(it: Study, made: list[Judged], folder: Path) -> list[Block]:
         config = next(view.config.dataset for view in it.results.trials if view.config.dataset.name == dataset)
         rows: dict[str, list[np.ndarray | None]] = {}
         titles: list[str] = []
-        field = False
-        for method, one in reversed(first.items()):
+        field, named = False, makers(it, dataset)
+        for key, one in reversed(first.items()):
+            method = named.get(key, key)
             images = one.made.load()
             places = np.linspace(0, len(images.ids) - 1, SHOWN if images.maps.ndim == 3 else 1).astype(int)
             views = [(place, view) for place in places for view in gallery.views(images.maps[place], config.classes)]
@@ -69,5 +71,6 @@ def _pictures(it: Study, made: list[Judged], folder: Path) -> list[Block]:
         name = f"training_images_{dataset}"
         style.save(gallery.draw(titles, rows, list(config.class_names), field), folder, name)
         caption = f"{dataset}: synthetic training images and the warped maps they were made from, first seeds."
-        blocks.append(Figure(name, caption, f"Rows of warped maps and images by {words.listing(first)}."))
+        makes = words.listing([named.get(key, key) for key in first])
+        blocks.append(Figure(name, caption, f"Rows of warped maps and images by {makes}."))
     return blocks
