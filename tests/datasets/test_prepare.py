@@ -105,14 +105,14 @@ def test_two_runs_at_once_end_with_the_same_folder(memory, tmp_path):
     def run():
         source = memory()
         original = source.read
-        source.read = lambda entry: (barrier.wait(10) if entry.id == "c0" else None, original(entry))[1]
+        source.read = lambda entry: (barrier.wait(120) if entry.id == "c0" else None, original(entry))[1]
         results.append(prepare(source, (5, 4), tmp_path))
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(240)
     np.testing.assert_array_equal(results[0].images, results[1].images)
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("memory-")]) == 1
     assert not list(tmp_path.glob(".preparing-*"))
