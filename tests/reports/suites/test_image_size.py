@@ -73,10 +73,10 @@ def in_rounds(folder, method) -> np.ndarray:
 def test_the_interval_resamples_whole_rounds(report):
     rows, random = table(report, "scaling").set_index("method"), np.random.default_rng(11)
     for method in POWER:
-        seconds = in_rounds(report, method)
+        seconds, sides = in_rounds(report, method), list(calls(report, method))
         drawn = seconds[random.integers(0, len(seconds), (9000, len(seconds)))]
         medians, times = np.unique(np.median(drawn, axis=1), axis=0, return_counts=True)  # few are not the same
-        fitted = np.repeat([exponent(calls(report, method), each) for each in medians], times)
+        fitted = np.repeat([exponent(sides, each) for each in medians], times)
         low, high = ends_of_rounds(fitted, len(seconds))
         assert rows.loc[method, "low"] == pytest.approx(low, abs=0.006)
         assert rows.loc[method, "high"] == pytest.approx(high, abs=0.006)
