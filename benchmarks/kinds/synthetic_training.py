@@ -22,7 +22,7 @@ from benchmarks.plan.arms import BOTH, REAL, SHUFFLED, SYNTHETIC, Arm, with_arm
 from benchmarks.plan.configuration import names
 from benchmarks.plan.planning import conditions, make_plan
 from benchmarks.plan.sources import prepared
-from benchmarks.plan.standing import find_stored
+from benchmarks.plan.standing import find_stored, stored_keys
 from benchmarks.plan.trials import Trial
 from benchmarks.runner import Work
 from benchmarks.store.config import TrialConfig
@@ -280,7 +280,7 @@ def _stored_arm(view: TrialView, config: DictConfig, makers: dict[str, TrialView
 def _conditions(own: DictConfig, view: TrialView) -> list[str]:
     """Keys of the conditions that a stored arm is tested under."""
     generative = building.traits(view.config.method, Path(own.paths.cache)).generative
-    return [condition.key for condition in conditions(own, view.config, generative)]
+    return stored_keys(view, conditions(own, view.config, generative))
 
 
 def _use(config: DictConfig, store: Store, trial: Trial) -> Use:

@@ -200,7 +200,8 @@ def _use(config: DictConfig, trial: Trial) -> Use:
 
 
 def _conditions(config: DictConfig, trial: TrialConfig) -> tuple[Condition, ...]:
-    return conditions(config, trial, building.traits(trial.method, Path(config.paths.cache)).generative)
+    found = conditions(config, trial, building.traits(trial.method, Path(config.paths.cache)).generative)
+    return tuple(condition.apart for condition in found)  # what is sampled is the same, and long work
 
 
 def folder(config: DictConfig, trial: str, condition: Condition) -> Path:

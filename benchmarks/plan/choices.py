@@ -1,6 +1,6 @@
 """What a command asks for, in words that need no data: settings of trials and conditions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
@@ -14,8 +14,10 @@ from datasets.base import SIMPLE
 from datasets.splits import BY_PATIENT
 from methods.sampling import Sampling
 
-DATASET_NOTES = ("_target_", "image_size", "title", "training", "nsd_tolerance")
+DATASET_NOTES = ("_target_", "image_size", "title", "training", "nsd_tolerance", "unions")
 """Keys of conf/dataset/NAME.yaml that are no settings of its source."""
+POOLED = "all"
+"""Class of the records that pool the foreground classes."""
 VALIDATED = "validated"
 """What suite.steps says where the number of steps of each method is chosen on validation cases (plan.selecting)."""
 PATH_KEYS = ("root", "images", "masks", "split", "download")
@@ -58,6 +60,23 @@ def tolerance(config: DictConfig, dataset: str) -> float | None:
             f"distances, e.g. dataset.{dataset}.nsd_tolerance=2, or null, which leaves NSD out."
         )
     return None if found is None else float(found)
+
+
+def unions(config: DictConfig, dataset: str, class_names: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Unions of classes that are scored as if they were one, each with its name and its classes; without those of which
+    a class is not among `class_names`. Raises BadInput for what is no union, and for a name that is taken."""
+    found, key = config.dataset[dataset].get("unions"), f"dataset.{dataset}.unions"
+    if found is None:
+        return ()
+    if not OmegaConf.is_dict(found):
+        raise BadInput(f"{key}={found}: expected lists of classes by name, such as {{epi: [LV, wall]}}, or null.")
+    for name, parts in found.items():
+        if not OmegaConf.is_list(parts) or len(set(parts)) < 2 or not all(isinstance(part, str) for part in parts):
+            raise BadInput(f"{key}.{name}={parts}: expected names of two classes or more, such as [LV, wall].")
+        if name in (*class_names, POOLED):
+            raise BadInput(f"{key}.{name}: is the name of a class or of all together; expected another one.")
+    kept = {str(name): tuple(parts) for name, parts in found.items() if set(parts) <= set(class_names)}
+    return tuple(kept.items())
 
 
 def training_config(config: DictConfig, method: str, dataset: str) -> TrainingConfig:

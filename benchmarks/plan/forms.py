@@ -8,7 +8,7 @@ from benchmarks.errors import BadInput, unknown
 
 NULLABLE = (
     "limit", "dropout", "most_steps", "most_samples", "most_runs", "most_cases", "train", "val", "test", "augmentation",
-    "training", "sampling", "search", "nsd_tolerance",
+    "training", "sampling", "search", "nsd_tolerance", "unions",
 )  # fmt: skip
 """Keys that may be null though their files have a value."""
 CHECKED = (

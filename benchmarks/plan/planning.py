@@ -95,8 +95,12 @@ def conditions(
     BadInput for a sampling that cannot be."""
     asked = choices.conditions(config, trial.method.name, generative)
     size, tolerance = tuple(trial.dataset.image_size), choices.tolerance(config, trial.dataset.name)
+    unions = choices.unions(config, trial.dataset.name, trial.dataset.class_names)
     engine = inference.asked(config)
-    found = [Condition(s, how, size, config.noise.rescale, tolerance=tolerance, inference=engine) for s, how in asked]
+    found = [
+        Condition(s, how, size, config.noise.rescale, tolerance=tolerance, unions=unions, inference=engine)
+        for s, how in asked
+    ]
     levels = corruptions.asked(
         config.suite.get("corruptions") or (), config.suite.get("severities") or (), trial.dataset
     )
@@ -107,6 +111,7 @@ def conditions(
             tested_on=data.name,
             fingerprint=data.fingerprint or "",
             tolerance=choices.tolerance(config, data.name),
+            unions=choices.unions(config, data.name, data.class_names),
         )
         for data in there
         for one in found

@@ -1,6 +1,6 @@
 """How much of a plan the store holds already."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from benchmarks.plan.planning import conditions
 from benchmarks.plan.trials import Condition, Trial
 from benchmarks.store.config import TrialConfig
 from benchmarks.store.results import Store
+from benchmarks.store.trial import TrialView
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,17 @@ def find_stored(
             generative = building.traits(asked.method, Path(config.paths.cache)).generative
             planned = conditions(config, trial, generative, there) if tested else ()
             wanted = narrow(view.config, planned)
-            former = {c.key: c.former_key for c in wanted if not view.has(c.key) and view.has(c.former_key)}
-            found.append((view.key, [former.get(condition.key, condition.key) for condition in wanted]))
+            found.append((view.key, stored_keys(view, wanted)))
     if not found:
         raise BadInput(
             f"paths.runs={store.runs}: holds no finished trial of suite={config.suite.name} with these settings; "
             "run the same command without action first."
         )
     return found
+
+
+def stored_keys(view: TrialView, conditions: Sequence[Condition]) -> list[str]:
+    """Of each condition the key under which the store holds its records: its own or a former one, its own without
+    any."""
+    named = [(condition.key, condition.apart.key, condition.former_key) for condition in conditions]
+    return [next((key for key in keys if view.has(key)), keys[0]) for keys in named]

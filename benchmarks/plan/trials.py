@@ -17,6 +17,9 @@ EVALUATION_VERSION = 2
 """Raised when benchmarks/testing/ changes what is recorded for given weights."""
 
 
+Unions = tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Level(NamedTuple):
     """What decides the images of a test: conditions that share it are tested together."""
 
@@ -37,8 +40,8 @@ class Condition:
 
     corruption: what is done to the images before noise; None: nothing. tested_on, fingerprint: another data set than
     the one trained on, and the hash of its content; empty: the one trained on. tolerance: of NSD, in the unit of the
-    data set's distances; None where it is not measured. inference: what evaluates the networks; None: PyTorch in
-    float32.
+    data set's distances; None where it is not measured. unions: of classes that are scored as one, name and classes.
+    inference: what evaluates the networks; None: PyTorch in float32.
     """
 
     sigma: float
@@ -51,6 +54,7 @@ class Condition:
     fingerprint: str = ""
     tolerance: float | None = None
     inference: Inference | None = None
+    unions: Unions = ()
 
     @property
     def level(self) -> Level:
@@ -62,15 +66,20 @@ class Condition:
         """Name of its files in the store."""
         return self._key(EVALUATION_VERSION)
 
+    @property
+    def apart(self) -> "Condition":
+        """The same without unions of classes."""
+        return replace(self, unions=())
+
     @cached_property
     def former_key(self) -> str:
         """Its name when 2D cases were scored on the grid that methods work on, without NSD. Reports still read such
-        records; a test never takes them for its own."""
-        return replace(self, tolerance=None)._key(1)
+        records, and those of `apart`; a test never takes either for its own."""
+        return replace(self.apart, tolerance=None)._key(1)
 
     def _key(self, version: int) -> str:
         # What is as it always was is left out: tests from before it could be otherwise keep their names.
-        later = ("corruption", "tested_on", "fingerprint", "tolerance", "inference")
+        later = ("corruption", "tested_on", "fingerprint", "tolerance", "inference", "unions")
         parts = {name: value for name, value in asdict(self).items() if value or name not in later}
         what = f"{self.corruption.kind}{self.corruption.severity}" if self.corruption else f"sigma{self.sigma:g}"
         where = f"on-{self.tested_on}-" if self.tested_on else ""

@@ -27,7 +27,7 @@ from benchmarks.testing.corruptions import corrupt
 from benchmarks.testing.noise import add_noise
 from benchmarks.testing.pictures import picture
 from benchmarks.testing.predictions import Affine, Predictions, nowhere
-from benchmarks.testing.scoring import case_scores
+from benchmarks.testing.scoring import case_scores, union_scores
 from benchmarks.testing.temporal import Before
 from datasets.prepare import Prepared
 from methods.base import Sampling, Segmenter
@@ -125,6 +125,8 @@ def outcomes(
                 temporal = found.before.rows(data, index, prediction, label)
                 common = common_columns(it, condition, index, seconds)
                 found.rows += [common | row | time for row, time in zip(scores, temporal, strict=True)]
+                united = union_scores(data, index, prediction, condition.unions, condition.tolerance)
+                found.rows += [common | row for row in united]
                 # 4. A picture, of the cases that are kept.
                 if int(index) in kept:
                     shown = (label, prediction) if label.ndim == 3 else _as_seen(data, index, probability)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.plan.trials import Unions
 from benchmarks.testing.metrics import POOLED, score
 from benchmarks.testing.objects import COLUMNS, object_scores
 from datasets.prepared import Prepared
@@ -23,4 +24,18 @@ def case_scores(
         row |= dict.fromkeys(COLUMNS, float("nan"))
         if row["class"] == POOLED and data.instances is not None:
             row |= object_scores(prediction > 0, data.instances[index], spacing)
+    return rows
+
+
+def union_scores(
+    data: Prepared, index: int, prediction: np.ndarray, unions: Unions, tolerance: float | None = None
+) -> list[dict[str, Any]]:
+    """A row for each union of classes, which is scored as one class: its DSC is that of the united masks, such as that
+    of the left ventricle within its outer wall. Arguments as of `case_scores`."""
+    label, spacing = data.truth(index)
+    rows = []
+    for name, parts in unions:
+        values = [1 + list(data.class_names).index(part) for part in parts]
+        masks = [np.isin(part, values).astype(np.uint8) for part in (prediction, label)]
+        rows.append(score(*masks, [name], spacing, tolerance)[0])
     return rows

@@ -51,7 +51,8 @@ class Curve:
     sigmas (S,) ascending; cases and groups (N,); scores[metric, class] (seeds, S, N), NaN where undefined or missing,
     with the metrics that the records have and, 1 where it is so, "both_empty" and "missed": neither label nor
     prediction has any foreground, or the label alone.
-    videos (N,): the video each case is a frame of; None where no case is one.
+    videos (N,): the video each case is a frame of; None where no case is one. unions: of classes that were scored as
+    one, beside `classes`, in no mean.
     """
 
     dataset: str
@@ -63,6 +64,12 @@ class Curve:
     classes: tuple[str, ...]
     scores: dict[tuple[str, str], np.ndarray]
     videos: np.ndarray | None = None
+    unions: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What scores are shown of, class by class: of a single class that, which is the pooled score."""
+        return (*self.classes, *self.unions, POOLED, CLASS_MEAN) if len(self.classes) > 1 else (POOLED,)
 
     def by_seed(self, metric: str, name: str = POOLED) -> np.ndarray:
         """(seeds, S, N)."""
@@ -244,7 +251,8 @@ def curve(results: Results, dataset: str, variant: Variant, any_steps: bool = Fa
     videos = by_name["video"].to_numpy() if by_name["video"].notna().any() else None
     return Curve(
         dataset, variant, tuple(int(seed) for seed in seeds), sigmas, cases, groups,
-        tuple(sorted(classes, key=lambda name: named.index(name) if name in named else len(named))), scores, videos,
+        tuple(sorted(set(classes) & set(named), key=list(named).index)), scores, videos,
+        tuple(name for name in classes if name not in named),
     )  # fmt: skip
 
 

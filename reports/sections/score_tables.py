@@ -28,8 +28,7 @@ def by_class(it: Study, dataset: str) -> Table:
     rows, data = [], []
     found = it.curves[dataset]
     for curve in found:
-        parts = [*curve.classes, POOLED, CLASS_MEAN] if len(curve.classes) > 1 else [POOLED]
-        for name in parts:
+        for name in curve.parts:
             for sigma in it.compared:
                 if curve.at(sigma) is not None:
                     row, values = _class_row(curve, name, sigma, found)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 DATA = Path(os.environ.get("DIFFSEG_DATA", ROOT.parent / "shared" / "data"))
 NO_ARGUMENTS = ("_target_", "title", "summary", "twin_of", "loss", "training", "sampling", "search", "image_size",
-                "nsd_tolerance")  # fmt: skip
+                "nsd_tolerance", "unions")  # fmt: skip
 PATHS = ("root", "images", "masks")
 
 

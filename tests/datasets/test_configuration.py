@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from datasets.base import Source
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "dataset").glob("*.yaml"))
-NOTES = ("image_size", "training", "nsd_tolerance")
+NOTES = ("image_size", "training", "nsd_tolerance", "unions")
 LIMIT = {"train": 3, "val": 1, "test": 2}
 
 

@@ -23,7 +23,8 @@ def build(results: Results, folder: Path) -> Document:
     document.add(Heading("Accuracy on real test images"), *(tables.arms(it, dataset) for dataset in it.datasets))
     if measured:
         document.add(*_shown(it, measured, folder))
-        document.add(Heading("Per class"), *(score_tables.by_class(it, dataset) for dataset in measured))
+        document.add(Heading("Per class"))
+        document.add(*(f(it, dataset) for dataset in measured for f in (score_tables.by_class, tables.by_image)))
         document.add(*significance.sections(it, looks, folder))
         document.add(*(block for dataset in measured for block in matrix.table(it, dataset)))
         document.add(*probe.section(it, measured))

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.store.trial import TrialView
 from reports.numbers import statistics
-from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
+from reports.numbers.curves import POOLED, Curve
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
 from reports.paper import words
@@ -41,7 +41,7 @@ def arms(it: Study, dataset: str) -> Table:
     """Every arm in the suite's order: what it was trained on, DSC by structure, pooled, and as a share of real's."""
     found = [curve for curve in it.curves[dataset] if curve.at(it.clean) is not None]
     several = len(found[0].classes) > 1 if found else False
-    parts = [*found[0].classes, POOLED, CLASS_MEAN] if several else [POOLED]
+    parts = found[0].parts if found else (POOLED,)
     real = real_of(it, dataset)
     rows, data = [], []
     for curve in found:
@@ -73,6 +73,30 @@ def arms(it: Study, dataset: str) -> Table:
         "Training: of the segmenter alone; the table of makers has what its images cost."
     )
     return Table(f"arms_{dataset}", caption, pd.DataFrame(rows, columns=heads), pd.DataFrame(data))
+
+
+def by_image(it: Study, dataset: str) -> Table:
+    """DSC by structure, mean ± SD over images: the form in which Echo from Noise prints its scores."""
+    found = [curve for curve in it.curves[dataset] if curve.at(it.clean) is not None]
+    parts = found[0].parts if found else (POOLED,)
+    rows, data = [], []
+    for curve in found:
+        tables = [curve.by_seed("dsc", name)[:, curve.at(it.clean)] for name in parts]
+        means = [float(np.nanmean(table)) for table in tables]
+        # Of each training by itself: what trainings differ by is in the column of seeds.
+        spread = [float(np.nanstd(table, axis=1, ddof=1).mean()) if table.shape[1] > 1 else None for table in tables]
+        cells = [f"{words.number(m)} \u00b1 {words.number(s)}" for m, s in zip(means, spread)]
+        rows.append([it.names[curve.variant], *cells])
+        data.append(
+            keys(curve) | {f"dsc {name}": m for name, m in zip(parts, means)}
+            | {f"sd {name}": s for name, s in zip(parts, spread)}
+        )  # fmt: skip
+    heads = [name if name != POOLED else "pooled" if len(parts) > 1 else "DSC" for name in parts]
+    caption = (
+        f"{dataset}: DSC of {counted(it, found)}, mean ± SD over images, every image weighing the same and no interval "
+        "given, as Echo from Noise prints its scores. The tables above weigh patients alike."
+    )
+    return Table(f"by_image_{dataset}", caption, pd.DataFrame(rows, columns=["trained on", *heads]), pd.DataFrame(data))
 
 
 def _unit(it: Study, dataset: str) -> str:

@@ -22,7 +22,7 @@ from reports import write
 TINY = [
     "suite=synthetic_training", "profile=tiny", "datasets=[phantom_echo]", "methods=[echo_from_noise,med_lsdm,replay]",
     "suite.controls=[replay]", "training.steps=4", "device=cpu", "tracking=none",
-    "profile.limit={train: 6, val: 2, test: 5}",
+    "profile.limit={train: 6, val: 2, test: 5}", "+dataset.phantom_echo.unions={heart: [LV, LA]}",
 ]  # fmt: skip
 KIND = SyntheticTraining()
 ARMS = ["real", "synthetic-echo_from_noise", "both-echo_from_noise", "shuffled-echo_from_noise", "synthetic-replay"]
@@ -136,6 +136,24 @@ def test_its_report_says_what_its_records_say(suite, tmp_path):
         assert words in text
     for name in ("dsc_by_arm", "training_images_phantom_echo", "samples_phantom_echo"):
         assert (tmp_path / f"report/figures/{name}.png").exists() and name in text
+
+
+def test_unions_of_classes_are_scored_beside_them_and_enter_no_mean(suite, tmp_path):
+    results = KIND.stored(suite[0], "")
+    records = of_arms(results)
+    assert set(records["class"]) == {"LV", "LA", "heart", "all"}
+    text = write(results, tmp_path / "report").read_text()
+    arms = pd.read_csv(tmp_path / "report/tables/arms_phantom_echo.csv").set_index("method")
+    images = pd.read_csv(tmp_path / "report/tables/by_image_phantom_echo.csv").set_index("method")
+    classes = pd.read_csv(tmp_path / "report/tables/classes_phantom_echo.csv").set_index(["method", "class"])
+    for name in ARMS:
+        own = records[(records["method"] == name)].set_index(["class", "case"])["dsc"]
+        by_group = records[(records["method"] == name) & (records["class"] == "heart")].groupby("group")["dsc"].mean()
+        assert arms.loc[name, "dsc heart"] == classes.loc[(name, "heart"), "dsc"] == pytest.approx(by_group.mean())
+        assert images.loc[name, "dsc heart"] == pytest.approx(own["heart"].mean())
+        assert images.loc[name, "sd heart"] == pytest.approx(own["heart"].std())
+        assert images.loc[name, "dsc mean over classes"] <= max(own["LV"].mean(), own["LA"].mean()) + 1e-9
+    assert "DSC heart" in text and "mean ± SD over images" in text
 
 
 def test_arms_of_a_maker_that_failed_are_failures_with_its_reason_and_the_others_go_on(tmp_path, monkeypatch):

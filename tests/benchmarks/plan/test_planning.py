@@ -210,3 +210,26 @@ def test_what_is_kept_of_methods_is_made_again_where_it_is_damaged(planned, tmp_
     (after,) = planned()
     assert after == before
     assert {sums.state(path) for path in (tmp_path / "cache" / "methods").glob("*.json")} == {sums.SOUND}
+
+
+UNION = "+dataset.phantom_echo.unions={heart: [LV, LA]}"
+
+
+def test_unions_of_classes_name_the_tests_and_not_the_weights(planned):
+    data = "datasets=[phantom_echo]"
+    (before,), (after,) = planned(data), planned(data, UNION)
+    assert before.key == after.key and before.config == after.config
+    assert {c.unions for c in after.conditions} == {(("heart", ("LV", "LA")),)}
+    assert {c.key for c in before.conditions} == {c.apart.key for c in after.conditions}
+    assert not {c.key for c in before.conditions} & {c.key for c in after.conditions}
+
+
+def test_a_union_of_which_a_class_is_not_kept_is_left_out(planned):
+    found = planned("datasets=[phantom_echo]", "+dataset.phantom_echo.unions={epi: [LV, wall]}")
+    assert {c.unions for c in found[0].conditions} == {()}
+
+
+@pytest.mark.parametrize("value", ["{LV: [LV, LA]}", "{all: [LV, LA]}", "{one: [LV]}", "{one: LV}", "epi"])
+def test_what_is_no_union_is_refused(planned, value):
+    with pytest.raises(BadInput, match=r"dataset\.phantom_echo\.unions.*expected"):
+        planned("datasets=[phantom_echo]", f"+dataset.phantom_echo.unions={value}")
