@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
 from benchmarks.errors import BadInput
-from benchmarks.sharing import archive, garbage, inventory, joining
+from benchmarks.sharing import archive, belongings, garbage, inventory, joining
 from benchmarks.store.outside import write_text
 from benchmarks.store.results import Store
 from benchmarks.store.trial import TrialView
@@ -66,14 +66,17 @@ def take_in(config: DictConfig) -> int:
 
 
 def merge(config: DictConfig) -> int:
-    """Take the trials of other stores into this one. Raises BadInput as `take_in` does."""
-    folders = []
-    for place in stores(config):
+    """Take what reports of other stores show into this one. Raises BadInput as `take_in` does."""
+    folders, places = [], stores(config)
+    for place in places:
         if place.resolve() == Path(config.paths.runs).resolve():
             raise BadInput(f"input={place}: is the store to merge into (paths.runs), expected others.")
-        folders += sorted(path.parent for path in (place / "trials").glob("*/config.json"))
+        folders += sorted(path.parent for path in (place / "trials").glob("[!.]*/config.json"))
     store = Store(Path(config.paths.runs))
-    return _taken(store, joining.plan(store, joining.offered(folders)))
+    found = joining.plan(store, joining.offered(folders))
+    for place in places:
+        belongings.plan(found, store, place)
+    return _taken(store, found)
 
 
 def stores(config: DictConfig) -> list[Path]:
@@ -111,11 +114,18 @@ def _taken(store: Store, found: joining.Plan) -> int:
     joining.take(store, found)
     for line in found.left:
         console.say(f"Left out: {line}")
-    completed = {name.partition("/")[0] for name in found.more} - set(found.new)
-    console.say(
-        f"{len(found.new)} trial(s) taken into {store.runs}, {len(completed)} completed, {len(found.same)} there "
-        f"already, {len(found.left)} left out."
-    )
+    timed = {f"{joining.TRIALS}/{key}" for key in found.timed}
+    completed = ({"/".join(name.split("/")[:2]) for name in found.more} | timed) - set(found.new)
+    there = set(found.same) - completed - set(found.new)
+    for room in (joining.TRIALS, *belongings.ROOMS):
+        new, more, same = (
+            sum(name.startswith(f"{room}/") for name in names) for names in (found.new, completed, there)
+        )
+        if new or more or same or room == joining.TRIALS:
+            what = "trial(s)" if room == joining.TRIALS else f"of {room}/"
+            console.say(f"{new} {what} taken into {store.runs}, {more} completed, {same} there already.")
+    if found.left:
+        console.say(f"{len(found.left)} left out.")
     return 0
 
 

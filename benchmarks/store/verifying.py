@@ -13,7 +13,7 @@ from benchmarks.errors import BadInput
 from benchmarks.store import sums
 from benchmarks.store.files import REFUSED
 
-ROOMS = ("trials", "uncertainty", "timings", "overviews", "tuning", "reports")
+ROOMS = ("trials", "uncertainty", "syntheses", "timings", "overviews", "tuning", "reports")
 """Folders of a store whose files have sums."""
 AGAIN = "The next run sets it aside and makes it again."
 BARE = "Files without a sum, of an older store or by hand, are read as they are; verify.add=true writes their sums."
