@@ -19,6 +19,9 @@ from benchmarks.synthesis.recipe import Recipe
 from datasets.prepared import Prepared
 from methods.synthesis.base import scaled
 
+LEAFED = {2: 24, 3: 6}
+"""Images and volumes, all of their slices, to leaf through: with more a page would be too large to be sent round."""
+
 
 def judge(
     made: Made, data: Prepared, extractors: Sequence[Extractor], perceptual: Perceptual | None
@@ -59,7 +62,9 @@ def real_images(data: Prepared, indices: Sequence[int] | np.ndarray) -> Tensor:
 
 
 def shown(data: Prepared, pictures: int) -> dict[str, np.ndarray]:
-    """So many of the real images that synthetic ones are shown beside, evenly spread over the test set: ids (n,) and
-    images float32 (n, C, *S) in [-1, 1]."""
-    wanted, _ = orders(data, Recipe("test", 0, most=pictures))
+    """The real images that synthetic ones are shown beside: ids (n,) and images float32 (n, C, *S) in [-1, 1] of
+    `pictures` test cases, and of those that a page has to leaf through, each evenly spread over the test set."""
+    most = max(pictures, LEAFED[len(data.image_size)])
+    wanted = [one for count in (pictures, most) for one in orders(data, Recipe("test", 0, most=count))[0]]
+    wanted = list(dict.fromkeys(wanted))
     return {"ids": np.array([one.id for one in wanted]), "images": real_images(data, [o.index for o in wanted]).numpy()}

@@ -133,6 +133,7 @@ class Case:
              stored.
     label:   the ground truth, for each slice a PNG like a cell's pictures.
     cells:   method -> what it made of the case, one per position of the slider.
+    legend:  (colour, what it stands for); empty: that of errors and correct foreground.
     """
 
     dataset: str
@@ -143,12 +144,15 @@ class Case:
     cells: dict[str, tuple[Cell | None, ...]]
     slices: tuple[str, ...] = ("",)
     first: int = 0
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Browser:
     """Test cases to leaf through, with what every method made of each; only a page can show it.
 
+    images: whether methods made images of label maps: each cell holds pictures of their own and a remark, which are
+    shown beside the map (`Case.label`) and the real image (`Case.inputs`), and nothing is laid over anything.
     axis, positions: what the slider varies, "\u03c3" or "steps", and the values it stops at; with a single position
     nothing is varied and axis is empty. tables: scores of all test cases, whose rows lead to the pictures.
     """
@@ -157,6 +161,7 @@ class Browser:
     positions: tuple[str, ...]
     cases: tuple[Case, ...]
     tables: tuple[Table, ...] = ()
+    images: bool = False
 
 
 Block = Heading | Paragraph | Bullets | Code | Table | Figure | Animation | Links | Browser

@@ -202,13 +202,14 @@ def content(browser: Browser, document: Document) -> dict:
 
     return {
         "axis": browser.axis,
+        "images": browser.images,
         "positions": browser.positions,
         "cases": [
             {
                 "dataset": case.dataset,
                 "name": case.name,
                 "label": [_base64(picture) for picture in case.label],
-                "legend": overlays.legend(list(case.classes)),
+                "legend": case.legend or overlays.legend(list(case.classes)),
                 "slices": case.slices,
                 "first": case.first,
                 "inputs": [pictures and [_base64(picture) for picture in pictures] for pictures in case.inputs],

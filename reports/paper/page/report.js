@@ -241,14 +241,15 @@ function fill(tile, base, paint, alt, note) {
   tile.button.hidden = base === null;
   tile.note.textContent = base === null ? "not stored" : note;
   if (base === null) return;
-  tile.base.src = `data:image/jpeg;base64,${base}`;
+  // Maps are PNGs, which begin so; images are JPEGs.
+  tile.base.src = `data:image/${base.startsWith("iVBOR") ? "png" : "jpeg"};base64,${base}`;
   tile.paint.hidden = paint === null;
   if (paint !== null) tile.paint.src = `data:image/png;base64,${paint}`;
   (paint === null ? tile.base : tile.paint).alt = alt;
 }
 
 function browse(root) {
-  const { axis, positions, cases } = JSON.parse(root.querySelector("script").textContent);
+  const { axis, positions, cases, images } = JSON.parse(root.querySelector("script").textContent);
   const [choice, slider, depth, status, legend, tiles] = [
     ".case", ".position", ".slice", ".status", ".legend", ".tiles",
   ].map((name) => root.querySelector(name));
@@ -256,9 +257,10 @@ function browse(root) {
 
   function choose() {
     it = cases[choice.value];
-    [input, label] = [tile("Input"), tile("Ground truth")];
+    [input, label] = images ? [tile("Real image"), tile("Label map")] : [tile("Input"), tile("Ground truth")];
     rows = it.rows.map(([name, , method]) => tile(name, method));
-    tiles.replaceChildren(...[input, label, ...rows].map((made) => made.node));
+    const given = images ? [label, input] : [input, label];
+    tiles.replaceChildren(...[...given, ...rows].map((made) => made.node));
     legend.replaceChildren(
       ...it.legend.map(([color, text]) => {
         const swatch = element("span", { className: "swatch" });
@@ -281,10 +283,12 @@ function browse(root) {
     depth.ariaValueText = it.slices[level];
     status.textContent = [it.dataset, it.name, it.slices[level], where].filter(Boolean).join(", ");
     const noise = axis === "σ" ? where : "";
-    fill(input, shown, null, ["Input", it.name, noise].filter(Boolean).join(", "), noise);
-    fill(label, shown, it.label[level], `Ground truth, ${it.name}`, "");
+    fill(input, shown, null, [images ? "Real image" : "Input", it.name, noise].filter(Boolean).join(", "), noise);
+    if (images) fill(label, it.label[level], null, `Label map, ${it.name}`, "");
+    else fill(label, shown, it.label[level], `Ground truth, ${it.name}`, "");
     it.rows.forEach(([name, cells], k) => {
       const [paint, dsc] = cells[place] ?? [null, ""];
+      if (images) return fill(rows[k], paint?.[level] ?? null, null, `Image made by ${name}, ${it.name}`, dsc);
       const note = dsc && `DSC ${dsc}`;
       const alt = `${name}: ${note || "prediction"}, errors in colour`;
       fill(rows[k], cells[place] ? shown : null, paint?.[level] ?? null, alt, note);

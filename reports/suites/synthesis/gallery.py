@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from benchmarks.store.syntheses import Made
 from reports.paper.overlays import CORRECT, rgb
 from reports.paper.style import WIDTH
 
@@ -36,6 +37,24 @@ def views(label_map: np.ndarray, classes: int) -> list[View]:
     return [View(axis, int(round(inside[:, axis].mean()))) for axis in range(3)]
 
 
+def with_field(made: dict[str, Made], case: str, classes: int) -> np.ndarray:
+    """The map that a case's images are made from, with the field of view where a method's maps have it."""
+    found = [one.maps[place] for one in made.values() for place in np.flatnonzero(one.ids.astype(str) == case)]
+    return next((label_map for label_map in found if (label_map == classes).any()), found[0])
+
+
+def image_of(made: Made, case: str) -> np.ndarray | None:
+    """The image (C, *S) that a method made of a case's map; None where it made none."""
+    place = np.flatnonzero(made.ids.astype(str) == case)
+    return made.images[place[0]] if len(place) else None
+
+
+def legend(class_names: list[str]) -> list[tuple[str, str]]:
+    """(colour, what it stands for) of the classes of a map and, last, of what lies outside of the field of view."""
+    named = [(CORRECT[k % len(CORRECT)], name) for k, name in enumerate(class_names)]
+    return [*named, (OUTSIDE, "outside the field of view")]
+
+
 def painted(label_map: np.ndarray, classes: int) -> np.ndarray:
     """A map (h, w) of codes as a picture (h, w, 3) in [0, 1]: every class its colour, what is outside of the field of
     view (the code `classes`) grey."""
@@ -48,16 +67,24 @@ def grey(image: np.ndarray) -> np.ndarray:
     return rgb(np.clip((image + 1) * 127.5, 0, 255).round().astype(np.uint8))
 
 
-def draw(titles: list[str], rows: dict[str, list[np.ndarray | None]], class_names: list[str], field: bool) -> Figure:
-    """Pictures (h, w, 3) in rows with names, a column each title; None where nothing is stored. field: whether what is
-    outside of it is in the legend."""
+def draw(
+    titles: list[str],
+    maps: dict[str, list[np.ndarray]],
+    rows: dict[str, list[np.ndarray | None]],
+    class_names: list[str],
+) -> Figure:
+    """Maps (h, w) of codes, then pictures (h, w, 3), in rows with names, a column each title; None where nothing is
+    stored. The legend names what the maps show."""
+    classes = len(class_names) + 1
+    seen = {int(code) for one in maps.values() for label_map in one for code in np.unique(label_map)}
+    named = legend(class_names) if classes in seen else legend(class_names)[:-1]
+    rows = {name: [painted(one, classes) for one in row] for name, row in maps.items()} | rows
     shape = np.max([cell.shape[:2] for cells in rows.values() for cell in cells if cell is not None], axis=0)
     left, gap, top = 1.3, 0.05, 0.3
     width = min((WIDTH - left - 0.05 - gap * (len(titles) - 1)) / len(titles), 1.7)
     height = min(width * shape[0] / shape[1], 2 * width)
     wide = left + 0.05 + len(titles) * (width + gap)
-    handles = [Patch(facecolor=CORRECT[k % len(CORRECT)], label=name) for k, name in enumerate(class_names)]
-    handles += [Patch(facecolor=OUTSIDE, label="outside the field of view")] if field else []
+    handles = [Patch(facecolor=colour, label=name) for colour, name in named]
     columns = max(1, min(len(handles), int(wide / 1.6)))
     tall = top + len(rows) * (height + gap) + 0.15 + 0.2 * math.ceil(len(handles) / columns)
     figure = Figure(figsize=(wide, tall))

@@ -8,7 +8,7 @@ from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Document, Heading, Paragraph
 from reports.sections import common, published_synthesis, recipes, trials
 from reports.sections.cost import cost_table
-from reports.suites.synthesis import figures, findings, scores, tables
+from reports.suites.synthesis import figures, findings, leafing, scores, tables
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -24,6 +24,8 @@ def build(results: Results, folder: Path) -> Document:
         document.add(Heading("Quality"), *(tables.quality(it, dataset) for dataset in measured))
         document.add(Heading("Memorisation"), *(tables.memorisation(it, dataset) for dataset in measured))
         document.add(Heading("Examples"), *_pictures(it, measured, folder))
+        if found := leafing.browser(it, measured):
+            document.add(Heading("Test cases"), found)
         document.add(Heading("Cost"), cost_table(results, it.curves, it.names))
     document.add(*common.training(it, looks, folder))
     document.add(Heading("Published values"), *published_synthesis.quality())

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.store.syntheses import Judged
+from benchmarks.store.syntheses import Judged, Made
 from reports.numbers.study import Study
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Table
 from reports.suites.synthesis import gallery
+from reports.suites.synthesis.figures import AXES
 from reports.suites.synthetic_training.probe import makers
 
 SHOWN = 4
@@ -53,24 +54,35 @@ def _pictures(it: Study, made: list[Judged], folder: Path) -> list[Block]:
     for dataset in it.datasets:
         own = [one for one in made if one.made.about["dataset"] == dataset]
         first = {one.made.about["method"]: one for one in reversed(own)}
-        if not own:
+        if not own or not any(one.made.about["ids"] for one in own):
             continue
         config = next(view.config.dataset for view in it.results.trials if view.config.dataset.name == dataset)
-        rows: dict[str, list[np.ndarray | None]] = {}
-        titles: list[str] = []
-        field, named = False, makers(it, dataset)
-        for key, one in reversed(first.items()):
-            method = named.get(key, key)
-            images = one.made.load()
-            places = np.linspace(0, len(images.ids) - 1, SHOWN if images.maps.ndim == 3 else 1).astype(int)
-            views = [(place, view) for place in places for view in gallery.views(images.maps[place], config.classes)]
-            titles = [str(images.ids[place]) for place, _ in views]
-            rows[f"map, {method}"] = [gallery.painted(v.of(images.maps[k]), config.classes) for k, v in views]
-            rows[method] = [gallery.grey(v.of(images.images[k])) for k, v in views]
-            field |= bool((images.maps == config.classes).any())
+        named = makers(it, dataset)
+        loaded = {named.get(key, key): one.made.load() for key, one in reversed(first.items())}
+        titles, maps, rows = _rows(loaded, config.classes)
         name = f"training_images_{dataset}"
-        style.save(gallery.draw(titles, rows, list(config.class_names), field), folder, name)
+        style.save(gallery.draw(titles, maps, rows, list(config.class_names)), folder, name)
         caption = f"{dataset}: synthetic training images and the warped maps they were made from, first seeds."
-        makes = words.listing([named.get(key, key) for key in first])
-        blocks.append(Figure(name, caption, f"Rows of warped maps and images by {makes}."))
+        blocks.append(Figure(name, caption, f"Rows of warped maps and images by {words.listing(loaded)}."))
     return blocks
+
+
+def _rows(
+    made: dict[str, Made], classes: int
+) -> tuple[list[str], dict[str, list[np.ndarray]], dict[str, list[np.ndarray | None]]]:
+    """Titles of the columns, warped maps and what each maker made of them: of a few cases that all have."""
+    ids = [set(one.ids.astype(str)) for one in made.values()]
+    cases = [case for case in next(iter(made.values())).ids.astype(str).tolist() if all(case in own for own in ids)]
+    volumes = next(iter(made.values())).maps.ndim == 4
+    shown = dict.fromkeys(cases[k] for k in np.linspace(0, len(cases) - 1, 1 if volumes else SHOWN).astype(int))
+    whole = {case: gallery.with_field(made, case, classes) for case in shown}
+    places = [(case, view) for case in shown for view in gallery.views(whole[case], classes)]
+    titles = [case if view.axis is None else f"{case}\n{AXES[view.axis]}" for case, view in places]
+    maps = {"warped map": [view.of(whole[case]) for case, view in places]}
+    rows = {
+        name: [
+            gallery.grey(view.of(image)) for case, view in places if (image := gallery.image_of(one, case)) is not None
+        ]
+        for name, one in made.items()
+    }
+    return titles, maps, rows

@@ -1,9 +1,12 @@
 """suite=synthesis: what is made is made once, from the maps of the test cases, and judged against their own images."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import run_bench
 from benchmarks.errors import BadInput
@@ -20,6 +23,10 @@ from benchmarks.synthesis.recipe import Recipe
 from benchmarks.training.weights import trained_model
 from methods.synthesis.base import scaled
 from reports import write
+from reports.numbers.study import study
+from reports.paper import html
+from reports.paper.document import Document
+from reports.suites.synthesis import gallery, leafing
 
 TINY = [
     "suite=synthesis", "profile=tiny", "datasets=[phantom_echo]",
@@ -167,6 +174,40 @@ def test_its_report_says_what_its_records_say(suite, tmp_path):
     assert "200.45" in text and "Context only" in text
 
 
+def test_its_page_has_map_real_image_and_every_method_of_each_test_case(suite):
+    results = KIND.stored(suite[0], "")
+    it = study(results)
+    found = leafing.browser(it, ["phantom_echo"])
+    data = prepared(suite[0], results.trials[0].config.dataset)
+    assert {case.name for case in found.cases} == {data.ids[index] for index in data.split["test"]} and found.images
+    made = of(results, "class_stats")[1].made.load()
+    for case in found.cases:
+        place = made.ids.astype(str).tolist().index(case.name)
+        assert set(case.cells) == {"Echo from Noise (3 steps)", "Class statistics", "Replay"}
+        shown = pixels(case.cells["Class statistics"][0].pictures[0])[..., 0] / 127.5 - 1
+        assert np.abs(shown - made.images[place, 0]).mean() < 0.05
+        real = scaled(torch.from_numpy(data.batch([data.ids.index(case.name)])[0]))[0, 0].numpy()
+        assert np.abs(pixels(case.inputs[0][0])[..., 0] / 127.5 - 1 - real).mean() < 0.05
+        painted = gallery.painted(made.maps[place], 3)
+        np.testing.assert_allclose(pixels(case.label[0]) / 255, painted, atol=0.01)
+        assert case.cells["Replay"][0].dsc.endswith("a copy") and case.legend[-1][1] == "outside the field of view"
+    page = html.render(Document("Page", [found]), suite[1].runs)
+    assert "All images of a case are made from the map shown" in page
+
+
+def pixels(encoded):
+    return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=float)
+
+
+def test_a_legend_names_what_its_maps_show():
+    inside, beyond = np.array([[0, 1], [2, 1]]), np.array([[0, 1], [2, 3]])
+    words = [
+        [text.get_text() for text in gallery.draw(["case"], {"map": [one]}, {}, ["LV", "LA"]).legends[0].get_texts()]
+        for one in (inside, beyond)
+    ]
+    assert words == [["LV", "LA"], ["LV", "LA", "outside the field of view"]]
+
+
 def test_volumes_are_judged_whole_and_plane_by_plane_and_shown_by_orthogonal_slices(tmp_path):
     overrides = [*TINY, "datasets=[phantom_knee]", "methods=[med_lsdm,class_stats]", "suite.segmenter=null",
                  "dataset.phantom_knee.image_size.tiny=[16,16,16]", f"paths.runs={tmp_path}"]  # fmt: skip
@@ -176,6 +217,13 @@ def test_volumes_are_judged_whole_and_plane_by_plane_and_shown_by_orthogonal_sli
     assert {"3dfid@random-seed0", "fid@random-seed0", "3dmmd@random-seed0", "mmd@random-seed0"} <= set(table)
     assert table["fid@random-seed0_images"].dropna().eq(5 * 16).all()
     assert "three orthogonal slices" in (folder / "report.md").read_text()
+    config = configure(overrides)
+    (case, *_) = leafing.browser(study(KIND.stored(config, "")), ["phantom_knee"]).cases
+    assert len(case.slices) == len(case.label) == len(case.inputs[0]) == 16 and case.slices[case.first].endswith(
+        " of 16"
+    )
+    areas = [(pixels(one).max(axis=-1) > 0).sum() for one in case.label]
+    assert case.first == int(np.argmax(areas)) and case.slices[0] == "slice 1 of 16"
 
 
 def test_variants_are_methods_of_their_own(tmp_path):
