@@ -26,6 +26,8 @@ from benchmarks import console
 from benchmarks.console import Report
 from benchmarks.errors import TrialFailed
 from benchmarks.plan.trials import Trial
+from benchmarks.store import leases
+from benchmarks.store.leases import LeaseLost
 from benchmarks.training import stopping
 from benchmarks.training.checkpoints import Progress
 from benchmarks.training.stopping import Stopped
@@ -49,7 +51,7 @@ def trained(config: DictConfig, trial: Trial, checkpoint: Path, report: Report) 
     """Train a trial in as many processes as it has devices; where it stands at the end.
 
     Raises what the training raises in the process that failed first, Stopped where this process is asked to stop or the
-    time is up, and TrialFailed where a process was killed.
+    time is up, TrialFailed where a process was killed, and LeaseLost where another run has taken the trial over.
     """
     context = multiprocessing.get_context("spawn")
     task = Task(config, trial, checkpoint, _free_port(), stopping.STARTED)
@@ -60,6 +62,11 @@ def trained(config: DictConfig, trial: Trial, checkpoint: Path, report: Report) 
             member.start()
             sender.close()  # so that the end of a process is the end of its pipe
         told = _told([receiver for receiver, _ in pipes], report)
+    except LeaseLost:
+        for member in members:  # at once: the checkpoint is the other run's by now
+            if member.is_alive():
+                member.kill()
+        raise
     except Stopped as stop:
         for member in members:
             if member.is_alive():
@@ -76,11 +83,14 @@ def trained(config: DictConfig, trial: Trial, checkpoint: Path, report: Report) 
 
 def _told(receivers: Sequence[Connection], report: Report, until: float | None = None) -> dict[Any, Any]:
     """By number what each process ended with, a Progress of the first one or an exception, and as "first" why the first
-    of them failed, where one did. The others then have GRACE seconds."""
+    of them failed, where one did. The others then have GRACE seconds. until: when to wait no longer. Raises LeaseLost:
+    the lease is this process's, and those it leads cannot see that it is gone."""
     told: dict[Any, Any] = {}
     failed: list[tuple[float, int]] = []
     waiting = dict(enumerate(receivers))
     while waiting and (until is None or time.monotonic() < until):
+        if until is None:
+            leases.check()
         for receiver in wait(list(waiting.values()), timeout=1.0):
             rank = next(k for k, other in waiting.items() if other is receiver)
             try:

@@ -13,6 +13,7 @@ unpacked to is refused, whatever it would do.
 import hashlib
 import json
 import re
+import shutil
 import stat
 import zipfile
 import zlib
@@ -34,7 +35,10 @@ WEIGHTS = "weights.safetensors"
 FILES = ("config.json", "environment.json", "settings.json", "cost.json", "done.json", "history.parquet")
 FOLDERS = ("records", "validation", "elsewhere")
 """What of a trial's folder is passed on, beside its weights."""
-KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+KEY = re.compile(r"\w[\w.+-]{0,200}")
+"""Names of trials and of their records: nothing that a file system or SHA256SUMS could take for anything else."""
+ENDINGS = (".parquet", ".json")
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MANIFEST_BYTES = 2**26
 BLOCK = 2**20
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -69,6 +73,16 @@ class Archive:
         """Read every member. Raises BadInput naming a damaged one."""
         for name in self.members:
             self._copy(name, None)
+
+    def check_room(self, folder: Path) -> None:
+        """Raises BadInput where `folder` has no room for what is in it, twice: unpacked, and taken into the store."""
+        needed, free = 2 * sum(size for size, _ in self.members.values()), shutil.disk_usage(folder).free
+        if needed > free:
+            raise BadInput(
+                f"{self.path}: needs {needed / 2**20:,.0f} MiB to be taken in, and {folder} has "
+                f"{free / 2**20:,.0f} MiB free. Nothing was taken from it; free space or choose another folder, "
+                "paths.runs=DIR."
+            )
 
     def _copy(self, name: str, to: BinaryIO | None) -> None:
         size, expected = self.members[name]
@@ -127,7 +141,7 @@ def _files(view: TrialView, weights: bool) -> Iterator[Path]:
         if (view.path / name).exists():
             yield view.path / name
     for folder in FOLDERS:
-        yield from sorted(p for p in (view.path / folder).glob("*") if p.suffix in (".parquet", ".json"))
+        yield from sorted(p for p in (view.path / folder).glob("*") if p.suffix in ENDINGS)
 
 
 def _entry(name: str, packed: int) -> zipfile.ZipInfo:
@@ -173,6 +187,11 @@ def _check_names(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
             raise BadInput(
                 f"{path}: holds {name!r}, a link or something else that is no file. Nothing was taken from it."
             )
+        if entry.compress_type not in PACKED or entry.flag_bits & 1:
+            raise BadInput(
+                f"{path}: holds {name!r}, packed otherwise than action=export does it, or encrypted. Nothing was taken "
+                "from it."
+            )
         if name in seen:
             raise BadInput(f"{path}: holds {name!r} twice, expected each name once. Nothing was taken from it.")
         seen.add(name)
@@ -184,14 +203,18 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         if entry.file_size > MANIFEST_BYTES:
             raise _damaged(path, f"{MANIFEST} has {entry.file_size} bytes")
         content = archive.read(MANIFEST)
-        said = archive.read(SUM)[:64].decode("ascii", "replace")
+        with archive.open(SUM) as file:
+            said = file.read(64).decode("ascii", "replace")
     except KeyError:
         raise BadInput(f"{path}: has no {MANIFEST}, expected a file of action=export.") from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise _damaged(path, f"{MANIFEST} cannot be read ({error})") from error
     if hashlib.sha256(content).hexdigest() != said:
         raise _damaged(path, f"{MANIFEST} is not what {SUM} says")
-    manifest = json.loads(content)
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"{MANIFEST} is no JSON ({type(error).__name__})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadInput(f"{path}: is no file of action=export ({MANIFEST} does not say {FORMAT!r}).")
     if manifest.get("version") != VERSION:
@@ -212,7 +235,9 @@ def _check_members(path: Path, names: set[str], members: Mapping[str, tuple[int,
     for name in sorted(set(members) - {LICENCE}):
         key, _, rest = name.partition("/")
         folder, _, file = rest.rpartition("/")
-        if key not in trials or not (rest in (*FILES, WEIGHTS, CARD) or (folder in FOLDERS and file)):
+        stem, ending = file[: file.rfind(".")], file[file.rfind(".") :]
+        ours = rest in (*FILES, WEIGHTS, CARD) or (folder in FOLDERS and ending in ENDINGS and KEY.fullmatch(stem))
+        if key not in trials or not ours:
             raise BadInput(f"{path}: holds {name!r}, which is no file of a trial. Nothing was taken from it.")
 
 

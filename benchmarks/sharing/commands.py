@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.sharing import archive, belongings, garbage, inventory, joining
+from benchmarks.store import verifying
 from benchmarks.store.outside import write_text
 from benchmarks.store.results import Store
 from benchmarks.store.trial import TrialView
@@ -54,15 +55,33 @@ def take_in(config: DictConfig) -> int:
     store, path = Store(Path(config.paths.runs)), config.input
     if not isinstance(path, str) or not path:
         raise BadInput(f"input={path}: expected a file of action=export: action=import input=FILE.zip.")
-    store.open()
-    with (
-        archive.opened(Path(path)) as found,
-        tempfile.TemporaryDirectory(dir=store.runs, prefix=".importing-") as scratch,
-    ):
+    with archive.opened(Path(path)) as found:
+        store.open()
+        found.check_room(store.runs)
         found.check()
-        for key in found.trials:
-            found.unpack(key, Path(scratch))
-        return _taken(store, joining.plan(store, joining.offered(Path(scratch) / key for key in found.trials)))
+        with tempfile.TemporaryDirectory(dir=store.runs, prefix=".importing-") as scratch:
+            for key in found.trials:
+                found.unpack(key, Path(scratch))
+                _check_content(Path(path), Path(scratch) / key)
+            return _taken(store, joining.plan(store, joining.offered(Path(scratch) / key for key in found.trials)))
+
+
+def _check_content(path: Path, folder: Path) -> None:
+    """Raises BadInput where a trial that was unpacked from a file is not what its name says, or cannot be read: sums
+    say that nothing changed since it was packed, not that it was in order then."""
+    for file in joining.files_of(folder).values():
+        if why := verifying.flaw(file):
+            raise BadInput(
+                f"{path}: holds {folder.name}/{file.relative_to(folder)}, which cannot be read ({why}). Nothing was "
+                "taken from it; ask for another export."
+            )
+    view = TrialView.load(folder)
+    config = view.config if view else None
+    if config is None or not folder.name.startswith(f"{config.dataset.name}-{config.method.name}-s{config.seed}-"):
+        raise BadInput(
+            f"{path}: {folder.name} is not the trial that its config.json describes. Nothing was taken from it; ask "
+            "for another export."
+        )
 
 
 def merge(config: DictConfig) -> int:

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,10 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.errors import BadInput
-from benchmarks.machine import device
+from benchmarks.machine import device, together
 from benchmarks.plan.configuration import configure
 from benchmarks.plan.planning import make_plan
+from benchmarks.store import leases
 from run_bench import main
+from tests.benchmarks.machine import sleeping
 
 ROOT = Path(__file__).parents[3]
 WORDS = ["suite=accuracy", "datasets=[phantom_glands]", "profile=tiny", "seeds=[0]", "suite.steps=null",
@@ -76,7 +80,9 @@ def started(tmp_path, *words):
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     limit = time.monotonic() + 120
     while "training: " not in under_way(tmp_path):
-        assert run.poll() is None and time.monotonic() < limit, run.communicate()[0]
+        if run.poll() is not None or time.monotonic() > limit:
+            run.kill()
+            raise AssertionError(run.communicate()[0])
         time.sleep(0.2)
     return run
 
@@ -123,6 +129,50 @@ def test_a_process_that_is_killed_is_the_failure_of_its_trial(tmp_path):
     said = run.communicate(timeout=90)[0]
     assert run.returncode == 1, said
     assert "one of the 2 processes of its training was killed" in said
+
+
+def test_the_processes_of_a_training_that_was_taken_over_end_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(together, "_member", sleeping.member)
+    trial = SimpleNamespace(config=SimpleNamespace(training=SimpleNamespace(devices=2)))
+    place, pids = tmp_path / "trial", [tmp_path / f"{rank}.pid" for rank in range(2)]
+
+    def steal():
+        while not all(path.exists() and path.read_text() for path in pids):
+            time.sleep(0.05)
+        leases.lease_file(place).unlink()
+        with leases.held(place):
+            over.wait(60)
+
+    over, thief = threading.Event(), threading.Thread(target=steal)
+    with pytest.raises(leases.LeaseLost, match="taken over"), leases.held(place):
+        thief.start()
+        try:
+            started = time.monotonic()
+            together.trained(None, trial, tmp_path / "checkpoint.pt", lambda *_: None)
+        finally:
+            assert time.monotonic() - started < 60
+            over.set()
+            thief.join()
+    assert not any(Path(f"/proc/{path.read_text()}").exists() for path in pids)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.long
+def test_a_run_whose_training_was_taken_over_waits_for_the_other_run(tmp_path):
+    run = started(tmp_path)
+    processes = members(run)
+    (folder,) = trials(tmp_path).values()
+    leases.lease_file(folder).unlink()
+    with leases.held(folder):
+        limit = time.monotonic() + 4 * leases.BEAT_SECONDS
+        while any(Path(f"/proc/{process}").exists() for process in processes) and time.monotonic() < limit:
+            time.sleep(0.2)
+        assert not any(Path(f"/proc/{process}").exists() for process in processes)
+        assert run.poll() is None and not (folder / "done.json").exists()
+        run.send_signal(signal.SIGTERM)
+        said = run.communicate(timeout=60)[0]
+    assert run.returncode == 143 and "Another run is working on" in said, said
 
 
 @pytest.mark.parametrize(

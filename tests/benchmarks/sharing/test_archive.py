@@ -3,8 +3,13 @@
 import hashlib
 import json
 import random
+import shutil
 import stat
+import subprocess
+import sys
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,8 @@ import run_bench
 from benchmarks.errors import BadInput
 from benchmarks.sharing import archive
 from tests.benchmarks.prediction.methods_by_hand import trial
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def act(*words):
@@ -160,7 +167,7 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path, capsys, name):
     path = rebuilt(exported(tmp_path), names={name: b"{}"})
     assert act("action=import", f"input={path}", f"paths.runs={tmp_path}/clone") == 2
     assert "leads elsewhere" in capsys.readouterr().err
-    assert not list((tmp_path / "clone/trials").iterdir())
+    assert not (tmp_path / "clone").exists()
 
 
 def test_links_are_refused(tmp_path):
@@ -172,13 +179,115 @@ def test_links_are_refused(tmp_path):
         pass
 
 
-def test_what_is_no_file_of_a_trial_is_refused(tmp_path):
-    for name in ("other/config.json", "run_bench.py"):
-        with (
-            pytest.raises(BadInput, match="no file of a trial"),
-            archive.opened(rebuilt(exported(tmp_path), names={name: b"{}"})),
-        ):
-            pass
+@pytest.mark.parametrize(
+    "name",
+    ["other/config.json", "run_bench.py", "{key}/records/SHA256SUMS", "{key}/records/a\nb.parquet",
+     "{key}/records/a b.parquet", "{key}/records/sub/a.parquet", "{key}/records/" + "a" * 250 + ".parquet",
+     "{key}/samples/sigma0.npz", "{key}/checkpoint.pt", "{key}/records/.parquet"],
+)  # fmt: skip
+def test_what_is_no_file_of_a_trial_is_refused(tmp_path, capsys, name):
+    view = trial(tmp_path / "runs", shift=0.1)
+    path = rebuilt(exported(tmp_path, view), names={name.format(key=view.key): b"{}"})
+    assert act("action=import", f"input={path}", f"paths.runs={tmp_path}/clone") == 2
+    said = capsys.readouterr().err.replace("\n", "")
+    assert "no file of a trial" in said or "leads elsewhere" in said
+    assert not (tmp_path / "clone").exists()
+
+
+def repacked(path, **changes):
+    """The archive with some members replaced as they are, their sums in the manifest left alone."""
+    with zipfile.ZipFile(path) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in content.items():
+            new.writestr(name, changes.get(name.replace(".", "_"), data), zipfile.ZIP_DEFLATED)
+    return path
+
+
+@pytest.mark.parametrize("text", [b"no JSON", b"[" * 100_000, b"[]", b"{}", b'{"a": \xff}'])
+def test_a_manifest_that_cannot_be_read_is_bad_input(tmp_path, text):
+    said = f"{hashlib.sha256(text).hexdigest()}  x".encode()
+    path = repacked(exported(tmp_path), manifest_json=text, manifest_sha256=said)
+    with pytest.raises(BadInput, match="out.zip"), archive.opened(path):
+        pass
+
+
+def test_of_a_sum_no_more_is_read_than_a_sum_has(tmp_path):
+    path = repacked(exported(tmp_path), manifest_sha256=bytes(2**28))
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(BadInput, match="is not what"), archive.opened(path):
+        pass
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_what_has_no_room_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, capsys):
+    path = exported(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("benchmarks.sharing.archive.shutil.disk_usage", lambda _: usage._replace(free=2000))
+    monkeypatch.setattr(archive.Archive, "check", lambda self: pytest.fail("reads it all first"))
+    assert act("action=import", f"input={path}", f"paths.runs={tmp_path}/clone") == 2
+    assert "MiB free" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_packing_is_refused(tmp_path, packed):
+    def change(entry):
+        if entry.filename.endswith("config.json"):
+            entry.compress_type = packed
+
+    with pytest.raises(BadInput, match="packed otherwise"), archive.opened(rebuilt(exported(tmp_path), change)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("weights.safetensors", b"no tensors", "cannot be read"),
+        ("records/sigma0-0.parquet", b"no table", "cannot be read"),
+        ("done.json", b"{", "cannot be read"),
+        ("config.json", b"[]", "is not what a trial was stored with"),
+        ("config.json", b'{"method": {"name": "bright", "target": "x"}, "dataset": {"name": "other"}}', "describes"),
+    ],
+)
+def test_content_that_was_broken_before_it_was_packed_is_refused(tmp_path, capsys, name, data, said):
+    view = trial(tmp_path / "runs", shift=0.1)
+    path = rebuilt(exported(tmp_path, view), names={f"{view.key}/{name}": data})
+    assert act("action=import", f"input={path}", f"paths.runs={tmp_path}/clone") == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert not list((tmp_path / "clone/trials").glob("*")) and not list((tmp_path / "clone").glob(".importing-*"))
+
+
+def test_an_import_that_is_killed_leaves_nothing_that_counts_and_the_next_one_does_it_all(tmp_path):
+    views = [trial(tmp_path / "runs", seed=seed) for seed in range(3)]
+    path = exported(tmp_path, *views)
+    script = (
+        "import os, sys, run_bench; from benchmarks.sharing import joining\n"
+        "def rename(*names, n=[0]):\n"
+        "    n[0] += 1\n"
+        "    os.kill(os.getpid(), 9) if n[0] == 2 else os.replace(*names)\n"
+        "joining.os.rename = rename\n"
+        "run_bench.main(sys.argv[1:])\n"
+    )
+    words = ["action=import", f"input={path}", f"paths.runs={tmp_path}/clone"]
+    assert subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT).returncode == -9
+    assert act("action=verify", f"paths.runs={tmp_path}/clone") == 0
+    assert act(*words) == 0
+    for view in views:
+        assert files(tmp_path / "clone/trials" / view.key) == files(view.path)
+
+
+def test_names_with_spaces_and_accents_are_names(tmp_path, capsys):
+    place = tmp_path / "Größe 2, (neu)"
+    view = trial(place / "runs")
+    out = place / "mein Modell é.zip"
+    assert act("action=export", f"trial={view.key}", f"output='{out}'", f"paths.runs='{place}/runs'") == 0
+    assert act("action=import", f"input='{out}'", f"paths.runs='{place}/a b'") == 0
+    assert act("action=merge", f"input=['{place}/a b','{place}/runs']", f"paths.runs='{place}/all é'") == 0
+    assert act("action=store", f"paths.runs='{place}/all é'", f"output='{place}/list é.csv'") == 0
+    assert act("action=leaderboard", f"input=['{place}/all é']", f"output='{place}/page é'") == 0
+    assert files(place / "all é/trials" / view.key) == files(view.path)
 
 
 def test_unknown_versions_and_other_zip_files_are_refused(tmp_path):
