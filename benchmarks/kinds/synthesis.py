@@ -213,7 +213,7 @@ def quality_name(config: DictConfig, encoder: str) -> str:
         VERSION,
         encoder,
         config.suite.pictures,
-        *(Path(str(config.suite[key])).name if config.suite[key] else None for key in WEIGHTS),
+        *(sums.sha256(Path(str(config.suite[key]))) if config.suite[key] else None for key in WEIGHTS),
     ]
     return f"quality-{identity.digest(by)[:8]}"
 

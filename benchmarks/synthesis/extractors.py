@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from benchmarks.errors import BadInput
 from benchmarks.seeding import generator_for
+from benchmarks.store.sums import sha256
 from methods.base import Segmenter
 from methods.sampling import Sampling
 
@@ -106,11 +107,12 @@ def own_encoder(model: Segmenter, title: str) -> Extractor:
 
 def inception(path: Path) -> Extractor:
     """Inception v3 as torchvision has it, weights from a file of the user's, its 2048 features before the classifier.
-    Raises BadInput for a file that does not hold them."""
+    It is named by the hash of that file. Raises BadInput for a file that does not hold them."""
     from torchvision.models import inception_v3
 
     network = inception_v3(weights=None, init_weights=False, aux_logits=True)
-    load(network, path, "suite.inception", "torchvision's inception_v3, such as inception_v3_google-0cc3c7bd.pth")
+    expected = "torchvision's inception_v3, such as inception_v3_google-0cc3c7bd.pth"
+    load(network, weights(path, "suite.inception", expected), path, "suite.inception", expected)
     network.fc = nn.Identity()
     network.eval()
     mean, deviation = (torch.tensor(values).reshape(1, 3, 1, 1) for values in IMAGENET)
@@ -121,23 +123,46 @@ def inception(path: Path) -> Extractor:
         large = functional.interpolate((colour + 1) / 2, size, mode="bilinear", antialias=True, align_corners=False)
         return network((large - mean) / deviation)
 
-    return Extractor("inception", f"Inception v3 of torchvision, `{path.name}`", features, planes=True)
+    short = file_hash(path)
+    return Extractor(
+        f"inception-{short}", f"Inception v3 of torchvision, weights {short} (`{path.name}`)", features, planes=True
+    )
 
 
-def load(network: nn.Module, path: Path, key: str, expected: str) -> None:
-    """Read a state_dict into a network. Raises BadInput that names the key and the file where it does not fit."""
+def file_hash(path: Path) -> str:
+    """The beginning of the SHA-256 of a file, by which what is measured with it is named. torchvision's own files have
+    it in their names."""
+    return sha256(path)[:8]
+
+
+def weights(path: Path, key: str, expected: str) -> dict[str, Tensor]:
+    """The state_dict in a file. Raises BadInput that names the key and the file where there is none."""
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict):
+            raise TypeError(f"holds a {type(found).__name__}")
     except Exception as error:  # a file can be unfit in many ways
-        raise BadInput(
-            f"{key}={path}: {' '.join(str(error).split())[:300]}. Expected the weights of {expected}."
-        ) from error
+        raise _unfit(path, key, expected, error) from error
+    return found
 
 
-def extractors(spatial_dims: int, channels: int, own: Sequence[Extractor], weights: Path | None) -> list[Extractor]:
+def load(network: nn.Module, state: dict[str, Tensor], path: Path, key: str, expected: str) -> None:
+    """Put the weights of a file into a network. Raises BadInput that names the key and the file where they do not
+    fit."""
+    try:
+        network.load_state_dict(state)
+    except Exception as error:
+        raise _unfit(path, key, expected, error) from error
+
+
+def _unfit(path: Path, key: str, expected: str, error: Exception) -> BadInput:
+    return BadInput(f"{key}={path}: {' '.join(str(error).split())[:300]}. Expected the weights of {expected}.")
+
+
+def extractors(spatial_dims: int, channels: int, own: Sequence[Extractor], file: Path | None) -> list[Extractor]:
     """All that a data set is judged by: the random network (of volumes whole and plane by plane), the suite's own, and
-    Inception where its weights are there."""
+    Inception where a file of its weights is there."""
     found = [random_network(spatial_dims, channels), *own]
     if spatial_dims == 3:
         found.insert(1, random_network(spatial_dims, channels, planes=True))
-    return [*found, *([inception(weights)] if weights else [])]
+    return [*found, *([inception(file)] if file else [])]

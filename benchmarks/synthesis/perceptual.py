@@ -1,5 +1,6 @@
 """LPIPS (Zhang et al. 2018), where the user has its weights: nothing is downloaded."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import BadInput
-from benchmarks.synthesis.extractors import BATCH, load
+from benchmarks.synthesis.extractors import BATCH, file_hash, load, weights
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,11 @@ def _planes(images: Tensor) -> Tensor:
 
 
 def perceptual(path: Path | None) -> Perceptual | None:
-    """LPIPS on VGG-16 with the weights in a file: a state_dict of the package's `LPIPS(net="vgg")`; None for None.
-    Raises BadInput where the package is not installed or the file does not fit."""
+    """LPIPS on VGG-16, named by the hash of the file its weights are from; None for None.
+
+    The file holds torchvision's VGG-16, to which the package adds its own linear layers, or all of the package's
+    `LPIPS(net="vgg")`, each as a state_dict. Raises BadInput where the package is not installed or the file is unfit.
+    """
     if path is None:
         return None
     try:
@@ -45,6 +49,15 @@ def perceptual(path: Path | None) -> Perceptual | None:
         raise BadInput(
             f"suite.lpips={path}: needs the package lpips. `pip install -e '.[perceptual]'`, or leave suite.lpips out."
         ) from error
-    network = LPIPS(net="vgg", pretrained=False, pnet_rand=True, verbose=False).eval()
-    load(network, path, "suite.lpips", 'lpips.LPIPS(net="vgg").state_dict()')
-    return Perceptual("lpips@vgg", network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # how it calls torchvision is deprecated
+        network = LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
+    expected = 'torchvision\'s vgg16, such as vgg16-397923af.pth, or of lpips.LPIPS(net="vgg")'
+    given = weights(path, "suite.lpips", expected)
+    if "features.0.weight" in given:
+        # net.slice2.5.weight of the package is features.5.weight of torchvision.
+        own = network.state_dict()
+        places = {name: f"features.{name.split('.', 2)[2]}" for name in own if name.startswith("net.")}
+        given = own | {name: given[place] for name, place in places.items() if place in given}
+    load(network, given, path, "suite.lpips", expected)
+    return Perceptual(f"lpips@vgg-{file_hash(path)}", network)

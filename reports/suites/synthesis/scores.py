@@ -16,9 +16,10 @@ PAIRED: dict[str, tuple[bool, Bounds]] = {
     "ssim": (True, (-1.0, 1.0)),
     "psnr": (True, statistics.UNBOUNDED),
     "rmse": (False, (0.0, 2.0)),
-    "lpips@vgg": (False, (0.0, np.inf)),
 }
 """Scores of an image against the real one of its map: whether more is better, and between what they lie."""
+LPIPS = (False, (0.0, np.inf))
+"""The same of LPIPS, whose names say by which weights: lpips@vgg-HASH."""
 COPY = 0.02
 """A synthetic image that lies nearer to a training image than this, on a scale from -1 to 1, is a copy of it to the
 eye."""
@@ -86,6 +87,12 @@ def distances(results: Results, dataset: str, variant: Variant) -> dict[str, Dis
         )
         for metric, found in rows.items()
     }  # fmt: skip
+
+
+def paired(records: pd.DataFrame) -> dict[str, tuple[bool, Bounds]]:
+    """Those that records have."""
+    learned = [name for name in records if str(name).startswith("lpips@") and not str(name).endswith("_other")]
+    return {name: how for name, how in PAIRED.items() if name in records} | dict.fromkeys(map(str, learned), LPIPS)
 
 
 def table_of(records: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:

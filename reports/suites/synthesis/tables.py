@@ -3,14 +3,17 @@
 import pandas as pd
 
 from reports.numbers.curves import Variant
+from reports.numbers.statistics import Bounds
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
 from reports.suites.synthesis import scores
-from reports.suites.synthesis.scores import PAIRED, Distance
+from reports.suites.synthesis.scores import Distance
 
 UP, DOWN = "\u2191", "\u2193"
 OTHER = "other real images"
+Paired = dict[str, tuple[bool, Bounds]]
+"""Scores against the real image of a map, as of `scores.paired`."""
 PROJECTED = "\u2020"
 """Marks a distance that was measured after projection, for want of images."""
 
@@ -20,7 +23,8 @@ def quality(it: Study, dataset: str) -> Table:
     found = scores.measured(it.results, dataset)
     by_variant = {variant: scores.distances(it.results, dataset, variant) for variant in found}
     metrics = list(dict.fromkeys(metric for distances in by_variant.values() for metric in distances))
-    paired = [name for name in PAIRED if name in it.results.records]
+    paired = {name: how for name, how in scores.paired(it.results.records).items()
+              if scores.of_variant(it.results, dataset, found[0])[name].notna().any()}  # fmt: skip
     rows, data = [], []
     for variant in found:
         row, values = _row(it, dataset, variant, by_variant[variant], metrics, paired)
@@ -30,8 +34,8 @@ def quality(it: Study, dataset: str) -> Table:
     row, values = _reference(it, dataset, first, by_variant[first], metrics, paired)
     heads = [f"{metric} {DOWN}" for metric in metrics]
     heads += [
-        f"{'PSNR, dB' if name == 'psnr' else name.upper() if '@' not in name else name} {_arrow(name)}"
-        for name in paired
+        f"{'PSNR, dB' if name == 'psnr' else name.upper() if '@' not in name else name} {UP if higher else DOWN}"
+        for name, (higher, _) in paired.items()
     ]
     return Table(
         f"quality_{dataset}",
@@ -41,12 +45,8 @@ def quality(it: Study, dataset: str) -> Table:
     )
 
 
-def _arrow(name: str) -> str:
-    return UP if PAIRED[name][0] else DOWN
-
-
 def _row(
-    it: Study, dataset: str, variant: Variant, distances: dict[str, Distance], metrics: list[str], paired: list[str]
+    it: Study, dataset: str, variant: Variant, distances: dict[str, Distance], metrics: list[str], paired: Paired
 ) -> tuple[list[str], dict]:
     records = scores.of_variant(it.results, dataset, variant)
     row, data = [it.names[variant]], {"dataset": dataset, "method": variant.method, "steps": variant.steps}
@@ -56,8 +56,8 @@ def _row(
         if distance is not None:
             data |= {metric: distance.mean, f"{metric}_sd_over_seeds": distance.sd, f"{metric}_images": distance.images,
                      f"{metric}_features": distance.features, f"{metric}_components": distance.components}  # fmt: skip
-    for name in paired:
-        estimate = scores.mean(records, name, PAIRED[name][1])
+    for name, (_, bounds) in paired.items():
+        estimate = scores.mean(records, name, bounds)
         row.append(words.with_interval(estimate, 2 if name == "psnr" else 3))
         data |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return row, data
@@ -72,7 +72,7 @@ def _distance(distance: Distance) -> str:
 
 
 def _reference(
-    it: Study, dataset: str, variant: Variant, distances: dict[str, Distance], metrics: list[str], paired: list[str]
+    it: Study, dataset: str, variant: Variant, distances: dict[str, Distance], metrics: list[str], paired: Paired
 ) -> tuple[list[str], dict]:
     """Real training images in place of synthetic ones: the same whatever the method, so those of one are read."""
     records = scores.of_variant(it.results, dataset, variant)
@@ -83,8 +83,8 @@ def _reference(
         mark = f" {PROJECTED}" if metric in distances and distances[metric].components is not None else ""
         row.append(words.NOTHING if value is None else f"{value:.3g}".replace("-", words.MINUS) + mark)
         data[metric] = value
-    for name in paired:
-        estimate = scores.mean(records, f"{name}_other", PAIRED[name][1])
+    for name, (_, bounds) in paired.items():
+        estimate = scores.mean(records, f"{name}_other", bounds)
         row.append(words.with_interval(estimate, 2 if name == "psnr" else 3))
         data |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return row, data
@@ -118,7 +118,7 @@ def memorisation(it: Study, dataset: str) -> Table:
     rows, data = [], []
     for variant in scores.measured(it.results, dataset):
         records = scores.of_variant(it.results, dataset, variant)
-        made, real = (scores.mean(records, name, (0.0, 2.0)) for name in ("nearest", "nearest_real"))
+        made, real = (scores.mean(records, name) for name in ("nearest", "nearest_real"))
         nearer = float((records["nearest"] < records["nearest_real"]).mean())
         copied = scores.copies(records)
         rows.append(

@@ -1,5 +1,8 @@
 """Extractors give the same features to everyone, under names that say whose they are."""
 
+import hashlib
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -65,9 +68,18 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(BadInput, match="suite.inception=.*weights.pth.*inception_v3"):
         inception(path)
-    with pytest.raises(BadInput, match="suite.lpips=.*lpips"):
+    with pytest.raises(BadInput, match="suite.lpips=.*weights.pth.*vgg16"):
         perceptual(path)
+    path.write_text("none")
+    with pytest.raises(BadInput, match="suite.inception=.*weights.pth.*inception_v3"):
+        inception(path)
     assert perceptual(None) is None
+
+
+def test_lpips_without_its_package_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(BadInput, match=r"suite.lpips=.*needs the package lpips.*\[perceptual\]"):
+        perceptual(tmp_path / "vgg16.pth")
 
 
 def test_inception_is_there_where_its_weights_are(tmp_path):
@@ -76,5 +88,48 @@ def test_inception_is_there_where_its_weights_are(tmp_path):
     torch.manual_seed(0)
     torch.save(inception_v3(weights=None, init_weights=False).state_dict(), tmp_path / "inception.pth")
     found = extractors(2, 1, [], tmp_path / "inception.pth")[-1]
-    assert found.metric(2) == "fid@inception" and "inception.pth" in found.about
+    short = hashlib.sha256((tmp_path / "inception.pth").read_bytes()).hexdigest()[:8]
+    assert found.metric(2) == f"fid@inception-{short}" and "inception.pth" in found.about
     assert found(IMAGES[:2]).shape == (2, 2048)
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """A file laid out as torchvision's VGG-16 is, of other weights: its convolutions alone, at random."""
+    from torchvision.models import vgg16
+
+    torch.manual_seed(0)
+    layers = {f"features.{name}": value for name, value in vgg16(weights=None).features.state_dict().items()}
+    path = tmp_path_factory.mktemp("weights") / "vgg16.pth"
+    torch.save(layers, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lpips(vgg):
+    return perceptual(vgg)
+
+
+def test_lpips_is_measured_where_weights_are_there_and_named_by_them(vgg, lpips):
+    assert lpips.name == f"lpips@vgg-{hashlib.sha256(vgg.read_bytes()).hexdigest()[:8]}"
+    first, second = (torch.from_numpy(IMAGES[a:b]) for a, b in ((0, 2), (2, 4)))
+    far = lpips(first, second)
+    assert far.shape == (2,) and (far > 0).all() and (lpips(first, first) == 0).all()
+    np.testing.assert_allclose(lpips(second, first), far, rtol=1e-4)
+    # By the network of the package itself, with the weights of the file.
+    weight = torch.load(vgg, weights_only=True)["features.28.weight"]
+    assert torch.equal(lpips.network.state_dict()["net.slice5.28.weight"], weight)
+
+
+def test_lpips_of_a_volume_is_the_mean_over_its_planes(lpips):
+    first, second = torch.rand(2, 1, 1, 16, 16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    planes = [lpips(first[..., k], second[..., k]).item() for k in range(3)]
+    assert lpips(first, second).item() == pytest.approx(np.mean(planes), rel=1e-4)
+
+
+def test_all_weights_of_lpips_may_be_in_the_file_too(lpips, tmp_path):
+    torch.save(lpips.network.state_dict(), tmp_path / "whole.pth")
+    first, second = (torch.from_numpy(IMAGES[a:b]) for a, b in ((0, 2), (2, 4)))
+    one, two = lpips, perceptual(tmp_path / "whole.pth")
+    np.testing.assert_array_equal(one(first, second), two(first, second))
+    assert one.name != two.name
