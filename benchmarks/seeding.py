@@ -1,9 +1,13 @@
 """Seeds derived from what they belong to (data set, case, sigma, ...), never from the order in which things run."""
 
+from __future__ import annotations
+
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Part = str | int | float | bool | None
 
@@ -23,4 +27,6 @@ def seed_for(*parts: Part) -> int:
 
 def generator_for(*parts: Part) -> torch.Generator:
     """A fresh CPU generator seeded by `seed_for(*parts)`."""
+    import torch  # plans need seeds alone
+
     return torch.Generator().manual_seed(seed_for(*parts))

@@ -4,20 +4,20 @@ Intensities are those after the modality's rescaling (Hounsfield units in CT; PS
 are those that NIfTI would have: X, Y, Z, and millimetres towards right, front and top.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut
 
 from datasets.base import DataError
 from datasets.formats import DEFLATED, admit, file_size, reading
 
-# Real files break the rules for values in many harmless ways.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 GAP = 0.02
 """Share by which distances between slices may differ."""
@@ -100,6 +100,10 @@ def _step(folder: Path, depths: np.ndarray) -> float:
 
 def _open(path: Path) -> Dataset:
     """A file whose pixels have been found to fit into memory. Raises DataError for what is not one image."""
+    import pydicom  # see datasets.files.nifti
+
+    # Real files break the rules for values in many harmless ways.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     found = pydicom.dcmread(path, stop_before_pixels=True)
     if "Rows" not in found or "Columns" not in found:
         raise DataError(f"{path} is a DICOM file without an image, expected one slice. Remove it from the folder.")
@@ -119,6 +123,8 @@ def _open(path: Path) -> Dataset:
 
 def _pixels(path: Path, found: Dataset) -> np.ndarray:
     """Intensities of one file, brighter for more."""
+    from pydicom.pixels import apply_color_lut, apply_modality_lut
+
     try:
         array = found.pixel_array
     except RuntimeError as error:  # how pydicom says that a decoder is not installed

@@ -1,10 +1,12 @@
 """Reading 2D image and label files, with errors that name the file."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nibabel
 import numpy as np
 
 from datasets.arrays import load_array
@@ -16,6 +18,9 @@ from datasets.formats import PICTURES as PICTURES
 from datasets.formats import listing as listing
 from datasets.formats import stem as stem
 from datasets.pictures import load_picture
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
 
 # What nibabel mends silently needs no words of it on the screen, which name no file.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
@@ -72,9 +77,11 @@ def _nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     return voxels.swapaxes(0, 1), (height, width)
 
 
-def nifti(path: Path) -> nibabel.spatialimages.SpatialImage:
+def nifti(path: Path) -> SpatialImage:
     """A NIfTI file whose voxels, not read yet, have been found to fit into file and memory. To be called within
     `formats.reading`."""
+    import nibabel  # half a second with the pydicom it imports, which commands without such data do not spend
+
     image = nibabel.load(path)
     if not isinstance(image, nibabel.Nifti1Image):
         raise DataError(f"{path} is a file of the kind {type(image).__name__}, expected NIfTI. Convert it.")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from datasets.base import DataError
@@ -146,6 +145,8 @@ def affine(path: Path) -> np.ndarray | None:
     """That of a NIfTI file, from voxel indices to mm; None of any other. Raises DataError naming a damaged one."""
     if ending(path) not in NIFTI:
         return None
+    import nibabel  # see datasets.files.nifti
+
     with reading(path):
         return nibabel.load(path).affine
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nibabel import orientations
 
 from datasets.arrays import load_array
 from datasets.base import DataError
@@ -159,6 +158,8 @@ def _as_stored(image: Volume, label: Volume) -> Volume:
     """The label with axes in the image's order and directions, where both say how they lie in space."""
     if image.affine is None or label.affine is None:
         return label
+    from nibabel import orientations  # see datasets.files.nifti
+
     with reading(label.path):
         have, want = (orientations.io_orientation(one.affine) for one in (label, image))
         if np.isnan(have).any() or np.isnan(want).any() or np.array_equal(have, want):

@@ -180,6 +180,12 @@ def test_importing_what_draws_reports_imports_nothing_heavy(top):
     assert wrong == set()
 
 
+@pytest.mark.parametrize("top", ["benchmarks.kinds.registry", "benchmarks.plan.naming", "benchmarks.plan.catalogue"])
+def test_what_is_planned_listed_or_refused_needs_neither_networks_nor_readers_of_medical_files(top):
+    libraries = ("torch", "monai", "lightning_fabric", "mlflow", "nibabel", "pydicom", "scipy", "skimage", "matplotlib")
+    assert not {name for name in brought_along(top) if name.partition(".")[0] in libraries}
+
+
 def test_importing_what_draws_reports_imports_nothing_heavy_through_other_packages_either():
     modules = [module for module in MODULES if within(module, "reports") or within(module, "benchmarks.store")]
     code = f"import sys, {', '.join(modules)}; print(*({set(HEAVY)} & set(sys.modules)))"

@@ -6,8 +6,10 @@ from benchmarks.errors import BadInput
 from benchmarks.kinds import registry
 from benchmarks.kinds.base import check_methods
 from benchmarks.machine import arithmetic
+from benchmarks.plan import building, choices
 from benchmarks.plan.catalogue import catalogue
 from benchmarks.plan.configuration import configure, names
+from methods.synthesis.base import Synthesizer
 
 MAKERS = {"class_stats", "replay", "echo_from_noise", "med_lsdm"}
 
@@ -19,6 +21,9 @@ def test_they_are_listed_apart_from_the_segmenters(tmp_path):
     assert not listed["synthesizer"] & listed["method"]
     assert listed["synthesizer"] | listed["method"] == set(names("method"))
     assert all(line for _, line in found["synthesizer"])
+    config = configure(["suite=accuracy"])
+    kinds = {name: building.method_class(choices.method_config(config, name)) for name in names("method")}
+    assert listed["synthesizer"] == {name for name, kind in kinds.items() if issubclass(kind, Synthesizer)}
 
 
 @pytest.mark.parametrize("suite", ["accuracy", "uncertainty", "runtime", "shift"])
