@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import console
 from benchmarks.console import Report
 from benchmarks.seeding import generator_for
 from benchmarks.store.files import there, write_arrays, write_json
@@ -15,11 +16,13 @@ from benchmarks.store.syntheses import CHUNK, Syntheses
 from benchmarks.synthesis.recipe import Recipe
 from benchmarks.testing.evaluate import timed
 from datasets.prepared import Prepared
-from methods.synthesis.base import Synthesizer
+from methods.synthesis.base import LabelMapError, Synthesizer
 from methods.synthesis.warping import Warp, warped
 
 BATCH = {2: 8, 3: 1}
 """Images and volumes that are sampled together."""
+NAMED = 10
+"""Cases left out that are named, at most."""
 ATTEMPTS = 10
 """Warps that are drawn before a map is taken as it is."""
 
@@ -51,10 +54,18 @@ def make(
 ) -> None:
     """Make what is missing in the folder `place`; about: what else about.json is to say, the seed among it.
 
-    A case is sampled alike whatever its batch, the number of cases and the steps. Raises LabelMapError naming the case
-    whose map no image can be made from.
+    A case is sampled alike whatever its batch, the number of cases and the steps. Empty maps are left out and named.
+    Raises LabelMapError naming the case whose map no image can be made from, and where all maps are empty.
     """
     wanted, left_out = orders(data, recipe)
+    if not wanted:
+        raise LabelMapError(
+            f"{data.name}: the maps of all {len(left_out)} {recipe.split} cases are empty, {left_out[0]} the first; "
+            "expected some structure in one or more."
+        )
+    if left_out:
+        names = f"{', '.join(left_out[:NAMED])}{' ...' * (len(left_out) > NAMED)}"
+        console.say(f"  {data.name}: no image is made of {len(left_out)} empty {recipe.split} map(s): {names}")
     size = CHUNK[model.spatial_dims]
     parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
     known = {"split": recipe.split, "steps": recipe.steps, "ids": [one.id for one in wanted], "left_out": left_out}

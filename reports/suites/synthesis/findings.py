@@ -8,6 +8,8 @@ from reports.sections.common import intervals
 from reports.sections.trials import absences, of_dataset
 from reports.suites.synthesis import scores, tables
 
+NAMED = 10
+"""Cases left out that are named, at most."""
 COPYING = 0.5
 """A method more than so many of whose images are copies is said to repeat its training images."""
 
@@ -81,8 +83,10 @@ def _left_out(it: Study, dataset: str) -> list[str]:
     left = [one.made.about.get("left_out") or [] for one in it.results.syntheses if one.trial in keys and not one.shown]
     if not any(left):
         return []
-    count = words.plural(len(max(left, key=len)), "test case")
-    return [f"Left out because no image can be made from an empty map: {count} without any structure."]
+    most = max(left, key=len)
+    names = f"{', '.join(most[:NAMED])}{' and others' * (len(most) > NAMED)}"
+    count = words.plural(len(most), "test case")
+    return [f"Left out because no image can be made from an empty map: {count} without any structure, {names}."]
 
 
 def notes(it: Study) -> tuple[str, ...]:

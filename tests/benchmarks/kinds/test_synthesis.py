@@ -1,6 +1,8 @@
 """suite=synthesis: what is made is made once, from the maps of the test cases, and judged against their own images."""
 
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ from benchmarks.store.results import Store
 from benchmarks.synthesis import judging, making
 from benchmarks.synthesis.recipe import Recipe
 from benchmarks.training.weights import trained_model
-from methods.synthesis.base import scaled
+from methods.synthesis.base import LabelMapError, scaled
 from reports import write
 from reports.numbers.study import study
 from reports.paper import html
@@ -146,6 +148,59 @@ def test_cases_without_structure_are_left_out_and_named(suite):
 
     wanted, left_out = making.orders(Emptied(), Recipe("test", 0))
     assert left_out == [data.ids[empty]] and data.ids[empty] not in [one.id for one in wanted]
+
+
+def test_where_all_maps_are_empty_nothing_is_made_and_the_first_is_named(suite, tmp_path):
+    config, _, results = suite
+    view, _ = of(results, "class_stats")
+    data = prepared(config, view.config.dataset)
+    bare = replace(data, labels=np.zeros_like(data.labels), own=None)
+    arguments = (trained_model(view.config, view.path), bare, Recipe("test", 0), tmp_path, {"seed": 0})
+    with pytest.raises(
+        LabelMapError, match=f"phantom_echo: .*all 5 test cases are empty, {data.ids[bare.split['test'][0]]}"
+    ):
+        making.make(*arguments, torch.device("cpu"), lambda *_: None)
+
+
+def test_a_case_with_an_empty_map_is_named_while_images_are_made_and_in_the_report(tmp_path, capsys):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    random = np.random.default_rng(0)
+    for number in range(12):
+        label = np.zeros((16, 16), np.uint8)
+        label[4:9, 3 + number % 5 : 12] = 1
+        for kind, content in (("images", random.integers(20, 90, label.shape) + 90 * label), ("masks", label)):
+            Image.fromarray(content.astype(np.uint8)).save(tmp_path / kind / f"p{number:02d}.png")
+    splits = {"train": range(4), "val": [4], "test": range(5, 12)}
+    (tmp_path / "split.json").write_text(json.dumps({k: [f"p{n:02d}" for n in v] for k, v in splits.items()}))
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "masks" / "p07.png")
+    folder = [f"dataset.folder.{key}={tmp_path / name}" for key, name in
+              (("images", "images"), ("masks", "masks"), ("split", "split.json"))]  # fmt: skip
+    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats,replay]", "suite.segmenter=null", *folder,
+                 "dataset.folder.image_size.tiny=[16,16]", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]  # fmt: skip
+    assert run_bench.main(overrides) == 0
+    assert "no image is made of 1 empty test map(s): p07" in capsys.readouterr().out.replace("\n", " ")
+    assert "1 test case without any structure, p07." in (tmp_path / "runs/reports/synthesis/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [("class", "p05.png holds the value"), ("size", "p05.png: the image has the size")],
+)
+def test_maps_of_an_unknown_class_or_another_size_are_refused_with_the_name_of_their_file(tmp_path, wrong, words):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for number in range(10):
+            content = np.zeros((16, 16), np.uint8)
+            content[3:9, 4:12] = 1
+            Image.fromarray(content).save(tmp_path / kind / f"p{number:02d}.png")
+    bad = np.full((16, 16), 7, np.uint8) if wrong == "class" else np.ones((16, 12), np.uint8)
+    Image.fromarray(bad).save(tmp_path / "masks" / "p05.png")
+    folder = [f"dataset.folder.{kind}={tmp_path / kind}" for kind in ("images", "masks")]
+    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats]", "suite.segmenter=null", *folder,
+                 "dataset.folder.classes={disc: 1}", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]  # fmt: skip
+    with pytest.raises(BadInput, match=words):
+        KIND.run(configure(overrides), "")
 
 
 def test_the_methods_are_timed_side_by_side(suite):
