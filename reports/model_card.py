@@ -10,6 +10,7 @@ from benchmarks.store.results import Results, Store
 from benchmarks.store.trial import TrialView
 from reports.numbers import statistics
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
+from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import words
 
@@ -100,33 +101,50 @@ def _scores(it: Study, view: TrialView) -> str:
 
 
 def _validation(it: Study, view: TrialView) -> list[str]:
-    """What the weights were chosen by, with its interval where the scores of single cases are stored: of methods whose
-    number of sampling steps was chosen on these cases."""
+    """What the weights were chosen by, with its interval over the groups where the scores of single cases are stored;
+    of methods whose number of sampling steps was chosen on validation cases, those scores, too."""
     best, config = view.done.get("best_val_dsc"), view.config
+    unit, history = it.units(config.dataset.name), view.history
+    count = min(config.training.val_cases, config.dataset.cases.get("val", config.training.val_cases))
+    losses = history[(history["split"] == "val") & (history["metric"] == "total")]
+    frame = view.selected_by
     if best is None:
-        return []
-    cases = words.plural(
-        min(config.training.val_cases, config.dataset.cases.get("val", config.training.val_cases)), "case"
-    )
-    lines = [f"Validation: mean DSC {best:.3f} over {cases}, by which the weights were chosen, so that it flatters."]
+        lines = ["Validation: no score is stored."]
+    elif len(losses) and not ((history["split"] == "val") & (history["metric"] == "dsc")).any():
+        lines = [
+            f"Validation: loss {losses['value'].iloc[-1]:.3f} over {words.plural(count, 'case')} at the end. It says "
+            "little of the images, so nothing was chosen by it: these are the last weights."
+        ]
+    elif frame is None or frame.empty:
+        lines = [
+            f"Validation: mean DSC {best:.3f} over {words.plural(count, 'case')}, by which the weights were chosen, so "
+            "that it flatters. The scores of single cases are not stored, so there is no interval."
+        ]
+    else:
+        lines = [
+            f"Validation: mean DSC {words.with_interval(_estimate(frame))} over {words.plural(len(frame), 'case')} "
+            f"(mean and 95 % interval over {unit}, none below five), by which the weights were chosen, so that it "
+            "flatters."
+        ]
     measured = {}
     for path in sorted((view.path / "validation").glob("*.parquet")):
-        frame = view.validation(path.stem)
-        pooled = frame[(frame["class"] == POOLED) & frame["dsc"].notna()]
+        records = view.validation(path.stem)
+        pooled = records[(records["class"] == POOLED) & records["dsc"].notna()]
         if len(pooled):
-            estimate = statistics.mean(
-                pooled["dsc"].to_numpy()[None], pooled["group"].astype(str).to_numpy(), bounds=(0, 1)
-            )
-            measured[int(pooled["steps"].iloc[0])] = estimate
+            measured[int(pooled["steps"].iloc[0])] = _estimate(pooled)
     if measured:
-        unit = it.units(config.dataset.name)
         said = "; ".join(f"{steps} steps {words.with_interval(found)}" for steps, found in sorted(measured.items()))
-        count = words.plural(next(iter(measured.values())).cases, "case")
+        cases = words.plural(next(iter(measured.values())).cases, "case")
         lines.append(
-            f"On all validation cases ({count}, means over {unit} with 95 % intervals over {unit}, none below five), "
+            f"On all validation cases ({cases}, means over {unit} with 95 % intervals over {unit}, none below five), "
             f"by which the number of sampling steps was chosen: {said}."
         )
     return lines
+
+
+def _estimate(frame: pd.DataFrame) -> Estimate:
+    """Mean DSC over groups with its interval."""
+    return statistics.mean(frame["dsc"].to_numpy()[None], frame["group"].astype(str).to_numpy(), bounds=(0, 1))
 
 
 def _rows(it: Study, curve: Curve) -> list[list[str]]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nibabel
@@ -80,6 +81,15 @@ def test_new_hearts_have_masks_at_their_place_and_maps_of_uncertainty(used):
             assert values.shape == image.shape and np.isfinite(values.get_fdata()).all()
     sizes = pd.read_csv(used / "hearts/sizes.csv")
     assert set(sizes["class"]) == {"RV", "myocardium", "LV"} and set(sizes.unit) == {"mm3"}
+
+
+def test_the_card_of_an_exported_trial_has_the_validation_score_of_its_cases(used):
+    (folder,) = (used / "runs/trials").glob("acdc-ldseg-s0-*")
+    with zipfile.ZipFile(used / "ldseg.zip") as found:
+        card = found.read(f"{folder.name}/model_card.md").decode()
+    cases = pd.read_parquet(folder / "validation.parquet")
+    assert list(cases) == ["case", "group", "dsc"] and len(cases) > 0
+    assert f"over {len(cases)} case" in card and "so there is no interval" not in card
 
 
 def test_an_exported_file_gives_the_masks_of_its_trial(used):

@@ -134,6 +134,10 @@ class TrainAndTest(Work[Trial]):
         # The weights first, the cost last: a trial counts as trained where all three are there.
         save_weights(progress.best or {}, folder / "weights.safetensors")
         write_frame(folder / "history.parquet", pd.DataFrame(progress.history))
+        if progress.best_cases:
+            groups = dict(zip(data.ids, data.groups, strict=True))
+            rows = [(case, groups[case], dsc) for case, dsc in progress.best_cases.items()]
+            write_frame(folder / "validation.parquet", pd.DataFrame(rows, columns=["case", "group", "dsc"]))
         steps = sum(config.training.stage_steps(len(model.stages)) or (progress.step,))
         cost = {
             "parameters": measure.parameters(model),

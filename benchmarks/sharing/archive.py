@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -32,7 +33,10 @@ from benchmarks.store.trial import TrialView
 FORMAT, VERSION = "diffseg-bench trials", 1
 MANIFEST, SUM, LICENCE, CARD = "manifest.json", "manifest.sha256", "LICENCE.md", "model_card.md"
 WEIGHTS = "weights.safetensors"
-FILES = ("config.json", "environment.json", "settings.json", "cost.json", "done.json", "history.parquet")
+FILES = (
+    "config.json", "environment.json", "settings.json", "cost.json", "done.json", "history.parquet",
+    "validation.parquet",
+)  # fmt: skip
 FOLDERS = ("records", "validation", "elsewhere")
 """What of a trial's folder is passed on, beside its weights."""
 KEY = re.compile(r"\w[\w.+-]{0,200}")
@@ -67,7 +71,7 @@ class Archive:
         Raises BadInput naming a damaged member."""
         for name in self.members:
             if name.startswith(f"{trial}/"):
-                write_atomic(folder / name, lambda file, name=name: self._copy(name, file))
+                write_atomic(folder / name, partial(self._copy, name))
 
     def check(self) -> None:
         """Read every member. Raises BadInput naming a damaged one."""

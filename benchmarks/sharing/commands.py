@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
@@ -158,10 +157,9 @@ def show_store(config: DictConfig) -> int:
     if config.output is not None:
         write_text(Path(str(config.output)), rows.to_csv(index=False))
     shown = Table("trial", "method", "data set", "seed", "profile", "state", "MiB", "age", title=str(store.runs))
-    for one, row in zip(found, rows.itertuples(index=False), strict=True):
-        seed = "" if row.seed is pd.NA else str(row.seed)
+    for one, row in zip(found, rows.astype(object).fillna("").astype(str).itertuples(index=False), strict=True):
         age = console.duration(one.age * 86400) if one.age < 2 else f"{one.age:.0f} days"
-        shown.add_row(row.trial, row.method, row.dataset, seed, row.profile, one.state, f"{row.mib:.1f}", age)
+        shown.add_row(*row[:5], one.state, f"{one.size / 2**20:.1f}", age)
     console.out.print(shown)
     states = ", ".join(f"{count} {state}" for state, count in rows["state"].value_counts().items())
     console.say(f"{len(rows)} trial(s){f': {states}' if states else ''}; {rows['mib'].sum():.1f} MiB.")

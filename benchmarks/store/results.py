@@ -7,6 +7,7 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     checkpoint.pt        only while training
     weights.safetensors  the selected weights
     history.parquet      losses, learning rate and validation scores by step
+    validation.parquet   DSC of each validation case with the selected weights, by whose mean they were selected
     cost.json            parameters, training time, inference time and memory
     elsewhere/*.json     other data sets that it was tested on
     records/*.parquet    one file per condition: a row per test case and class

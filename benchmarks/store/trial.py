@@ -81,6 +81,12 @@ class TrialView:
         return read_json(self.path / "cost.json")
 
     @property
+    def selected_by(self) -> pd.DataFrame | None:
+        """DSC of the validation cases by whose mean the weights were selected: case, group, dsc; None of trials stored
+        before they were kept, and of methods that make images."""
+        return read_frame(self.path / "validation.parquet")
+
+    @property
     def environment(self) -> dict:
         """Machine and versions it was trained with; empty where it never began."""
         return read_json(self.path / "environment.json") or {}

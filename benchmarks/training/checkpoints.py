@@ -23,7 +23,8 @@ class Progress:
     """Where a training stands; with the model and the optimiser it is all a checkpoint holds.
 
     sums, count: of the losses since the last point on the training curves; factor: of the learning rate at the last
-    step; due: whether this step is still to be logged and validated.
+    step; due: whether this step is still to be logged and validated; best_cases: DSC of the validation cases, by their
+    id, that best_dsc is the mean of.
     """
 
     trial: str
@@ -35,6 +36,7 @@ class Progress:
     best: dict[str, Tensor] | None = None
     best_dsc: float = -1.0
     best_step: int = 0
+    best_cases: dict[str, float] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     count: int = 0
     factor: float = 1.0
@@ -43,7 +45,7 @@ class Progress:
     def next_stage(self) -> None:
         """Begin the stage after this one."""
         self.stage, self.step, self.stage_seconds = self.stage + 1, 0, 0.0
-        self.best, self.best_dsc = None, -1.0
+        self.best, self.best_dsc, self.best_cases = None, -1.0, {}
 
 
 def save_checkpoint(

@@ -314,7 +314,7 @@ class Stage:
         subject, progress = self.subject, self.progress
         self.team.average_buffers(subject.model)
         with self.average.applied():
-            scores = validate(
+            scores, by_case = validate(
                 subject.model, self.name, subject.data, subject.settings, subject.seed, subject.fabric.device
             )
             # A stage that trains no segmentation yet is judged by the ceiling it sets.
@@ -322,7 +322,7 @@ class Stage:
             if score > progress.best_dsc or self.makes:
                 state = subject.model.state_dict()
                 progress.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-                progress.best_dsc, progress.best_step = score, progress.step
+                progress.best_dsc, progress.best_step, progress.best_cases = score, progress.step, by_case
         return score, scores
 
     def _log(self, epoch: int, split: str, values: dict[str, float]) -> None:

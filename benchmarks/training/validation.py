@@ -19,13 +19,14 @@ def validate(
     settings: TrainingConfig,
     seed: int,
     device: torch.device,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, float]]:
     """Mean validation DSC, pooled over foreground classes, and that of the method's ceiling if it has one; of a method
-    that makes images its losses, of which `total` is the one that is minimised."""
+    that makes images its losses, of which `total` is the one that is minimised. Then the DSC of each case by its id,
+    empty where a stage or method segments nothing."""
     cases = data.split["val"]
     cases = cases[np.unique(np.linspace(0, len(cases) - 1, min(settings.val_cases, len(cases))).astype(int))]
     if isinstance(model, Synthesizer):
-        return _losses(model, stage, data, cases, settings.batch_size, seed, device)
+        return _losses(model, stage, data, cases, settings.batch_size, seed, device), {}
     scores: dict[str, list[float]] = {}
     model.eval()
     for start in range(0, len(cases), settings.batch_size):
@@ -43,7 +44,8 @@ def validate(
                 pooled_dsc(p, y, len(data.class_names)) for p, y in zip(predicted, label.cpu().numpy(), strict=True)
             )
     model.train()
-    return {metric: float(np.mean(values)) for metric, values in scores.items()}
+    by_case = dict(zip((data.ids[index] for index in cases), scores.get("dsc", []), strict=False))
+    return {metric: float(np.mean(values)) for metric, values in scores.items()}, by_case
 
 
 def _losses(

@@ -109,6 +109,8 @@ def test_the_budget_is_shared_by_the_stages_and_the_selected_step_has_the_best_v
     assert steps == {"first": 6, "second": 6}
     scores = {r["step"]: r["value"] for r in progress.history if r["stage"] == "second" and r["metric"] == "dsc"}
     assert progress.best_dsc == max(scores.values()) and scores[progress.best_step] == progress.best_dsc
+    assert np.mean(list(progress.best_cases.values())) == pytest.approx(progress.best_dsc)
+    assert set(progress.best_cases) <= {data.ids[index] for index in data.split["val"]}
 
 
 def test_a_budget_in_seconds_ends_the_training(data, tmp_path):
