@@ -18,6 +18,8 @@ LEFT, RIGHT, TOP, BOTTOM = 0.65, 0.12, 0.3, 0.4
 BETWEEN = 0.6
 LOSS, SCORE, JOINT = 1.35, 1.5, 0.14
 """Inches: margins, the gap between columns, the heights of the two panels of a method and the gap between them."""
+LONG = 26
+"""Letters of a name beyond which it would run into the panel beside its own."""
 
 
 def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
@@ -34,7 +36,10 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
         for trial in trials:
             lowest_score, lowest_loss = _trial(loss, score, trial, look, drawn)
             floor, smallest_loss = min(floor, lowest_score), min(smallest_loss, lowest_loss)
-        loss.set_title(name)
+        if len(name) > LONG:
+            loss.set_title(name.replace(" (", "\n("), fontsize=7.5, pad=3)
+        else:
+            loss.set_title(name)
         _scale(loss, smallest_loss)
         score.set_xlabel("optimiser step")
         loss.sharex(score)

@@ -1,12 +1,19 @@
 """The report on synthetic training images in words."""
 
+from itertools import product
+
 from benchmarks.store.results import Results
+from reports.numbers import curves as selection
+from reports.numbers import statistics
 from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
 from reports.sections import score_tables, significance
 from reports.sections.trials import absences
 from reports.suites.synthetic_training import probe, tables
+
+SYNTHETIC = "synthetic-"
+"""What the names of arms with synthetic images alone begin with (benchmarks.plan.arms)."""
 
 
 def summary(it: Study, dataset: str) -> list[Block]:
@@ -20,7 +27,8 @@ def summary(it: Study, dataset: str) -> list[Block]:
     lead = f"**{dataset}** ({score_tables.counted(it, found)}, {seeds}; segmenter {segmenter})."
     if (real := tables.real_of(it, dataset)) is not None:
         lead += f" Trained on real images it reaches a DSC of {words.with_interval(real.mean(it.clean))}."
-    items = [*_shares(it, dataset), *significance.sentences(it, dataset), *_probed(it, dataset), *problems]
+    items = [*_shares(it, dataset), *_against_controls(it, dataset), *significance.sentences(it, dataset)]
+    items += [*_probed(it, dataset), *problems]
     return [Heading(dataset, 3), Paragraph(lead), Bullets(tuple(items))]
 
 
@@ -35,6 +43,22 @@ def _shares(it: Study, dataset: str) -> list[str]:
         for curve in it.curves[dataset]
         if curve is not real and curve.at(it.clean) is not None
     ]
+
+
+def _against_controls(it: Study, dataset: str) -> list[str]:
+    """What the images of each method that is no control taught beyond those of the controls, on the same cases."""
+    arms = [curve for curve in it.curves[dataset] if curve.variant.method.startswith(SYNTHETIC)]
+    controls = {f"{SYNTHETIC}{name}" for name in it.results.suite.get("controls") or ()}
+    said = []
+    for own, other in product(arms, arms):
+        if own.variant.method in controls or other.variant.method not in controls:
+            continue
+        pair = selection.paired_values(own, other, it.clean)
+        if pair is not None:
+            apart = words.with_interval(statistics.paired_difference(*pair), write=words.signed)
+            names = " minus ".join(f"**{it.names[curve.variant]}**" for curve in (own, other))
+            said.append(f"{names}, a control without diffusion: {apart} DSC; the table of all pairs has the verdict.")
+    return said
 
 
 def _probed(it: Study, dataset: str) -> list[str]:

@@ -77,7 +77,8 @@ def _rows(
     shown = dict.fromkeys(cases[k] for k in np.linspace(0, len(cases) - 1, 1 if volumes else SHOWN).astype(int))
     whole = {case: gallery.with_field(made, case, classes) for case in shown}
     places = [(case, view) for case in shown for view in gallery.views(whole[case], classes)]
-    titles = [case if view.axis is None else f"{case}\n{AXES[view.axis]}" for case, view in places]
+    own = {case: case.rpartition("~")[0] for case in shown}
+    titles = [own[case] if view.axis is None else f"{own[case]}\n{AXES[view.axis]}" for case, view in places]
     maps = {"warped map": [view.of(whole[case]) for case, view in places]}
     rows = {
         name: [

@@ -40,24 +40,25 @@ def share(it: Study, curve: Curve, of: Curve) -> Estimate:
 def arms(it: Study, dataset: str) -> Table:
     """Every arm in the suite's order: what it was trained on, DSC by structure, pooled, and as a share of real's."""
     found = [curve for curve in it.curves[dataset] if curve.at(it.clean) is not None]
-    several = len(found[0].classes) > 1 if found else False
-    parts = found[0].parts if found else (POOLED,)
+    parts = _parts(found)
+    several = len(parts) > 1
     real = real_of(it, dataset)
     rows, data = [], []
     for curve in found:
         views = [v for v in of_dataset(it.results, dataset) if v.config.method.name == curve.variant.method]
-        scores = [curve.mean(it.clean, "dsc", name) for name in parts]
+        scores = [curve.mean(it.clean, "dsc", name) if curve.has("dsc", name) else None for name in parts]
         distance = curve.mean(it.clean, "hd95_penalised" if curve.has("hd95_penalised") else "hd95")
         of_real = None if real is None or curve is real else share(it, curve, real)
         sd, seconds = curve.seed_sd(it.clean), _training_seconds(views)
         rows.append(
-            [it.names[curve.variant], _count(views), *(words.with_interval(score) for score in scores),
+            [it.names[curve.variant], _count(views),
+             *(words.NOTHING if score is None else words.with_interval(score) for score in scores),
              words.with_interval(distance, 2), words.NOTHING if of_real is None else words.with_interval(of_real, 2),
              words.number(sd), words.duration(seconds)]
         )  # fmt: skip
         values = keys(curve) | {"training_images": _count(views)}
         for name, score in zip(parts, scores):
-            values |= numbers("dsc" if name == POOLED else f"dsc {name}", score)
+            values |= {} if score is None else numbers("dsc" if name == POOLED else f"dsc {name}", score)
         values |= numbers("hd95_penalised", distance) | {"sd_over_seeds": sd, "training_seconds": seconds, "note": ""}
         data.append(values | (numbers("share_of_real", of_real) if of_real is not None else {}))
     heads = [f"DSC {'pooled' if name == POOLED else name}" for name in parts] if several else ["DSC"]
@@ -78,25 +79,32 @@ def arms(it: Study, dataset: str) -> Table:
 def by_image(it: Study, dataset: str) -> Table:
     """DSC by structure, mean ± SD over images: the form in which Echo from Noise prints its scores."""
     found = [curve for curve in it.curves[dataset] if curve.at(it.clean) is not None]
-    parts = found[0].parts if found else (POOLED,)
+    parts = _parts(found)
     rows, data = [], []
     for curve in found:
-        tables = [curve.by_seed("dsc", name)[:, curve.at(it.clean)] for name in parts]
-        means = [float(np.nanmean(table)) for table in tables]
-        # Of each training by itself: what trainings differ by is in the column of seeds.
-        spread = [float(np.nanstd(table, axis=1, ddof=1).mean()) if table.shape[1] > 1 else None for table in tables]
-        cells = [f"{words.number(m)} \u00b1 {words.number(s)}" for m, s in zip(means, spread)]
+        cells, values = [], keys(curve)
+        for name in parts:
+            if not curve.has("dsc", name):
+                cells.append(words.NOTHING)
+                continue
+            table = curve.by_seed("dsc", name)[:, curve.at(it.clean)]
+            # Of each training by itself: what trainings differ by is in the column of seeds.
+            mean, sd = float(np.nanmean(table)), float(np.nanstd(table, axis=1, ddof=1).mean())
+            cells.append(f"{words.number(mean)} \u00b1 {words.number(sd)}")
+            values |= {f"dsc {name}": mean, f"sd {name}": sd}
         rows.append([it.names[curve.variant], *cells])
-        data.append(
-            keys(curve) | {f"dsc {name}": m for name, m in zip(parts, means)}
-            | {f"sd {name}": s for name, s in zip(parts, spread)}
-        )  # fmt: skip
+        data.append(values)
     heads = [name if name != POOLED else "pooled" if len(parts) > 1 else "DSC" for name in parts]
     caption = (
         f"{dataset}: DSC of {counted(it, found)}, mean ± SD over images, every image weighing the same and no interval "
         "given, as Echo from Noise prints its scores. The tables above weigh patients alike."
     )
     return Table(f"by_image_{dataset}", caption, pd.DataFrame(rows, columns=["trained on", *heads]), pd.DataFrame(data))
+
+
+def _parts(found: list[Curve]) -> tuple[str, ...]:
+    """What scores are shown of: what the arm with most unions has, since others may not have been tested again yet."""
+    return max((curve.parts for curve in found), key=len, default=(POOLED,))
 
 
 def _unit(it: Study, dataset: str) -> str:
@@ -131,7 +139,7 @@ def dots(it: Study, measured: list[str]) -> Figure:
         if real := real_of(it, dataset):
             ax.axvline(real.mean(it.clean).value, color="#999999", linewidth=0.8, linestyle=(0, (4, 2)))
         ax.set_yticks(range(len(found)), [it.names[curve.variant] for curve in found])
-        ax.invert_yaxis()
+        ax.set_ylim(len(found) - 0.5, -0.5)
         ax.set(xlabel="DSC", title=dataset)
     for ax in list(panels.flat)[len(measured) :]:
         ax.remove()

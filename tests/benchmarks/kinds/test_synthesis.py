@@ -176,8 +176,8 @@ def test_a_case_with_an_empty_map_is_named_while_images_are_made_and_in_the_repo
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "masks" / "p07.png")
     folder = [f"dataset.folder.{key}={tmp_path / name}" for key, name in
               (("images", "images"), ("masks", "masks"), ("split", "split.json"))]  # fmt: skip
-    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats,replay]", "suite.segmenter=null", *folder,
-                 "dataset.folder.image_size.tiny=[16,16]", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]  # fmt: skip
+    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats,replay]", "suite.segmenter=null", *folder]
+    overrides += ["dataset.folder.image_size.tiny=[16,16]", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]
     assert run_bench.main(overrides) == 0
     assert "no image is made of 1 empty test map(s): p07" in capsys.readouterr().out.replace("\n", " ")
     assert "1 test case without any structure, p07." in (tmp_path / "runs/reports/synthesis/report.md").read_text()
@@ -197,8 +197,8 @@ def test_maps_of_an_unknown_class_or_another_size_are_refused_with_the_name_of_t
     bad = np.full((16, 16), 7, np.uint8) if wrong == "class" else np.ones((16, 12), np.uint8)
     Image.fromarray(bad).save(tmp_path / "masks" / "p05.png")
     folder = [f"dataset.folder.{kind}={tmp_path / kind}" for kind in ("images", "masks")]
-    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats]", "suite.segmenter=null", *folder,
-                 "dataset.folder.classes={disc: 1}", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]  # fmt: skip
+    overrides = [*TINY, "datasets=[folder]", "methods=[class_stats]", "suite.segmenter=null", *folder]
+    overrides += ["dataset.folder.classes={disc: 1}", "profile.limit=null", f"paths.runs={tmp_path / 'runs'}"]
     with pytest.raises(BadInput, match=words):
         KIND.run(configure(overrides), "")
 
