@@ -9,9 +9,9 @@ BIN := .venv/bin
 bench: .venv/installed
 	$(BIN)/python run_bench.py suite=noise_robustness profile=quick
 
-# Two processes; a file stays in one of them, so that its fixtures are made once.
+# Two processes; a file stays in one of them, so that its fixtures are made once, and the longest come first.
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Which files mypy reads stands in pyproject.toml.
 lint: .venv/installed

@@ -1,9 +1,37 @@
+import gc
 import os
+from pathlib import Path
 
 # Set before torch is imported: processes that test side by side, and the runs they start, get one thread each. More
 # threads than cores make PyTorch many times slower.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
+
+# Modules and tests live to the end: looking through them for garbage as often as usual takes a tenth of the time.
+gc.set_threshold(50_000)
+
+LONGEST = (
+    "test_every_suite.py",
+    "test_interruptions.py",
+    "docs/test_extending.py",
+    "test_run_bench.py",
+    "methods/diffusion/test_trained_samplers.py",
+    "benchmarks/kinds/test_comparison.py",
+    "contract/test_method.py",
+    "reports/suites/test_accuracy_recomputed.py",
+)
+"""Files that take a minute or so, the longest first: begun at the end, one of them would run alone."""
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; all else as it was found."""
+    root = Path(__file__).parent
+    places = {root / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    gc.freeze()
 
 
 def pytest_addoption(parser):

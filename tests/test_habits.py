@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("methods", "datasets", "benchmarks", "reports", "run_bench.py")
 MODULE_LINES, FUNCTION_LINES, COMPLEXITY = 400, 60, 15
@@ -121,6 +123,10 @@ def test_all_public_functions_are_documented(room):
 
 def test_every_exception_is_of_a_function_that_exists():
     assert set(EXCEPTIONS) | set(BARE) <= {function.name for function in functions(ROOT, *ROOMS)}
+
+
+def test_the_files_of_tests_that_come_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).exists()] == []
 
 
 def test_a_landing_runs_lint_and_tests():
