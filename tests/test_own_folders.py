@@ -1,8 +1,7 @@
 """From raw files of one's own, as ISIC and ACDC have them, to a report: the commands that the README shows."""
 
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import nibabel
 import numpy as np
@@ -10,14 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import commands
+from tests.commands import ROOT
+
 TINY = ["suite=accuracy", "profile=tiny", "tracking=none", "device=cpu", "methods=[unet]", "seeds=[0]"]
 SHORT = ["training.steps=4", "profile.limit={train: 3, val: 1, test: 2}"]
 
 
-def bench(runs: Path, *words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "run_bench.py", f"paths.runs={runs}", *TINY, *SHORT, *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def bench(runs: Path, *words: str) -> CompletedProcess:
+    return commands.bench(runs, *TINY, *SHORT, *words)
 
 
 @pytest.fixture(scope="module")
