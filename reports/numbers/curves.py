@@ -52,7 +52,9 @@ class Curve:
     with the metrics that the records have and, 1 where it is so, "both_empty" and "missed": neither label nor
     prediction has any foreground, or the label alone.
     videos (N,): the video each case is a frame of; None where no case is one. unions: of classes that were scored as
-    one, beside `classes`, in no mean.
+    one, beside `classes`, in no mean. folds (seeds, N): in cross-validation, which fold's training tested each case, ""
+    for none; else None. partial: (seed, sigma, cases, of) of each training that was tested on fewer cases than its
+    fellows: it has no scores there, or it would count as a whole one.
     """
 
     dataset: str
@@ -65,6 +67,8 @@ class Curve:
     scores: dict[tuple[str, str], np.ndarray]
     videos: np.ndarray | None = None
     unions: tuple[str, ...] = ()
+    folds: np.ndarray | None = None
+    partial: tuple[tuple[int, float, int, int], ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -253,7 +257,36 @@ def curve(results: Results, dataset: str, variant: Variant, any_steps: bool = Fa
         dataset, variant, tuple(int(seed) for seed in seeds), sigmas, cases, groups,
         tuple(sorted(set(classes) & set(named), key=list(named).index)), scores, videos,
         tuple(name for name in classes if name not in named),
+        _folds(results, part, (*position[::2], (len(seeds), len(cases)))),
+        _leave_out(scores, position, seeds, sigmas),
     )  # fmt: skip
+
+
+def _leave_out(
+    scores: dict[tuple[str, str], np.ndarray], position: tuple[np.ndarray, ...], seeds: np.ndarray, sigmas: np.ndarray
+) -> tuple[tuple[int, float, int, int], ...]:
+    """Take the scores of trainings that were tested in part only out of the tables (seeds, S, N), and say which.
+    position: of each record in these tables."""
+    there = np.zeros(next(iter(scores.values())).shape, dtype=bool)
+    there[position] = True
+    tested = there.sum(axis=2)
+    most = tested.max(axis=0)
+    fewer = (tested > 0) & (tested < most)
+    for table in scores.values():
+        table[fewer] = np.nan
+    return tuple((int(seeds[s]), float(sigmas[k]), int(tested[s, k]), int(most[k])) for s, k in np.argwhere(fewer))
+
+
+def _folds(results: Results, part: pd.DataFrame, where: tuple) -> np.ndarray | None:
+    """Labels (seeds, N) of the folds of cross-validation; None for a split. where: positions by seed and by case, and
+    the shape."""
+    if "trial" not in part or part.groupby("seed")["trial"].nunique().max() < 2:
+        return None
+    *position, shape = where
+    known = {trial.key: trial.config.dataset.part for trial in results.trials}
+    labels = np.full(shape, "", dtype=object)
+    labels[tuple(position)] = [known.get(key) or str(key) for key in part["trial"]]
+    return labels
 
 
 def paired_values(first: Curve, second: Curve, sigma: float, since: float | None = None) -> Pair | None:

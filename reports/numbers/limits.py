@@ -1,8 +1,8 @@
 """The limits of a mean over patients and trainings at any level, and the p that follow from them.
 
-- One or two trainings: bootstrap-t below LARGE groups (Efron, The Jackknife, the Bootstrap and Other Resampling Plans,
-  1982, section 10.10; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1), percentiles
-  from there on.
+- One or two trainings: bootstrap-t (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982, section
+  10.10; Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1), however many the groups:
+  with a long tail percentiles are too short at 80 groups, still.
 - MIN_SEEDS trainings and more: bootstrap-t for what patients add, Student's t for what trainings add, put together by
   `Error.reach`. Student's t for both would miss which way the patients' values are skewed.
 - Where many groups have one and the same value, as at the ceiling of a score: Gaffke's limits, which know that the
@@ -21,8 +21,6 @@ import numpy as np
 from reports.numbers.components import Error, students
 
 RESAMPLES = 2000
-LARGE = 40
-"""From so many groups on percentiles of the bootstrap cover what they promise."""
 FURTHEST = 2.0
 """A limit of the bootstrap-t is at most so many times as far from the mean as Student's: samples that leave out the one
 outlier of a dozen groups hardly spread, and without a bound their t would put the limits ten times as far out."""
@@ -97,20 +95,18 @@ def limits(means: np.ndarray, error: Error, bounds: Bounds, several: bool, resam
     """Of the mean of `means` (groups,), whose error is known; several: whether it holds the variance of training."""
     weight = alike(means) if np.isfinite(bounds).all() else 0.0
     unseen = of_unseen(means, bounds, resamples, seed) if weight > 0 else None
-    replicates = _replicates(means, not several and len(means) >= LARGE, resamples, seed)
+    replicates = _replicates(means, resamples, seed)
     return Limits(float(means.mean()), error, replicates, unseen, weight, several)
 
 
-def _replicates(means: np.ndarray, percentiles: bool, resamples: int, seed: int) -> np.ndarray:
-    """Sorted, in standard errors. Bootstrap-t: t*_b = (m*_b - m) / se*_b, whose upper quantile tells how far the truth
-    may lie below m; percentiles: that of m - m*_b does. A sample in which all groups are alike has no t."""
+def _replicates(means: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Sorted t*_b = (m*_b - m) / se*_b, whose upper quantile tells how far the truth may lie below m, in standard
+    errors. A sample in which all groups are alike has no t."""
     weights, centre, count = draws(len(means), resamples, seed), means.mean(), len(means)
     drawn = weights @ means / count
     error = means.std(ddof=1) / np.sqrt(count)
     if error <= ROUNDING:
         return np.empty(0)
-    if percentiles:
-        return np.sort(centre - drawn) / error
     squares = weights @ (means - centre) ** 2 / count - (drawn - centre) ** 2
     errors = np.sqrt(np.maximum(squares, 0) / (count - 1))
     known = errors > ROUNDING

@@ -25,13 +25,15 @@ class Rank(NamedTuple):
     first: float | None = None
 
 
-def ranks(rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES, seed: int = 0) -> list[Rank | None]:
+def ranks(
+    rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES, seed: int = 0, same: bool = False
+) -> list[Rank | None]:
     """Rank of every row by its mean over groups, and how stable it is over bootstrap samples of groups and trainings.
 
     rows: of every method (cases,) of one training or (seeds, cases); a training without any score does not count, and a
     case that is undefined in one of the others is left out for all. None for a row without any defined case, which the
     others do not wait for, and for every row where no case is left. Trainings are drawn as in `statistics.statistic`,
-    for each method apart.
+    for each method apart; same: the rows are of the same trainings, which are then drawn together.
     """
     given = [np.atleast_2d(np.asarray(row, dtype=np.float64)) for row in rows]
     tables = [table[scored] if (scored := np.isfinite(table).any(axis=1)).any() else table for table in given]
@@ -40,18 +42,18 @@ def ranks(rows: Sequence[ArrayLike], groups: Groups, resamples: int = RESAMPLES,
     if not kept.any():
         return [None] * len(tables)
     labels = np.asarray(groups)[kept]
-    ranked = iter(_ranks([t[:, kept] for t, mask in zip(tables, defined) if mask.any()], labels, resamples, seed))
+    ranked = iter(_ranks([t[:, kept] for t, mask in zip(tables, defined) if mask.any()], labels, resamples, seed, same))
     return [next(ranked) if mask.any() else None for mask in defined]
 
 
-def _ranks(tables: list[np.ndarray], groups: np.ndarray, resamples: int, seed: int) -> list[Rank]:
+def _ranks(tables: list[np.ndarray], groups: np.ndarray, resamples: int, seed: int, same: bool) -> list[Rank]:
     """As `ranks`, of tables (seeds, cases) that are all defined."""
     own = places(np.array([statistics.group_means(table.mean(axis=0), groups).mean() for table in tables]))
     if len(set(groups.tolist())) < MIN_GROUPS:
         return [Rank(int(place), int(place), int(place)) for place in own]
     means = [
         np.sum(statistics.resample(table, groups, resamples, seed)
-               * statistics.seed_draws(len(table), resamples, seed, stream), axis=1)
+               * statistics.seed_draws(len(table), resamples, seed, 0 if same else stream), axis=1)
         for stream, table in enumerate(tables)
     ]  # fmt: skip
     # The rank of every row in every bootstrap sample: (samples, rows).

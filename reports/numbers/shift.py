@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
 from reports.numbers import statistics
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.components import TAIL, combined, standard_error
 from reports.numbers.curves import Curve, Variant
 from reports.numbers.limits import ROUNDING
@@ -86,8 +87,9 @@ def drop(it: Shifted) -> Estimate:
 
 
 def _by_group(curve: Curve) -> np.ndarray:
-    """Mean DSC (seeds, groups) on undisturbed images."""
-    return np.stack([statistics.group_means(row, curve.groups) for row in curve.by_seed("dsc")[:, 0]])
+    """Mean DSC (seeds, groups) on undisturbed images, of the trainings that have one."""
+    rows = [statistics.group_means(row, curve.groups) for row in curve.by_seed("dsc")[:, 0]]
+    return np.stack([row for row in rows if len(row)])
 
 
 def gaps(it: Shifts, pair: tuple[str, str]) -> dict[Variant, Tested]:
@@ -98,7 +100,8 @@ def gaps(it: Shifts, pair: tuple[str, str]) -> dict[Variant, Tested]:
         for one in found
         if one.native is not None
     ]
-    results = tested(sides, it.home.margin)
+    fallen = [any_collapsed([one.own, one.native], it.home.clean) for one in found if one.native is not None]
+    results = tested(sides, it.home.margin, collapsed=fallen)
     return {one.variant: result for one, result in zip(found, results, strict=True) if result is not None}
 
 
@@ -112,5 +115,9 @@ def contests(it: Shifts, pair: tuple[str, str]) -> list[tuple[Shifted, Shifted, 
     if not it.found[pair]:
         return []
     first, *others = it.found[pair]
-    results = tested([selection.paired_values(first.there, o.there, it.home.clean) for o in others], it.home.margin)
+    results = tested(
+        [selection.paired_values(first.there, other.there, it.home.clean) for other in others],
+        it.home.margin,
+        collapsed=[any_collapsed([first.own, other.own], it.home.clean) for other in others],
+    )
     return [(first, other, result) for other, result in zip(others, results, strict=True) if result is not None]

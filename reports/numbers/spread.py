@@ -189,7 +189,10 @@ def _spread(it: Study, curve: Curve) -> Spread:
     part = records_of(it.results, curve)
     part = part[part["class"] == POOLED]
     by_case = part.assign(case=part["case"].astype(str)).set_index("case").select_dtypes("number")
-    values = tuple(by_case[by_case["seed"] == seed].reindex(curve.cases) for seed in curve.seeds)
+    # A training that was tested in part only has no scores in the curve, and none here.
+    scored = np.isfinite(curve.by_seed("dsc")[:, 0]).any(axis=1)
+    values = tuple(by_case[(by_case["seed"] == seed) & known].reindex(curve.cases)
+                   for seed, known in zip(curve.seeds, scored))  # fmt: skip
     undefined = int(part["auroc"].isna().sum())
     return Spread(curve, values, int(part["runs"].max()), float(part["nfe"].mean()), len(part), undefined)
 

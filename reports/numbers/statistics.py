@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from reports.numbers.components import TAIL, standard_error, students
-from reports.numbers.limits import LARGE, RESAMPLES, ROUNDING, UNBOUNDED, Bounds, Limits, draws, limits
+from reports.numbers.limits import RESAMPLES, ROUNDING, UNBOUNDED, Bounds, Limits, draws, limits
 
 Groups = ArrayLike
 """(cases,) labels of any sort that can be ordered: cases with one label belong together, as those of one patient."""
@@ -193,9 +193,9 @@ def statistic(
 
     values: (conditions, cases) or (seeds, conditions, cases); function: maps means (..., conditions) to (...,) and is
     applied to the means over all groups and to those of every bootstrap sample. A case counts when it is defined under
-    every condition and seed. A function that jumps or is infinite has no standard error, hence no bootstrap-t: below
-    LARGE groups the samples' means are moved away from the mean instead (`stretch`). From MIN_SEEDS trainings on, what
-    other trainings would change is drawn, too (`seed_draws`).
+    every condition and seed. A function that jumps or is infinite has no standard error, hence no bootstrap-t: the
+    samples' means are moved away from the mean instead (`stretch`). From MIN_SEEDS trainings on, what other trainings
+    would change is drawn, too (`seed_draws`).
     """
     table = _by_seed(values)
     complete = np.where(np.isfinite(table).all(axis=(0, 1)), 0.0, np.nan)
@@ -218,10 +218,8 @@ def statistic(
 
 def stretch(groups: int) -> float:
     """How many times as far as a bootstrap sample of so few groups the true mean lies from the mean, at the ends of an
-    interval: t / z sqrt(n / (n - 1)) with t of n - 1 degrees of freedom; 1 from LARGE groups on. (Hesterberg, American
-    Statistician 69:371-386, 2015, section 5.3, who takes percentiles further out instead.)"""
-    if groups >= LARGE:
-        return 1.0
+    interval: t / z sqrt(n / (n - 1)) with t of n - 1 degrees of freedom. (Hesterberg, American Statistician 69:371-386,
+    2015, section 5.3, who takes percentiles further out instead.)"""
     students, normal = stats.t.ppf((1 + LEVEL) / 2, groups - 1), stats.norm.ppf((1 + LEVEL) / 2)
     return float(students / normal * np.sqrt(groups / (groups - 1)))
 

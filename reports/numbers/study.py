@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.store.results import Results
 from reports.numbers import curves as selection
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.curves import Curve, Variant
 from reports.numbers.hypotheses import Margin
 from reports.numbers.statistics import Estimate
@@ -94,14 +95,20 @@ def comparisons(it: Study, dataset: str) -> list[Comparison]:
     if not it.curves[dataset]:
         return []
     reference, *others = it.curves[dataset]
-    at = {sigma: tested([selection.paired_values(reference, other, sigma) for other in others], it.margin)
-          for sigma in it.compared}  # fmt: skip
+    fallen = [any_collapsed([reference, other], it.clean) for other in others]
+    at = {
+        sigma: tested(
+            [selection.paired_values(reference, other, sigma) for other in others], it.margin, collapsed=fallen
+        )
+        for sigma in it.compared
+    }
     kept: list[Tested | None] = [None] * len(others)
     if it.noisy is not None:
         kept = tested(
             [selection.paired_values(reference, other, it.noisy, since=it.clean) for other in others],
             it.margin,
             OF_CHANGES,
+            fallen,
         )
     found = []
     for place, other in enumerate(others):

@@ -1,6 +1,5 @@
 """How training went: whether it had converged, and its curves."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,6 @@ import pandas as pd
 
 RISE = 0.01
 """A validation DSC that rose by more than this in the last fifth of training had not converged."""
-
-COLLAPSE = 0.1
-"""DSC: a training that ends so far below the best of its method is told apart from what chance does to trainings."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +87,3 @@ def series(history: pd.DataFrame, split: str, metric: str) -> list[tuple[np.ndar
         rows = rows.sort_values("step", kind="stable")
         found.append((rows["step"].to_numpy() + starts[str(stage)], rows["value"].to_numpy(dtype=float)))
     return found
-
-
-def collapsed(scored: Sequence[float]) -> int:
-    """How many of a method's trainings ended more than COLLAPSE below the best. scored: their mean DSC on test."""
-    return sum(value < max(scored) - COLLAPSE for value in scored)

@@ -11,7 +11,7 @@ from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Figure, Heading, Paragraph
 from reports.paper.style import Look
 from reports.sections import groups, training_figure, trials
-from reports.sections.score_tables import held_against
+from reports.sections.score_tables import held_against, so_far
 
 
 def intervals(units: str) -> str:
@@ -19,11 +19,10 @@ def intervals(units: str) -> str:
     return (
         f"Intervals are of 95 %. Where a method was trained with {statistics.MIN_SEEDS} seeds or more, an interval "
         f"holds the variance of {units} (bootstrap-t, {limits.RESAMPLES} resamples) and of training (Student's t), and "
-        f"it speaks of the method; with fewer it is a bootstrap over {units} alone (bootstrap-t below {limits.LARGE} "
-        f"{units}, percentiles from there on) and speaks of these trainings. The more of the {units}, from a quarter "
-        "to a half, have the same score, the more it allows for scores that were not seen (Gaffke's limits). None is "
-        f"given below {statistics.MIN_GROUPS} {units}. Thresholds, which have no standard error, have percentile "
-        f"intervals, widened below {limits.LARGE} {units}."
+        f"it speaks of the method; with fewer it is a bootstrap-t over {units} alone and speaks of these trainings. "
+        f"The more of the {units}, from a quarter to a half, have the same score, the more it allows for scores that "
+        f"were not seen (Gaffke's limits). None is given below {statistics.MIN_GROUPS} {units}. Thresholds, which have "
+        "no standard error, have percentile intervals, widened as Student's t is."
     )
 
 
@@ -86,7 +85,8 @@ def notes(it: Study, first: list[str]) -> list[Block]:
     if any(comparisons(it, dataset) for dataset in it.datasets):
         items.append(
             "Differences are taken on the same cases. A method is better or worse when the interval of the difference "
-            f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}; equivalent when it lies "
+            f"does not contain 0 and the test, after Holm's correction, is below {ALPHA:g}."
+            f"{so_far(it.margin, it.unit())} Two are equivalent when it lies "
             f"within {it.margin.within:g} DSC (`suite.margin`), a margin that was declared before"
             f"{held_against(it.margin, it.unit())}; else undecided, with the smallest true difference that a "
             "repetition finds with a probability of 80 %. docs/statistics.md explains every number."

@@ -5,6 +5,7 @@ from itertools import combinations
 import pandas as pd
 
 from reports.numbers import curves as selection
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.study import Study
 from reports.numbers.verdicts import Tested, Verdict, tested, verdict
 from reports.paper import words
@@ -15,7 +16,9 @@ LEAST_METHODS = 3
 """Of two methods one sentence says as much."""
 
 TURNED = {Verdict.BETTER: "worse", Verdict.WORSE: "better", Verdict.NOT_WORSE: "not better",
-          Verdict.NOT_BETTER: "not worse", "scored higher": "scored lower", "scored lower": "scored higher",
+          Verdict.NOT_BETTER: "not worse", Verdict.BETTER_SO_FAR: "worse so far",
+          Verdict.WORSE_SO_FAR: "better so far", "scored higher": "scored lower", "scored lower": "scored higher",
+          "scored higher so far": "scored lower so far", "scored lower so far": "scored higher so far",
           "not lower": "not higher", "not higher": "not lower"}  # fmt: skip
 """A verdict with the two methods the other way round."""
 TONES = {"better": "better", "scored higher": "better", "worse": "worse", "scored lower": "worse",
@@ -29,7 +32,11 @@ def table(it: Study, dataset: str) -> list[Table]:
     if len(curves) < LEAST_METHODS:
         return []
     pairs = list(combinations(range(len(curves)), 2))
-    found = tested([selection.paired_values(curves[a], curves[b], it.clean) for a, b in pairs], it.margin)
+    found = tested(
+        [selection.paired_values(curves[a], curves[b], it.clean) for a, b in pairs],
+        it.margin,
+        collapsed=[any_collapsed([curves[a], curves[b]], it.clean) for a, b in pairs],
+    )
     names = [it.names[curve.variant] for curve in curves]
     cells = pd.DataFrame("", index=names, columns=names)
     tones = cells.copy()
@@ -51,7 +58,8 @@ def table(it: Study, dataset: str) -> list[Table]:
     caption = (
         f"{dataset}: every method against every other{under(it)}, row minus column in mean DSC on the same cases and "
         "what the tests say of it, methods by falling DSC; on the diagonal the mean DSC. Green: the row's method is "
-        "better, red: worse, blue: equivalent within the margin; without colour the tests show none of these. p after "
+        "better, red: worse, blue: equivalent within the margin; without colour the tests show none of these, or so "
+        "far only. p after "
         f"Holm over all {family} pairs, a larger family than that of the sentences about the first method: a pair may "
         "be decided there and open here. Intervals and p are in the CSV."
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.numbers.curves import CLASS_MEAN, POOLED, Curve
-from reports.numbers.hypotheses import Margin
+from reports.numbers.hypotheses import OUTRIGHT, Margin
 from reports.numbers.statistics import MIN_SEEDS, Estimate
 from reports.numbers.study import Comparison, Study, comparisons
 from reports.numbers.verdicts import Significance, Verdict, verdict
@@ -18,6 +18,7 @@ INTERVAL = "95 % interval"
 
 OF_TRAININGS = {
     Verdict.BETTER: "scored higher", Verdict.WORSE: "scored lower", Verdict.EQUIVALENT: "scored alike",
+    Verdict.BETTER_SO_FAR: "scored higher so far", Verdict.WORSE_SO_FAR: "scored lower so far",
     Verdict.NOT_WORSE: "not lower", Verdict.NOT_BETTER: "not higher",
 }  # fmt: skip
 """Verdicts that are no claims about methods."""
@@ -69,7 +70,8 @@ def differences(it: Study) -> Table | None:
         f"training, ends at 0; with fewer, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
         "speaks of these trainings alone. p not worse, p equivalent: that the first is not worse by more than "
         f"{it.margin.within:g} DSC, and that the two differ by less than that either way: below 0.05 where the "
-        f"interval lies within the margin{held_against(it.margin, it.unit())}; after Holm, as p (Holm) is. Holm's "
+        f"interval lies within the margin{held_against(it.margin, it.unit())}; after Holm, as p (Holm) is."
+        f"{so_far(it.margin, it.unit())} Holm's "
         f"families: {'; '.join(_families(it))}. Found at 80 %: the smallest true difference that a "
         "repetition of this experiment finds with that probability. Effect sizes, on these differences: the "
         f"matched-pairs rank-biserial correlation (rank sum of the {it.units()} that favour the first method minus "
@@ -83,6 +85,16 @@ def held_against(margin: Margin, unit: str) -> str:
     if not margin.failure:
         return ", failures that were not seen playing no part (`suite.unseen_failure=0`)"
     return f", and would with one more {unit} in whom a method loses {margin.failure:g} (`suite.unseen_failure`)"
+
+
+def so_far(margin: Margin, unit: str) -> str:
+    """What better and worse so far mean, as a sentence; nothing where failures that were not seen play no part."""
+    if not margin.failure:
+        return ""
+    return (
+        f" So far: the interval would reach 0 with {OUTRIGHT} further {unit}s in whom the method that is ahead loses "
+        f"{margin.failure:g}."
+    )
 
 
 def _families(it: Study) -> list[str]:
@@ -163,9 +175,11 @@ def test_columns(estimate: Estimate, test: Significance) -> dict:
     """Everything that was tested of a difference, for CSV files."""
     return {
         "p": test.p, "p_holm": test.p_holm, "p_not_worse": test.not_worse, "p_not_better": test.not_better,
-        "p_equivalent": test.equivalent, "margin": test.margin.within, "unseen_failure": test.margin.failure,
+        "p_equivalent": test.equivalent, "p_lasting": test.lasting,
+        "margin": test.margin.within, "unseen_failure": test.margin.failure,
         "family": test.family, "attainable": test.attainable, "detectable": test.detectable,
         "rank_biserial": test.rank_biserial, "d_z": test.d_z, "about": "methods" if estimate.seeds > 1 else "trainings",
+        "collapsed": test.collapsed,
         "verdict": str(verdict(estimate, test)),
     }  # fmt: skip
 

@@ -11,12 +11,11 @@ from reports.numbers import statistics
 from reports.numbers.curves import Variant, method_order
 from reports.numbers.friedman import ALPHA, MIN_METHODS, Friedman, friedman
 from reports.numbers.study import Comparison, Study, comparisons
-from reports.numbers.training import COLLAPSE, collapsed
 from reports.numbers.verdicts import Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Paragraph, Table
 from reports.paper.style import Look
-from reports.sections import critical_difference, rank_tables, score_tables
+from reports.sections import critical_difference, rank_tables, score_tables, trainings
 from reports.sections.posteriors import posteriors
 from reports.sections.score_tables import keys
 from reports.sections.verdict_words import cautions, p_of, sentence, subjects
@@ -46,6 +45,7 @@ def sentences(it: Study, dataset: str) -> list[str]:
     for sigma in it.compared:
         for comparison in found:
             where = f" at σ = {sigma:g}" if it.noisy is not None else ""
+            where += trainings.on_fewer(comparison.at.get(sigma), it.curves[dataset])
             pair = comparison.reference, comparison.other
             if sigma in comparison.at and comparison.at[sigma].cases:
                 tested = comparison.at[sigma], comparison.tests[sigma]
@@ -56,23 +56,7 @@ def sentences(it: Study, dataset: str) -> list[str]:
                 first, second = (it.names[curve.variant] for curve in pair)
                 said.append((sigma, len(ORDER), f"{first} and {second} have no score in common{where}."))
     said = [text for *_, text in sorted(said, key=lambda item: item[:2])]
-    return [*_stand_in(it, found), *said, *cautions(tests, it.unit(dataset)), *collapses(it, dataset)]
-
-
-def collapses(it: Study, dataset: str) -> list[str]:
-    """A sentence for each method of which a training ended far below its best one."""
-    said = []
-    for curve in it.curves[dataset]:
-        scored = curve.seed_means(it.clean)
-        if not (low := collapsed(scored)):
-            continue
-        ended = words.listing([words.number(value) for value in sorted(scored)])
-        said.append(
-            f"{words.plural(low, 'training')} of **{it.names[curve.variant]}** ended more than {COLLAPSE:g} DSC below "
-            f"the best ({ended}): a training that collapses now and then is no chance that intervals and tests know, "
-            f"and {len(scored)} do not show how often. What is said of it above claims nothing about the method."
-        )
-    return said
+    return [*_stand_in(it, found), *said, *cautions(tests, it.unit(dataset)), *trainings.sentences(it, dataset)]
 
 
 def _stand_in(it: Study, found: list[Comparison]) -> list[str]:

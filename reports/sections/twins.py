@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.curves import Curve, paired_values
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study
@@ -36,8 +37,9 @@ def contributions(it: Study, dataset: str) -> list[Contribution]:
         if twins.get(twin.variant.method) == method.variant.method
     ]
     found = []
+    fallen = [any_collapsed(pair, it.clean) for pair in pairs]
     for sigma in it.compared:
-        results = tested([paired_values(method, twin, sigma) for method, twin in pairs], it.margin)
+        results = tested([paired_values(method, twin, sigma) for method, twin in pairs], it.margin, collapsed=fallen)
         for (method, twin), result in zip(pairs, results, strict=True):
             if result is not None:
                 found.append(Contribution(method, twin, sigma, *result))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reports.numbers.curves import Curve, Variant
-from reports.numbers.hypotheses import ALPHA
+from reports.numbers.hypotheses import ALPHA, OUTRIGHT
 from reports.numbers.statistics import Estimate
-from reports.numbers.verdicts import Significance, Tested, Verdict, verdict
+from reports.numbers.verdicts import AHEAD, BEHIND, SO_FAR, Significance, Tested, Verdict, verdict
 from reports.paper import words
 from reports.paper.words import Write
 
@@ -37,10 +37,20 @@ def sentence(
     if judged is Verdict.BARE:
         count = words.plural(estimate.cases, "case")
         return f"{first} minus {second}{where}: {signed} ({count}), too few for an interval or a test."
-    if judged in (Verdict.BETTER, Verdict.WORSE):
-        size = estimate if judged is Verdict.BETTER else negated(estimate)
-        verb = f"is {judged}" if methods else f"scored {'higher' if judged is Verdict.BETTER else 'lower'}"
+    if test.collapsed:
+        text = f"Nothing is decided between {first} and {second}{where}, as a training collapsed: {signed}"
+        return f"{text}, {p_words(test)} for these trainings."
+    if judged in (*AHEAD, *BEHIND):
+        size = estimate if judged in AHEAD else negated(estimate)
+        verb = f"is {judged}" if methods else f"scored {'higher' if judged in AHEAD else 'lower'}"
+        verb += " so far" if judged in SO_FAR and not methods else ""
         text = f"{first} {verb} than {second}{where} by {amount(size, score=score)}, {p_words(test)}"
+        if judged in SO_FAR:
+            text += f"; {OUTRIGHT} further failures of {test.margin.failure:g} {score} would leave that open"
+            sure = test.not_worse if judged in AHEAD else test.not_better
+            if sure is not None and sure < ALPHA:
+                side = "worse" if judged in AHEAD else "better"
+                text += f", but not that it is not {side} by more than {within}, {p_of(sure)}"
         if test.equivalent is not None and test.equivalent < ALPHA:
             text += f"; the difference is smaller than the margin of {within}, {p_of(test.equivalent)}"
         return f"{_capital(text)}."
@@ -64,10 +74,15 @@ def judgement(estimate: Estimate, test: Significance) -> str:
     judged, within = verdict(estimate, test), f"{test.margin.within:g} DSC"
     if judged is Verdict.BARE:
         return "Too few independent cases for an interval or a test."
+    if test.collapsed:
+        return f"A training collapsed, so that this decides nothing, {p_words(test)}."
+    more = f"; {OUTRIGHT} further failures of {test.margin.failure:g} would leave that open"
     kind = "methods" if estimate.seeds > 1 else "trainings"
     said = {
         Verdict.BETTER: f"A gain is shown, {p_words(test)}",
         Verdict.WORSE: f"A loss is shown, {p_words(test)}",
+        Verdict.BETTER_SO_FAR: f"A gain is shown so far, {p_words(test)}{more}",
+        Verdict.WORSE_SO_FAR: f"A loss is shown so far, {p_words(test)}{more}",
         Verdict.EQUIVALENT: f"The two {kind} are equivalent within {within}, {p_of(test.equivalent)} after Holm",
         Verdict.NOT_WORSE: f"No loss of more than {within}, {p_of(test.not_worse)} after Holm",
         Verdict.NOT_BETTER: f"No gain of more than {within}, {p_of(test.not_better)} after Holm",
@@ -105,7 +120,17 @@ def cautions(tests: Sequence[Tested], unit: str, declared_by: str = "`suite.marg
             "method: another seed may turn them round, and two trainings that happen to agree hide how much. "
             "`seeds=[0,1,2]` tests the methods."
         )
-    open_ = [(estimate, test) for estimate, test in told if verdict(estimate, test) is Verdict.UNDECIDED]
+    short = [pair for pair in told if verdict(*pair) in SO_FAR]
+    if short:
+        estimate, test = min(short, key=lambda pair: pair[0].groups)
+        declared = test.margin
+        said.append(
+            f"So far: in {words.plural(estimate.groups, unit)} like these. {OUTRIGHT} more in whom the one that is "
+            f"ahead loses {declared.failure:g} (`suite.unseen_failure`) would move the mean by "
+            f"{declared.unseen(estimate.groups, OUTRIGHT):.3f}, and the interval would reach 0; so many show no "
+            "failure that is that rare."
+        )
+    open_ = [pair for pair in told if verdict(*pair) is Verdict.UNDECIDED and not pair[1].collapsed]
     small = [(estimate, test) for estimate, test in open_ if test.margin.unseen(estimate.groups) >= test.margin.within]
     if small:
         estimate, test = min(small, key=lambda pair: pair[0].groups)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reports.resampling import drawn, ends
+from tests.reports.resampling import bounded, drawn, mean
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 METRICS = ("dsc", "iou", "hd95", "assd")
@@ -19,8 +19,7 @@ def found(pattern, folder="tables"):
 
 
 def samples(values, groups):
-    """(..., 2000) means over cases of bootstrap samples of patients. The reports were drawn when means were over cases:
-    patients there have equally many, so that it matters only where a distance is undefined."""
+    """(..., 2000) means over cases of bootstrap samples of patients, who have equally many here."""
     names, patient = np.unique(groups, return_inverse=True)
     weights, values = drawn(len(names))[:, patient], np.asarray(values, float)
     return np.nan_to_num(values) @ weights.T / (np.isfinite(values) @ weights.T)
@@ -35,11 +34,19 @@ def scores(records, metric="dsc", name="all", **where):
     return by_case.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
 
 
-def same(row, name, values, groups, low=None, high=None):
-    expected = (np.nanmean(values), *ends(samples(values, groups)))
-    assert (row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]) == pytest.approx(
-        expected, rel=1e-4, abs=2e-5
-    )
+OF_CHANGES = (-2, 2)
+
+
+def same(row, name, values, groups, low=None, high=None, changes=False):
+    """The mean over patients with its interval, of a distance, of a score in [0, 1] or of a difference of two."""
+    if name.startswith(("hd95", "assd")):
+        expected = mean(values, groups=groups)
+    elif name == "difference":
+        expected = bounded(values, groups, OF_CHANGES if changes else (-1, 1))
+    else:
+        expected = bounded(values, groups, (0, 1))
+    found = row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]
+    assert found == pytest.approx(tuple(expected), rel=3e-4, abs=5e-5)
 
 
 def measured(path):

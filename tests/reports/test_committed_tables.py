@@ -9,6 +9,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from tests.reports import resampling
 from tests.reports.committed import METRICS, RESULTS, found, measured, records_of, same, samples, scores
 from tests.reports.resampling import ends, ends_of_rounds, patients
 
@@ -20,8 +21,8 @@ SETTINGS = ("trials", "data_sets", "environment", "method_settings", "training_s
 OF_TRIALS = {"parameters", "training_seconds", "training_steps", "seconds_median", "seconds_iqr", "repeats",
              "peak_memory_mib", "seconds"}  # fmt: skip
 """Measured once on a trial, which is not committed; where suites of timings have such columns, they are recomputed."""
-TESTS = {"p", "p_holm", "p_not_worse", "p_not_better", "p_equivalent", "margin", "family", "attainable", "detectable",
-         "rank_biserial", "d_z", "about", "verdict"}  # fmt: skip
+TESTS = {"p", "p_holm", "p_not_worse", "p_not_better", "p_equivalent", "p_lasting", "margin", "unseen_failure",
+         "family", "attainable", "detectable", "rank_biserial", "d_z", "about", "collapsed", "verdict"}  # fmt: skip
 MEAN = {"dsc", "dsc_low", "dsc_high"}
 RECOMPUTED = {
     "accuracy_*": {"rank", "rank_low", "rank_high", "undefined_distances", "scores", "seeds", "seed_sd", "nfe"},
@@ -217,10 +218,11 @@ def test_effect_sizes_counts_and_verdicts(path, records):
 
 
 def verdict(row):
-    """Of trainings: the interval and the ranks have to point the same way for better and worse."""
+    """Of trainings: the interval and the ranks have to point the same way for better and worse, and two failures more
+    may not undo it."""
     side = (row["low"] > 0) - (row["high"] < 0)
     if row["p_holm"] < 0.05 and side and side * row["rank_biserial"] > 0:
-        return "better" if side > 0 else "worse"
+        return ("better" if side > 0 else "worse") + " so far" * (row["p_lasting"] >= 0.05)
     names = {"p_equivalent": "equivalent", "p_not_worse": "not worse", "p_not_better": "not better"}
     return next((name for column, name in names.items() if row[column] < 0.05), "undecided")
 
@@ -262,7 +264,7 @@ def losses(records):
     for (name, steps), part in records[records["class"] == "all"].groupby(["method", "steps"]):
         if (part["sigma"] == 0.2).any():
             (clean, groups), (noisy, _) = (scores(records, method=name, steps=steps, sigma=sigma) for sigma in (0, 0.2))
-            found.add(((clean - noisy).mean(), *ends(samples(clean - noisy, groups))))
+            found.add(tuple(resampling.mean(clean - noisy, groups=groups)))
     return found
 
 

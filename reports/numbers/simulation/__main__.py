@@ -9,8 +9,8 @@ from functools import partial
 
 import pandas as pd
 
-from reports.numbers.simulation import choices, intervals, moved, sentences, times, uncertainty
-from reports.numbers.simulation.sentences import COLLAPSED, COMPARISONS, LOST, MARGIN
+from reports.numbers.simulation import choices, failures, intervals, moved, sentences, times, uncertainty
+from reports.numbers.simulation.sentences import COMPARISONS, MARGIN
 
 TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "Coverage of 95 % intervals (%)": intervals.coverages,
@@ -26,7 +26,11 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "Skewed differences: false sentences (%)": sentences.lopsidedness,
     "Rare failures of the first of two methods near a ceiling: false sentences (%)": sentences.unseen_failures,
     "Two methods that are equal: called equivalent, or not worse, within 0.01 DSC (%)": sentences.prices,
-    f"{COLLAPSED:.0%} of one method's trainings lose {LOST:g} DSC, equal on average (%)": sentences.collapsing,
+    f"A gain of {failures.GAIN:g} DSC with failures now and then, no better on average: what is said (%)": (
+        failures.false
+    ),
+    "A method that is better and fails nowhere: called better outright, and outright or so far (%)": failures.price,
+    "Trainings of one method that fall now and then, equal on average (%)": sentences.collapsing,
     f"{COMPARISONS} comparisons with one reference, 40 groups: reports with a false sentence (%)": sentences.by_family,
     "Found at 80 %: what is printed (DSC), and how often that is found (%)": sentences.designs,
     "Two methods that are equal: what is said (%)": partial(sentences.by_seeds, 0.0),
@@ -38,7 +42,8 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
 
 PRINTED = ("lowest", "median", "highest")
 """Columns in DSC."""
-KEPT = ("groups", "scores", "others", "seeds", "SD of training", "SDs of training", "a margin is", "rounds", "machine",
+KEPT = ("groups", "scores", "others", "differences", "failures", "true difference", "trainings that fall",
+         "seeds", "SD of training", "SDs of training", "a margin is", "rounds", "machine",
         "widest", *PRINTED)  # fmt: skip
 """Columns that are no shares."""
 
@@ -65,7 +70,7 @@ def main() -> None:
         lines = [
             list(map(str, frame.columns)),
             ["---"] * len(frame.columns),
-            *frame.astype(str).replace("nan", "–").to_numpy().tolist(),
+            *frame.map(str).replace("nan", "–").to_numpy().tolist(),
         ]
         print(f"\n**{title}**\n", *(f"| {' | '.join(line)} |" for line in lines), sep="\n", flush=True)
 

@@ -5,9 +5,9 @@ import pandas as pd
 from scipy import stats
 
 from reports.numbers import areas, statistics
-from reports.numbers.limits import LARGE
-from reports.numbers.simulation.invented import GROUPS, OWN_SD, PATIENT_SD, RESIDUAL_SD, SHAPES, holds, scores
+from reports.numbers.simulation.invented import GROUPS, OWN_SD, PATIENT_SD, RESIDUAL_SD, SHAPES, heavy, holds, scores
 
+TAILS = {**SHAPES, "heavy tail": heavy}
 FAILURES = (0.05, 0.1, 0.2, 0.4)
 """Shares of patients in whom a method fails that is otherwise perfect, or nearly."""
 MISSED, DIAGONAL = 0.1, 140.0
@@ -24,7 +24,7 @@ def coverage(groups: int, shape: str, repeats: int, seed: int = 0) -> dict[str, 
     """Share of intervals that hold the truth, in [0, 1], by estimate: of a mean and a paired difference after one
     training, with three trainings, of a relative area and of the sigma at which 0.05 is lost, after one training and
     with three that differ in how much they lose."""
-    random, draw = np.random.default_rng([seed, groups]), SHAPES[shape]
+    random, draw = np.random.default_rng([seed, groups]), TAILS[shape]
     truth = 0.8 - FALL
     area = float(areas.relative_area(SIGMAS, truth))
     lost = float(areas.x_at_loss(SIGMAS, truth))
@@ -93,7 +93,7 @@ def distances(groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
 def coverages(repeats: int) -> pd.DataFrame:
     """`coverage` by number of groups and shape."""
     return pd.DataFrame(
-        [{"groups": n, "scores": shape} | coverage(n, shape, repeats) for shape in SHAPES for n in GROUPS]
+        [{"groups": n, "scores": shape} | coverage(n, shape, repeats) for shape in TAILS for n in GROUPS]
     )
 
 
@@ -111,5 +111,5 @@ def ceilings(repeats: int) -> pd.DataFrame:
 
 
 def outliers(repeats: int) -> pd.DataFrame:
-    """`distances` by number of groups below LARGE."""
-    return pd.DataFrame([{"groups": n} | distances(n, repeats) for n in GROUPS if n < LARGE])
+    """`distances` by number of groups."""
+    return pd.DataFrame([{"groups": n} | distances(n, repeats) for n in GROUPS])

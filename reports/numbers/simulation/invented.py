@@ -23,6 +23,16 @@ def skewed(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return 1 - random.exponential(size=shape)
 
 
+TAIL_SD = 1.2
+"""SD of the logarithm of `heavy`."""
+
+
+def heavy(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Of mean 0 and SD 1 with a tail below that is much longer: minus a lognormal variable (skewness -11)."""
+    mean = np.exp(TAIL_SD**2 / 2)
+    return (mean - np.exp(TAIL_SD * random.normal(size=shape))) / (mean * np.sqrt(np.exp(TAIL_SD**2) - 1))
+
+
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 SHAPES: dict[str, Draw] = {"normal": normal, "skewed": skewed}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.store.results import Results
-from reports.numbers.corruption import Corrupted, losses, mean_errors, robust_mean
+from reports.numbers.corruption import Corrupted, extremes, losses, mean_errors, robust_mean
 from reports.numbers.curves import POOLED, Curve, Variant
 from reports.numbers.shift import Shifted, drop
 from reports.numbers.simulation.invented import (
@@ -23,6 +23,7 @@ LOSSES = {"first": 0.8, "reference": 1.0}
 """How much of the losses below each method has."""
 LOST = np.array([[0.02, 0.05, 0.1], [0.05, 0.1, 0.2], [0.03, 0.06, 0.12], [0.04, 0.12, 0.3]])
 """DSC (kinds, severities)."""
+COSTLIEST = KINDS[int(LOST.sum(axis=1).argmax())]
 CLEAN = 0.85
 LOSS_SD, TRAINING_LOSS_SD = 0.4, 0.1
 """Of what is lost, between patients and between trainings."""
@@ -63,7 +64,7 @@ def corrupted(random: np.random.Generator, draw: Draw, seeds: int, groups: int) 
 
 def errors(groups: int, shape: str, seeds: int, repeats: int, seed: int = 0) -> dict[str, float]:
     """Coverage, in [0, 1], of mean corruption error, relative mean corruption error, that of a kind, the loss to a kind
-    and the mean score on corrupted images."""
+    and the mean score on corrupted images; and how often the kind that costs most is among those that are named."""
     random = np.random.default_rng([seed, groups, seeds])
     own, other = (1 - CLEAN + LOSSES[name] * LOST for name in LOSSES)
     single = own.sum(axis=1) / other.sum(axis=1)
@@ -79,6 +80,7 @@ def errors(groups: int, shape: str, seeds: int, repeats: int, seed: int = 0) -> 
                      "DSC corrupted": robust_mean(it, "invented", first)}  # fmt: skip
         for name, interval in intervals.items():
             hits.setdefault(name, []).append(holds(interval, float(truth[name])))
+        hits.setdefault("worst kind", []).append(COSTLIEST in extremes(it, "invented", first)[0])
     return {name: float(np.mean(held)) for name, held in hits.items()}
 
 

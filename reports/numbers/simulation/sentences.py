@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 
 from reports.numbers import statistics
+from reports.numbers.collapse import collapsed
 from reports.numbers.hypotheses import Margin, detectable, effect_sizes
-from reports.numbers.simulation.invented import OWN_SD, PATIENT_SD, normal, scores, skewed
+from reports.numbers.simulation.invented import OWN_SD, PATIENT_SD, Draw, heavy, normal, scores, skewed
 from reports.numbers.statistics import Estimate
-from reports.numbers.training import collapsed
-from reports.numbers.verdicts import OF_SCORES, Significance, Verdict, p_values, tested, verdict
+from reports.numbers.verdicts import AHEAD, BEHIND, OF_SCORES, Significance, Verdict, p_values, tested, verdict
 
 SEED_SDS = (0.0, 0.005, 0.01, 0.02)
 SEEDS = (1, 2, 3, 5)
 UNEQUAL_GROUPS = (20, 40, 80)
-TESTED_GROUPS = (8, 12, 20, 40, 80)
+TESTED_GROUPS = (5, 6, 8, 12, 20, 40, 80)
 FAILING_GROUPS = (12, 20, 40, 60, 80)
 RARE = (0.025, 0.05, 0.1)
 """Shares of patients in whom the first of two good methods fails."""
@@ -23,8 +23,8 @@ COMPARISONS = 5
 MARGIN = Margin().within
 FAILURES = (Margin().failure, 0.0)
 """What a margin has to hold against: one unseen failure more, or the interval alone."""
-COLLAPSED, LOST = 0.1, 0.3
-"""Share of the trainings that collapse, and the DSC that they lose."""
+FALLS = ((0.1, 0.3), (0.2, 0.09), (0.1, 0.05))
+"""Shares of the trainings that fall, and the DSC that they lose: a collapse that is named, and less."""
 PATIENTS = (20, 40, 80, 160)
 """Of the tests of what claims of equivalence cost."""
 
@@ -58,8 +58,8 @@ def sentences(
 
 
 ALONE = ", by the interval alone"
-TOLD_APART = (Verdict.BETTER, Verdict.WORSE)
-WRONG_IF_WORSE = (Verdict.BETTER, Verdict.EQUIVALENT, Verdict.NOT_WORSE)
+TOLD_APART = (*AHEAD, *BEHIND)
+WRONG_IF_WORSE = (*AHEAD, Verdict.EQUIVALENT, Verdict.NOT_WORSE)
 """What is false of a method that is worse by the margin or more."""
 
 
@@ -75,15 +75,18 @@ def judgements(first: np.ndarray, second: np.ndarray) -> list[Verdict]:
     rank_biserial, d_z = effect_sizes(*pair)
     found = []
     for failure in FAILURES:
-        p, *of_margin = p_values(pair, estimate, limits, Margin(MARGIN, failure))
-        found.append(verdict(estimate, Significance(p, p, rank_biserial, d_z, *of_margin)))  # type: ignore[arg-type]
+        p, *of_margin, lasting = p_values(pair, estimate, limits, Margin(MARGIN, failure))
+        test = Significance(p, p, rank_biserial, d_z, *of_margin, lasting=lasting)  # type: ignore[arg-type]
+        found.append(verdict(estimate, test))
     return found
 
 
-def lopsided(seeds: int, seed_sd: float, groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
+def lopsided(
+    seeds: int, seed_sd: float, groups: int, repeats: int, draw: Draw = skewed, seed: int = 0
+) -> dict[str, float]:
     """Shares in [0, 1] of false sentences where the first method does badly in few patients and well in the others, so
-    that differences are skewed, with an SD of OWN_SD: equal methods told apart, and a method that is worse by MARGIN
-    called not worse, equivalent or better, with an unseen failure more and by the interval alone."""
+    that differences are skewed, as `draw` has them, with an SD of OWN_SD: equal methods told apart, and a method that
+    is worse by MARGIN called not worse, equivalent or better, with an unseen failure more and by the interval alone."""
     random = np.random.default_rng([seed, seeds, groups, round(1e4 * seed_sd)])
     apart: list[bool] = []
     missed: list[list[bool]] = []
@@ -91,7 +94,7 @@ def lopsided(seeds: int, seed_sd: float, groups: int, repeats: int, seed: int = 
         trainings = [
             seed_sd * random.normal(size=(seeds, 1)) + 0.01 * random.normal(size=(seeds, groups)) for _ in "ab"
         ]
-        first, second = trainings[0] + OWN_SD * skewed(random, (groups,)), trainings[1]
+        first, second = trainings[0] + OWN_SD * draw(random, (groups,)), trainings[1]
         apart.append(judge(first, second) in TOLD_APART)
         missed.append([said in WRONG_IF_WORSE for said in judgements(first - MARGIN, second)])
     held, alone = np.mean(missed, axis=0).tolist()
@@ -131,18 +134,21 @@ def price(seeds: int, seed_sd: float, groups: int, repeats: int, seed: int = 0) 
     return held, alone
 
 
-def collapses(seeds: int, groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
-    """Shares in [0, 1] of reports that tell two methods apart that are equal on average, where COLLAPSED of the
-    trainings of the first lose LOST: all, and those in which no training is named as collapsed. SD of training
-    otherwise 0.005."""
-    random = np.random.default_rng([seed, seeds, groups])
-    apart, unnamed = [], []
+def collapses(seeds: int, fall: tuple[float, float], groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
+    """Shares in [0, 1] of reports that tell two methods apart that are equal on average, where a share of the trainings
+    of the first loses so much DSC: all, and those in which no training had fallen, so that nothing could show it. SD of
+    training otherwise 0.005."""
+    share, lost = fall
+    random = np.random.default_rng([seed, seeds, groups, round(100 * share), round(1e3 * lost)])
+    apart, unseen = [], []
     for _ in range(repeats):
         first, second = (0.8 + scores(random, normal, seeds, groups, 0.005) for _ in range(2))
-        first = first - LOST * (random.random((seeds, 1)) < COLLAPSED) + COLLAPSED * LOST
-        apart.append(judge(first, second) in TOLD_APART)
-        unnamed.append(apart[-1] and not collapsed(first.mean(axis=1)))
-    return {"told apart": float(np.mean(apart)), "and none is named": float(np.mean(unnamed))}
+        fell = random.random((seeds, 1)) < share
+        first = first - lost * fell + share * lost
+        named = collapsed(first.mean(axis=1)) or collapsed(second.mean(axis=1))
+        apart.append(not named and judge(first, second) in TOLD_APART)
+        unseen.append(apart[-1] and not fell.any())
+    return {"told apart": float(np.mean(apart)), "and no training had fallen": float(np.mean(unseen))}
 
 
 def families(seeds: int, seed_sds: tuple[float, float], groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
@@ -199,11 +205,12 @@ def unequal(repeats: int) -> pd.DataFrame:
 
 
 def lopsidedness(repeats: int) -> pd.DataFrame:
-    """`lopsided` by number of groups, seeds and SD of training."""
-    runs = [(seeds, sd) for seeds, sd in ((1, 0.0), (3, 0.0), (3, 0.01), (5, 0.0))]
+    """`lopsided` by length of the tail, number of groups, seeds and SD of training."""
+    runs = [(1, 0.0), (3, 0.0), (3, 0.01), (5, 0.0)]
+    kinds = {"skewed": (skewed, runs), "heavy tail": (heavy, [(s, sd) for s, sd in runs if not sd])}
     return pd.DataFrame(
-        [{"groups": n, "seeds": s, "SD of training": sd} | lopsided(s, sd, n, repeats)
-         for n in TESTED_GROUPS for s, sd in runs]
+        [{"groups": n, "differences": kind, "seeds": s, "SD of training": sd} | lopsided(s, sd, n, repeats, draw)
+         for kind, (draw, settings) in kinds.items() for n in TESTED_GROUPS for s, sd in settings]
     )  # fmt: skip
 
 
@@ -231,8 +238,11 @@ def prices(repeats: int) -> pd.DataFrame:
 
 
 def collapsing(repeats: int) -> pd.DataFrame:
-    """`collapses` by number of groups and seeds."""
-    return pd.DataFrame([{"groups": n, "seeds": s} | collapses(s, n, repeats) for n in UNEQUAL_GROUPS for s in (3, 5)])
+    """`collapses` by what falls, number of groups and seeds."""
+    return pd.DataFrame(
+        [{"groups": n, "seeds": s, "trainings that fall": f"{fall[0]:.0%} by {fall[1]:g}"}
+         | collapses(s, fall, n, repeats) for fall in FALLS for n in UNEQUAL_GROUPS for s in (3, 5)]
+    )  # fmt: skip
 
 
 def by_family(repeats: int) -> pd.DataFrame:

@@ -21,7 +21,7 @@ def by_video(it: Study, dataset: str) -> Table | None:
     for curve in found:
         by_seed, groups, names = video_means(curve, it.clean)
         average, steady = statistics.mean(by_seed, groups, bounds=(0.0, 1.0)), steadiness(curve, it.clean)
-        means = by_seed.mean(axis=0)
+        means = np.nanmean(by_seed, axis=0)
         worst = int(np.nanargmin(means))
         frames, real, relative = steady
         rows.append(

@@ -11,6 +11,7 @@ from benchmarks.store.results import Results
 from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.curves import HIGHER_IS_BETTER, POOLED, Curve, Variant
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import margin
@@ -88,7 +89,10 @@ def changes(before: Results, after: Results, dataset: str) -> list[Change]:
                 met.append((second, first, sigma))
                 values.append((pair[1], pair[0], pair[2]))
     found = []
-    for (second, first, sigma), pair, (estimate, test) in zip(met, values, tested(values, margin(after))):
+    fallen = [any_collapsed([second, first], float(first.sigmas[0])) for second, first, _ in met]
+    for (second, first, sigma), pair, (estimate, test) in zip(
+        met, values, tested(values, margin(after), collapsed=fallen)
+    ):
         same = bool(np.array_equal(pair[0], pair[1], equal_nan=True))
         found.append(Change(second, first, sigma, estimate, test, same))
     return found

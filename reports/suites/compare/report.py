@@ -8,17 +8,17 @@ from benchmarks.store.results import Results
 from benchmarks.store.trial import TrialView
 from reports.numbers import curves as selection
 from reports.numbers import statistics
+from reports.numbers.collapse import COLLAPSE
 from reports.numbers.curves import Variant
+from reports.numbers.hypotheses import OUTRIGHT
 from reports.numbers.study import Study, study
-from reports.numbers.verdicts import Verdict, verdict
+from reports.numbers.verdicts import AHEAD, BEHIND, SO_FAR, Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph
 from reports.sections import common, verdict_words
 from reports.sections.score_tables import keys
 from reports.suites.compare import change_figure, changes, tables
 from reports.suites.compare.changes import AFTER, BEFORE, Change, Pair
-
-SCORED = {Verdict.BETTER: "higher", Verdict.WORSE: "lower"}
 
 
 def build(results: Results, folder: Path) -> Document:
@@ -93,10 +93,19 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
     where = _where(change, changed)
     estimate, test = change.estimate, change.test
     judged = verdict(estimate, test)
-    if judged in (Verdict.BETTER, Verdict.WORSE):
-        size = estimate if judged is Verdict.BETTER else verdict_words.negated(estimate)
-        became = f"became {judged}" if estimate.seeds > 1 else f"scored {SCORED[judged]} in these trainings"
-        return f"**{name}** {became}{where} by {verdict_words.amount(size)}, {verdict_words.p_words(test)}."
+    if test.collapsed:
+        p = verdict_words.p_words(test)
+        return (
+            f"Nothing is decided about {name}{where}, as a training ended more than {COLLAPSE:g} DSC below the best of "
+            f"its side: {verdict_words.amount(estimate, words.signed)}, {p} for these trainings."
+        )
+    if judged in (*AHEAD, *BEHIND):
+        size = estimate if judged in AHEAD else verdict_words.negated(estimate)
+        scored = f"scored {'higher' if judged in AHEAD else 'lower'} in these trainings"
+        became = f"became {judged}" if estimate.seeds > 1 else scored + " so far" * (judged in SO_FAR)
+        more = f"; {OUTRIGHT} further failures of {test.margin.failure:g} would leave that open"
+        said = f"**{name}** {became}{where} by {verdict_words.amount(size)}, {verdict_words.p_words(test)}"
+        return f"{said}{more * (judged in SO_FAR)}."
     signed = verdict_words.amount(estimate, words.signed)
     if judged is Verdict.BARE:
         return f"{name}{where}: {signed} in {words.plural(estimate.cases, 'case')}, too few for an interval or a test."

@@ -7,12 +7,20 @@ import pandas as pd
 
 from benchmarks.store.records import tested
 from benchmarks.store.results import Results
-from reports.numbers.corruption import Corrupted, comparisons, corrupted, losses, mean_errors, robust_mean
+from reports.numbers.corruption import (
+    Corrupted,
+    comparisons,
+    corrupted,
+    extremes,
+    losses,
+    mean_errors,
+    robust_mean,
+)
 from reports.numbers.curves import Curve, Variant
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph
 from reports.paper.style import Look
-from reports.sections import common, examples, trials
+from reports.sections import common, examples, trainings, trials
 from reports.sections.verdict_words import cautions, sentence, subjects
 from reports.suites.corruptions import figures, tables
 
@@ -49,8 +57,12 @@ def _summary(it: Corrupted, dataset: str) -> list[str]:
     curves = {curve.variant: curve for curve in it.clean.curves[dataset]}
     for first, second, (estimate, test) in found:
         names = subjects(it.clean.names, curves[first], curves[second], it.clean.clean, estimate)
-        said.append(sentence(*names, estimate, test, " under corruption"))
+        where = f" under corruption{trainings.on_fewer(estimate, it.clean.curves[dataset])}"
+        said.append(sentence(*names, estimate, test, where))
     said += cautions([result for *_, result in found], it.clean.unit(dataset))
+    said += trainings.sentences(it.clean, dataset)
+    for kind, parts in it.by_kind[dataset].items():
+        said += trainings.incomplete(it.clean, parts, f" under {named[kind]}")
     wanted = it.clean.results.suite.get("reference")
     if variants and it.reference[dataset].method != wanted:
         instead = it.clean.names[it.reference[dataset]]
@@ -68,17 +80,17 @@ def _of_variant(it: Corrupted, dataset: str, variant: Variant) -> str:
     """One method: what it scores, to what it loses most, and its mCE."""
     named, lost = tables.titles(it), losses(it, dataset, variant)
     curve = next(curve for curve in it.clean.curves[dataset] if curve.variant == variant)
-    order = sorted(lost, key=lambda kind: -lost[kind].value)
-    most, least = order[0], order[-1]
     text = (
         f"**{it.clean.names[variant]}**: DSC {words.with_interval(curve.mean(it.clean.clean))} on the images as they "
         f"are, {words.with_interval(robust_mean(it, dataset, variant))} over all corruptions"
     )
-    if len(order) > 1:
-        text += (
-            f"; it loses most to {named[most]} ({words.with_interval(lost[most])} over the severities) and least to "
-            f"{named[least]} ({words.with_interval(lost[least])})"
+    if len(lost) > 1:
+        most, least = (
+            f"{named[kinds[0]]} ({words.number(lost[kinds[0]].value)}"
+            + (f"; within chance of it {words.listing([named[kind] for kind in kinds[1:]])})" if kinds[1:] else ")")
+            for kinds in extremes(it, dataset, variant)
         )
+        text += f"; over the severities it loses most to {most} and least to {least}"
     if variant != it.reference[dataset]:
         error = mean_errors(it, dataset, variant)["mce"]
         text += f"; mCE {words.with_interval(error, 2)} against {it.clean.names[it.reference[dataset]]}"

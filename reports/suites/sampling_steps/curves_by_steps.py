@@ -1,5 +1,6 @@
 """Accuracy as a function of the number of sampling steps: one curve per data set and method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,7 +41,7 @@ class StepCurve:
     @cached_property
     def by_seed(self) -> np.ndarray:
         """DSC (seeds, steps, cases) of the trainings that every number of steps was tested with."""
-        shared = sorted(set.intersection(*(set(part.seeds) for part in self.parts)))
+        shared = _shared(self.parts, self.sigma)
         rows = [part.by_seed("dsc")[[part.seeds.index(seed) for seed in shared], part.at(self.sigma)]
                 for part in self.parts]  # fmt: skip
         return np.stack(rows, axis=1)
@@ -77,12 +78,22 @@ class StepCurve:
         return steps.gain(self.best, self.by_seed, self.groups)
 
 
+def _shared(parts: Sequence[Curve], sigma: float) -> list[int]:
+    """Seeds that have a DSC with every one of these numbers of steps."""
+    scored = (
+        {seed for seed, row in zip(part.seeds, part.by_seed("dsc")[:, part.at(sigma)]) if np.isfinite(row).any()}
+        for part in parts
+    )
+    return sorted(set.intersection(*scored))
+
+
 def step_curves(it: Study, dataset: str) -> list[StepCurve]:
-    """A curve per method (and sampler, where a suite asks for several), in the suite's order of methods."""
+    """A curve per method (and sampler, where a suite asks for several), in the suite's order of methods; of numbers of
+    steps that some training has a score for, and of trainings that have one for all of them."""
     alike: dict[tuple, list[Curve]] = {}
     for curve in it.curves[dataset]:
         v = curve.variant
-        if v.steps and curve.at(it.clean) is not None:
+        if v.steps and curve.trainings(it.clean):
             alike.setdefault((v.method, v.sampler, v.eta, v.ensemble), []).append(curve)
     samplers = {key[0]: {other[1:] for other in alike if other[0] == key[0]} for key in alike}
     found = []
@@ -90,6 +101,8 @@ def step_curves(it: Study, dataset: str) -> list[StepCurve]:
         shared = sorted(set.intersection(*(set(part.cases) for part in parts)))
         # A condition whose cases differ would be another mean: only what was tested on all of them is a curve.
         parts = sorted((p for p in parts if list(p.cases) == shared), key=lambda p: p.variant.steps)
+        while parts and not _shared(parts, it.clean):
+            parts.pop()
         if not parts:
             continue
         title = parts[0].variant.title

@@ -6,6 +6,7 @@ tested on, and no test of it would hold its level.
 
 import pandas as pd
 
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.curves import paired_values
 from reports.numbers.study import Study
 from reports.numbers.verdicts import Tested, tested
@@ -19,7 +20,8 @@ def contests(it: Study, curves: list[StepCurve]) -> list[tuple[StepCurve, Tested
     """DSC at the fewest steps minus that at the most, of all methods of one data set: one family."""
     several = [curve for curve in curves if len(curve.parts) > 1]
     pairs = [paired_values(curve.parts[0], curve.parts[-1], curve.sigma) for curve in several]
-    results = tested(pairs, it.margin)
+    fallen = [any_collapsed(curve.parts, curve.sigma) for curve in several]
+    results = tested(pairs, it.margin, collapsed=fallen)
     return [(curve, result) for curve, result in zip(several, results, strict=True) if result is not None]
 
 

@@ -12,7 +12,7 @@ from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
-from reports.sections import common, cost, examples, published, trials
+from reports.sections import common, cost, examples, published, trainings, trials
 from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
 from reports.suites.sampling_steps import fewest_against_most, steps_figure
@@ -52,10 +52,13 @@ def _summary(it: Study, found: dict[str, list[StepCurve]]) -> list[Block]:
     for dataset in it.datasets:
         items = [sentence(curve) for curve in found.get(dataset, [])]
         items += fewest_against_most.sentences(it, found.get(dataset, []))
+        items += trainings.sentences(it, dataset)
         items += [
             f"**{a.title}** has no result here ({words.sentence(a.words)})" for a in absences(it.results, dataset)
         ]
+        steps = any(curve.variant.steps for curve in it.curves[dataset])
         nothing = "No method measured here takes sampling steps." if it.curves[dataset] else "Nothing was measured."
+        nothing = "No test case has a score." if steps else nothing
         blocks += [Heading(dataset, 3), Bullets(tuple(items or [nothing]))]
     return blocks
 

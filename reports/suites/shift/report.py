@@ -13,7 +13,7 @@ from reports.numbers.statistics import MIN_SEEDS
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
 from reports.paper.style import Look
-from reports.sections import common, examples, trials
+from reports.sections import common, examples, trainings, trials
 from reports.sections.score_tables import INTERVAL, TEST_CELLS, keys, numbers, test_cells, test_columns
 from reports.sections.verdict_words import cautions, judgement, negated, sentence, subjects
 from reports.suites.shift import figures
@@ -48,6 +48,7 @@ def _of_all(it: Shifts) -> list[Block]:
     """What holds for every pair: methods without a result, and what all comparisons take for granted."""
     found = {pair: [result for *_, result in contests(it, pair)] for pair in it.found}
     said = [text for dataset in it.home.datasets for text in _absences(it, dataset)]
+    said += [f"{text} ({dataset})" for dataset in it.home.datasets for text in trainings.sentences(it.home, dataset)]
     said += dict.fromkeys(text for pair, results in found.items() for text in cautions(results, _unit(it, pair)))
     return [Heading("All pairs", 3), Bullets(tuple(said))] if said else []
 
@@ -71,7 +72,9 @@ def _summary(it: Shifts, pair: tuple[str, str]) -> list[str]:
             )
     for first, second, (estimate, test) in contests(it, pair):
         names = subjects(it.home.names, first.there, second.there, it.home.clean, estimate)
-        said.append(sentence(*names, estimate, test, f" on {pair[1]}"))
+        where = f" on {pair[1]}{trainings.on_fewer(estimate, [one.there for one in it.found[pair]])}"
+        said.append(sentence(*names, estimate, test, where))
+    said += trainings.incomplete(it.home, [one.there for one in it.found[pair]], f" of {pair[1]}")
     return said or ["Nothing was measured."]
 
 

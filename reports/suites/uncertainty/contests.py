@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.hypotheses import Margin
 from reports.numbers.spread import Spread
 from reports.numbers.statistics import Pair
@@ -25,8 +26,13 @@ def between(found: list[Spread], declared: Margin) -> list[tuple[Spread, Spread,
     if len(spread) < 2:
         return []
     first, *others = spread
-    results = tested([_paired(first, other) for other in others], _of_auroc(declared))
+    fallen = [_fallen(first, other) for other in others]
+    results = tested([_paired(first, other) for other in others], _of_auroc(declared), collapsed=fallen)
     return [(first, other, result) for other, result in zip(others, results, strict=True) if result is not None]
+
+
+def _fallen(*spreads: Spread) -> bool:
+    return any_collapsed([one.curve for one in spreads], float(spreads[0].curve.sigmas[0]))
 
 
 def _of_auroc(declared: Margin) -> Margin:
@@ -57,7 +63,8 @@ def _within(found: list[Spread], first: str, second: str, margin: Margin) -> lis
     values = [one.of(first) - one.of(second) for one in found]
     pairs = [(value, np.zeros_like(value), one.curve.groups) if np.isfinite(value).any() else None
              for one, value in zip(found, values)]  # fmt: skip
-    return [(one, result) for one, result in zip(found, tested(pairs, margin), strict=True) if result is not None]
+    results = tested(pairs, margin, collapsed=[_fallen(one) for one in found])
+    return [(one, result) for one, result in zip(found, results, strict=True) if result is not None]
 
 
 def table(it: Study, found: dict[str, list[Spread]]) -> Table | None:

@@ -8,7 +8,7 @@ from reports.numbers.training import convergence
 from reports.numbers.verdicts import Tested
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import common
+from reports.sections import common, trainings
 from reports.sections.score_tables import counted, judged
 from reports.sections.trials import absences, of_dataset
 from reports.sections.verdict_words import cautions, negated, p_words, sentence, subjects
@@ -37,7 +37,7 @@ def _of_dataset(it: Study, dataset: str, found: list[Spread]) -> list[Block]:
         _calibration(it, found),
         _gain(it, found),
     ]
-    items += [*_undefined(found), *_training(it, dataset), *problems]
+    items += [*trainings.sentences(it, dataset), *_undefined(found), *_training(it, dataset), *problems]
     groups = len(set(found[0].curve.groups))
     if groups < statistics.MIN_GROUPS:
         items.append(f"No interval is given: {words.plural(groups, 'independent group')} cannot carry one.")
@@ -54,7 +54,7 @@ def _what(it: Study, dataset: str, found: list[Spread]) -> str:
     runs, wanted = max(spread.runs for spread in found), it.results.suite.get("runs")
     text += f", {words.plural(runs, 'run')} on each"
     text += f" instead of {wanted}, as the profile limits them" if wanted and runs < wanted else ""
-    seeds = max(len(curve.seeds) for curve in curves)
+    seeds = max(curve.trainings(it.clean) for curve in curves)
     return text + f", {words.plural(seeds, 'training seed')}"
 
 

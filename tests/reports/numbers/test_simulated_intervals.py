@@ -71,5 +71,5 @@ def test_intervals_of_uncertainty_hold_the_truth(groups, seeds):
 def test_intervals_of_corruption_errors_and_drops_hold_the_truth(groups, seeds):
     found = moved.errors(groups, "normal", seeds, REPEATS)
     found["drop"] = moved.drops(groups, "normal", seeds, REPEATS)
-    assert set(found) == {"mCE", "relative mCE", "CE", "loss", "DSC corrupted", "drop"}
+    assert set(found) == {"mCE", "relative mCE", "CE", "loss", "DSC corrupted", "worst kind", "drop"}
     assert all(1 - share <= 0.07 + SPREAD for share in found.values()), found

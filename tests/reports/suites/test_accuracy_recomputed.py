@@ -146,7 +146,7 @@ def test_differences_their_tests_and_effect_sizes(report, dataset):
         by_patient = patients(averaged(own) - averaged(theirs), groups)
         assert row["cases"] == own.shape[1] and row["groups"] == len(by_patient)
         tests.append(resampling.tests(own, theirs, groups, MARGIN))
-        assert (row["error"], stats.t.isf(0.025, row["df"])) == pytest.approx(tests[-1][3:])
+        assert (row["error"], stats.t.isf(0.025, row["df"])) == pytest.approx(tests[-1][3:5])
         ranked = stats.rankdata(abs(by_patient))
         favour, against = ranked[by_patient > 0].sum(), ranked[by_patient < 0].sum()
         assert row["rank_biserial"] == pytest.approx((favour - against) / (favour + against))
@@ -155,9 +155,9 @@ def test_differences_their_tests_and_effect_sizes(report, dataset):
         assert row["about"] == ("methods" if several else "trainings")
         assert row["attainable"] == (0 if several else min(1, 3 * 2 / 2 ** len(by_patient)))
         assert resampling.power(row["detectable"], row["error"], row["df"], 3) == pytest.approx(0.8, abs=0.005)
-    p, low, high = (np.array([one[k] for one in tests]) for k in (0, 1, 2))
+    p, low, high, lasting = (np.array([one[k] for one in tests]) for k in (0, 1, 2, 5))
     assert rows.p.tolist() == pytest.approx(p.tolist(), rel=1e-4)
-    for name, expected in (("p_holm", p), ("p_not_worse", low), ("p_not_better", high),
+    for name, expected in (("p_holm", p), ("p_not_worse", low), ("p_not_better", high), ("p_lasting", lasting),
                            ("p_equivalent", np.maximum(low, high))):  # fmt: skip
         assert rows[name].tolist() == pytest.approx(holm(expected), rel=1e-4), name
 
