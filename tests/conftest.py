@@ -30,10 +30,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
-def pytest_collection_finish():
-    gc.freeze()
-
-
 def pytest_addoption(parser):
     group = parser.getgroup("contract", "contract tests of methods, synthesizers and data sets (tests/contract)")
     group.addoption(

@@ -17,8 +17,8 @@ class Slow:
 
 
 def test_work_that_gets_on_is_waited_for_and_its_errors_come_through(monkeypatch):
-    monkeypatch.setattr(patience, "STALL_SECONDS", 1.0)
-    within_limits(Slow, lambda slow: [slow.call(0.3) for _ in range(5)])
+    monkeypatch.setattr(patience, "STALL_SECONDS", 3.0)
+    within_limits(Slow, lambda slow: [slow.call(0.7) for _ in range(5)])
     with pytest.raises(KeyError, match="lost"):
         within_limits(Slow, lambda slow: {}["lost"])
 
@@ -27,11 +27,12 @@ def test_work_that_stands_still_or_takes_too_long_is_left_behind(monkeypatch):
     monkeypatch.setattr(patience, "STALL_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no answer was complete within 0\.2 s"):
-        within_limits(Slow, lambda slow: slow.call(30))
+        within_limits(Slow, lambda slow: slow.call(300))
+    monkeypatch.setattr(patience, "STALL_SECONDS", 60.0)
     monkeypatch.setattr(patience, "ALL_SECONDS", 0.3)
     with pytest.raises(TimeoutError, match=r"stopped after 0\.3 s"):
         within_limits(Slow, lambda slow: [slow.call(0.05) for _ in range(300)])
-    assert time.monotonic() - started < 25  # the first call alone takes 30
+    assert time.monotonic() - started < 250  # the first call alone takes 300
 
 
 def drip(server: socket.socket, stop: threading.Event) -> None:
