@@ -2,11 +2,12 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from benchmarks import console
 from benchmarks.errors import BadInput
 from benchmarks.executors.scheduled import JobLost, Resources, Scheduled, settle, stoppable
 from benchmarks.machine.needs import Needs
@@ -33,7 +34,8 @@ class Ray(Scheduled):
     address: of a running cluster, auto for the one of this machine, None to start one here that ends with the run;
     cores, gpus: of a task; resources: by the name of a method or profile what its tasks get instead, of cores, gpus and
     memory (GiB). A training on several devices gets as many times its cores and GPUs. Checkout, data and store are seen
-    by all machines under the same path. Raises BadInput where no cluster answers.
+    by all machines under the same path. Raises BadInput where no cluster answers, and for a job that none of the
+    machines of a cluster started here has room for.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Ray(Scheduled):
                 "leave the address out."
             ) from error
         self._tasks: dict[Future, ray.ObjectRef] = {}
-        self._cancelled = False
+        self._cancelled, self._own, self._told = False, address is None, False
         self._ended = threading.Condition()
         # One process for one job: what it leaves in memory, or of threads, ends with it.
         self._run = ray.remote(max_retries=0, max_calls=1)(stoppable)
@@ -70,12 +72,30 @@ class Ray(Scheduled):
         """The future of function(*arguments) in a task. It holds JobLost where its worker or its machine is lost."""
         own = self.usual.of(needs, self.special)
         memory = needs.memory if own.memory is None else own.memory * 2**30
+        self._check_room({"CPU": own.cores, "GPU": own.gpus, "memory": memory or 0})
         threads = {"env_vars": {"OMP_NUM_THREADS": str(own.cores)}} if own.cores != self.usual.cores else None
         task = self._run.options(num_cpus=own.cores, num_gpus=own.gpus, memory=memory, runtime_env=threads)
         reference, future = task.remote(function, arguments, more), Future()
         self._tasks[future] = reference
         reference.future().add_done_callback(lambda found: self._settle(future, found))
         return future
+
+    def _check_room(self, asked: dict[str, float]) -> None:
+        """Ray keeps a task that no machine has room for, and says nothing. Raises BadInput where none ever will have: a
+        cluster that was started here does not grow; of another one it is said once."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if self._told or fitting(asked, nodes):
+            return
+        words = ", ".join(f"{one.get('CPU', 0):g} cores, {one.get('GPU', 0):g} GPUs and "
+                          f"{one.get('memory', 0) / 2**30:.1f} GiB" for one in nodes)  # fmt: skip
+        said = (
+            f"executor=ray: a job asks for {asked['CPU']:g} cores, {asked['GPU']:g} GPUs and "
+            f"{asked['memory'] / 2**30:.1f} GiB, and no machine of the cluster has that (there are {words})."
+        )
+        if self._own:
+            raise BadInput(f"{said} Ask for less: executor.cores, executor.gpus, executor.resources.")
+        console.say(f"  {said} It waits until one joins; Ctrl-C ends the run.")
+        self._told = True
 
     def _settle(self, future: Future, found: Future) -> None:
         error = found.exception()
@@ -101,6 +121,11 @@ class Ray(Scheduled):
             with self._ended:
                 self._ended.wait_for(lambda: not self._tasks, CANCEL_SECONDS if self._cancelled else None)
         ray.shutdown()
+
+
+def fitting(asked: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> bool:
+    """Whether one of the machines, by what it has in all, has what a job asks for."""
+    return any(all(amount <= node.get(name, 0) for name, amount in asked.items()) for node in nodes)
 
 
 def _lost(error: Exception) -> JobLost:

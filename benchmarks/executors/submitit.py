@@ -22,6 +22,7 @@ from benchmarks.training import stopping
 
 try:
     import submitit
+    from submitit.core.utils import FailedJobError
     from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 except ImportError as error:
     raise BadInput(f"{error}; install it: pip install -e '.[cluster]'") from error
@@ -40,6 +41,8 @@ CANCEL_SECONDS = 60.0
 """How long cancelled jobs are waited for, so that their checkpoints are there and their leases free."""
 
 
+PASSING = ("contact", "timed out", "temporar", "try again", "not responding")
+"""What sbatch says where it may take the same job a moment later."""
 ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 """States of a job, as squeue has them, that nothing follows."""
 
@@ -168,7 +171,7 @@ class Submitit(Scheduled):
             SlurmJob.watcher = Queue(delay_s=30)
         self._waiting: list[_Task] = []
         self._running: list[_Task] = []
-        self._handed_in, self._gpus = 0.0, 0
+        self._handed_in, self._gpus, self._complaint = 0.0, 0, ""
         self._lock, self._closed, self._cancelled = threading.Lock(), threading.Event(), False
         self._attendant = threading.Thread(target=self._attend, name="submitit", daemon=True)
         self._attendant.start()
@@ -196,8 +199,10 @@ class Submitit(Scheduled):
             try:
                 self._send()
                 self._look()
-            except Exception as error:  # of the engine itself; nobody else would hear of it
-                self._give_up(error)
+            except Exception as error:  # of the engine itself, such as a queue that does not answer: it is asked again
+                if (said := _line(error)) != self._complaint:
+                    console.say(f"  {type(error).__name__}: {said}")
+                    self._complaint = said
             time.sleep(min(self.poll, GATHER_SECONDS))
 
     def _send(self) -> None:
@@ -213,14 +218,23 @@ class Submitit(Scheduled):
             self._running += tasks
         for asked in dict.fromkeys(task.asked for task in tasks):
             together = [task for task in tasks if task.asked == asked]
-            self._engine.update_parameters(**self._parameters(asked))
-            with _environment(OMP_NUM_THREADS=str(asked.cores), PYTHONPATH=str(ROOT)), self._engine.batch():
-                for task in together:
-                    task.job = self._engine.submit(Resumable(), task.function, task.arguments, task.more)
+            what = f"{asked.minutes} min, {asked.memory} GiB, {asked.cores} cores, {asked.gpus} GPUs"
+            try:
+                self._submit(asked, together)
+            except Exception as error:
+                self._give_up(together, what, error)
+                continue
             if self.cluster == "slurm":
                 first = str(together[0].job.job_id).partition("_")[0]
-                what = f"{asked.minutes} min, {asked.memory} GiB, {asked.cores} cores, {asked.gpus} GPUs"
                 console.say(f"  SLURM job {first}: {len(together)} of {what}")
+
+    def _submit(self, asked: Asked, together: Sequence[_Task]) -> None:
+        """Submit an array. Raises what the engine raises."""
+        self._engine.update_parameters(**self._parameters(asked))
+        with _environment(OMP_NUM_THREADS=str(asked.cores), PYTHONPATH=str(ROOT)), self._engine.batch():
+            jobs = [self._engine.submit(Resumable(), task.function, task.arguments, task.more) for task in together]
+        for task, job in zip(together, jobs, strict=True):
+            task.job = job
 
     def _parameters(self, asked: Asked) -> dict[str, Any]:
         found = {"timeout_min": asked.minutes, "mem_gb": asked.memory, "cpus_per_task": asked.cores, "name": "diffseg"}
@@ -246,12 +260,18 @@ class Submitit(Scheduled):
                 task.future.set_exception(stop if self._cancelled else JobLost(_why(task.job)))
             self._running.remove(task)
 
-    def _give_up(self, error: Exception) -> None:
-        """Jobs that could not be submitted, or whose engine does not answer."""
-        words = " ".join(str(error).split())[:300]
-        for task in [task for task in self._running if task.job is None]:
+    def _give_up(self, tasks: Sequence[_Task], what: str, error: Exception) -> None:
+        """Jobs that could not be submitted: they are tried once more where the cluster did not answer; what it refuses
+        ends the run, as it would refuse the next job, too."""
+        lost: Exception = JobLost(f"it could not be submitted: {_line(error)}")
+        if isinstance(error, FailedJobError) and not any(word in str(error) for word in PASSING):
+            lost = BadInput(
+                f"executor=submitit: SLURM refuses a job of {what} ({_line(error)}). Ask for what it has, which `sinfo "
+                "-o '%P %l %c %m %G'` shows: executor.cores, .memory, .minutes, .gpus and .slurm.partition, .account."
+            )
+        for task in tasks:
             self._running.remove(task)
-            task.future.set_exception(JobLost(f"it could not be submitted: {words}"))
+            task.future.set_exception(lost)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
@@ -280,6 +300,10 @@ class Submitit(Scheduled):
                     pass
         if self.cluster == "slurm":
             subprocess.run(["scancel", *(str(job.job_id) for job in jobs)], check=False, capture_output=True)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _why(job: Any) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import runner
+from benchmarks.errors import BadInput
 from benchmarks.machine.needs import Needs
 from benchmarks.store import leases
 from benchmarks.training.stopping import Stopped
@@ -96,6 +97,11 @@ def test_cancelled_jobs_leave_checkpoints_and_no_leases(cluster, tmp_path):
         with pytest.raises(Stopped):
             future.result(timeout=0)
     assert attempts(tmp_path, "later") == 0
+
+
+def test_a_job_that_no_machine_of_its_own_cluster_has_room_for_is_refused(tmp_path):
+    with Ray(cores=1) as executor, pytest.raises(BadInput, match="asks for 999 cores"):
+        executor.submit_for(Needs(devices=999), os.getpid)
 
 
 def outcome(runs: Path) -> tuple[dict[str, str], pd.DataFrame]:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from benchmarks import runner
+from benchmarks.errors import BadInput
 from benchmarks.machine.needs import Needs
 from tests.benchmarks.executors.jobs import marks, wait_for
 
@@ -104,6 +105,14 @@ def test_cancelled_jobs_leave_the_queue_with_their_checkpoints(slurm, tmp_path, 
     assert (tmp_path / "train.checkpoint").read_text() == "stopped by SIGTERM"
     queued = subprocess.run(["squeue", "--me", "--noheader"], capture_output=True, text=True, check=True).stdout
     assert queued.strip() == ""
+
+
+@pytest.mark.parametrize("more", [{"slurm": {"partition": "none"}}, {"cores": 9999}, {"memory": 1e6}])
+def test_what_slurm_does_not_have_ends_the_run_by_name(slurm, tmp_path, settings, more):
+    work = marks(tmp_path, TARGET, **settings | more)
+    with pytest.raises(BadInput, match="SLURM refuses a job of .*sbatch: error: "):
+        runner.run(work, ["last"])
+    assert not work.place("last").exists()
 
 
 def test_the_jobs_of_a_node_that_is_lost_are_run_again(slurm, tmp_path, settings):

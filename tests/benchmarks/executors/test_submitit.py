@@ -15,6 +15,8 @@ from tests.benchmarks.executors.jobs import marks, wait_for
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install -e '.[cluster]'")
 
+from submitit.core.utils import FailedJobError
+
 from benchmarks.executors.scheduled import JobLost, settle
 from benchmarks.executors.submitit import Queue, Submitit
 
@@ -113,6 +115,32 @@ def test_settings_that_cannot_be_are_refused_by_name(settings):
     ):
         with pytest.raises(BadInput, match=words):
             Submitit(**settings | more)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("sbatch: error: invalid partition specified: gpu", BadInput),
+        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", BadInput),
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", JobLost),
+        ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", JobLost),
+    ],
+)
+def test_what_a_cluster_refuses_ends_the_run_and_one_that_does_not_answer_is_asked_again(settings, words, kind):
+    with Submitit(**settings) as executor:
+        real = executor._submit
+
+        def refused(asked, together):
+            if asked.cores == 1:
+                raise FailedJobError(words)
+            real(asked, together)
+
+        executor._submit = refused
+        first = executor.submit_for(Needs(), os.getpid)
+        second = executor.submit_for(Needs(devices=2), os.getpid)
+        with pytest.raises(kind, match=words.rpartition(": ")[2]):
+            first.result(timeout=60)
+        assert second.result(timeout=120) > 0, "what is asked for otherwise is not lost with it"
 
 
 def test_states_are_read_from_the_queue_and_what_has_left_it_is_over():
