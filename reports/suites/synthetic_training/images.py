@@ -22,11 +22,11 @@ def section(it: Study, folder: Path) -> list[Block]:
     made = [one for one in it.results.syntheses if one.made.about.get("split") == "train" and one.made.complete()]
     if not made:
         return []
-    return [Heading("Synthetic training images"), _table(made), *_pictures(it, made, folder)]
+    return [Heading("Synthetic training images"), _table(it, made), *_pictures(it, made, folder)]
 
 
-def _table(made: list[Judged]) -> Table:
-    rows, data = [], []
+def _table(it: Study, made: list[Judged]) -> Table:
+    rows, data, trained = [], [], it.results.suite.get("maker_seconds") or {}
     for one in made:
         about, seconds = one.made.about, one.made.load().seconds
         each = float(np.median(seconds))
@@ -34,14 +34,17 @@ def _table(made: list[Judged]) -> Table:
         left_out = len(about["left_out"])
         rows.append(
             [about["dataset"], about["method"], str(about["seed"]), words.quantity(about["parameters"]),
-             f"`{about['weights']}`", str(about["nfe"]), str(images), str(left_out), words.duration(each),
+             f"`{about['weights']}`", words.duration(trained.get(one.trial)), str(about["nfe"]), str(images),
+             str(left_out), words.duration(each),
              words.duration(float(seconds.sum()))]
         )  # fmt: skip
         data.append(
             {key: about[key] for key in ("dataset", "method", "seed", "trial", "parameters", "weights", "nfe")}
-            | {"images": images, "left_out": left_out, "seconds_median": each, "seconds": float(seconds.sum())}
+            | {"training_seconds": trained.get(one.trial), "images": images, "left_out": left_out,
+               "seconds_median": each, "seconds": float(seconds.sum())}
         )
-    heads = ["data set", "maker", "seed", "parameters", "weights", "NFE", "images", "maps left out", "per image", "all"]
+    heads = ["data set", "maker", "seed", "parameters", "weights", "training", "NFE", "images", "maps left out"]
+    heads += ["per image", "all"]
     caption = (
         "Makers of the training images. Weights: the beginning of the hash of all of them. NFE: evaluations of the "
         "main network for one image. Maps left out: without any structure. Time of an image in a batch, and of all."
