@@ -1,5 +1,6 @@
 """Jobs as tasks of a Ray cluster."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ class Ray(Scheduled):
                 address=address or "local",
                 runtime_env={"env_vars": environment},
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
                 include_dashboard=None if address else False,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -75,7 +76,8 @@ class Ray(Scheduled):
         self._check_room({"CPU": own.cores, "GPU": own.gpus, "memory": memory or 0})
         threads = {"env_vars": {"OMP_NUM_THREADS": str(own.cores)}} if own.cores != self.usual.cores else None
         task = self._run.options(num_cpus=own.cores, num_gpus=own.gpus, memory=memory, runtime_env=threads)
-        reference, future = task.remote(function, arguments, more), Future()
+        future: Future = Future()
+        reference = task.remote(function, arguments, more)
         self._tasks[future] = reference
         reference.future().add_done_callback(lambda found: self._settle(future, found))
         return future
