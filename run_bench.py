@@ -138,11 +138,14 @@ def run(config: DictConfig, kind: Kind, said: str) -> int:
     from benchmarks.errors import BadInput
     from benchmarks.training.stopping import OUT_OF_TIME, Stopped
 
-    def early() -> None:
+    def early() -> bool:
         try:
             write_report(config, kind.stored(config, said))
+        except BadInput:  # the first jobs made what others need: nothing to report yet
+            return False
         except Exception as error:  # what cannot be drawn yet must not end what is being computed
             console.say(f"No report of the first part: {error}")
+        return True
 
     try:
         results = kind.run(config, said, early)

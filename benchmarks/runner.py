@@ -80,11 +80,12 @@ EARLY_SECONDS = 20.0
 """A first job that took so long is shown before the others are done."""
 
 
-def run(work: Work[Job], jobs: Sequence[Job], early: Callable[[], None] = lambda: None) -> list[str]:
+def run(work: Work[Job], jobs: Sequence[Job], early: Callable[[], bool] = lambda: True) -> list[str]:
     """Do the jobs that are not settled, and return a line for each that failed where its failure could not be written:
     on a full disk, in a folder that is read-only. Raises BadInput where one finds that the user's input cannot be used.
 
-    early: called once, when the first job is over, others are left, and it took `EARLY_SECONDS` or more.
+    early: called when the first job is over, others are left, and it took `EARLY_SECONDS` or more; then after each one,
+    until it says true: that there was something to show.
     """
     waiting = [job for job in jobs if not work.settled(job)]
     unwritten: list[str] = []
@@ -113,16 +114,15 @@ def _by_whom(work: Work[Job], jobs: Sequence[Job]) -> str:
 
 
 class _First:
-    """Calls `early` once, where the first job took long and others are left."""
+    """Calls `early` until it has shown something, where the first job took long and others are left."""
 
-    def __init__(self, early: Callable[[], None]) -> None:
+    def __init__(self, early: Callable[[], bool]) -> None:
         self.early, self.began, self.over = early, time.monotonic(), False
 
     def __call__(self, left: bool) -> None:
         """A job is over; left: whether others are not."""
-        if not self.over and left and time.monotonic() - self.began >= EARLY_SECONDS:
-            self.early()
-        self.over = True
+        if not self.over and left:
+            self.over = time.monotonic() - self.began < EARLY_SECONDS or self.early()
 
 
 def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: list[str], first: _First) -> list[Job]:

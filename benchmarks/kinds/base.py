@@ -83,7 +83,7 @@ class Kind(ABC):
 
     # ---- the same for all kinds ------------------------------------------------------------------------------------
 
-    def run(self, config: DictConfig, command: str, early: Callable[[], None] = lambda: None) -> Results:
+    def run(self, config: DictConfig, command: str, early: Callable[[], bool] = lambda: True) -> Results:
         """Compute what the store lacks of the suite and return all of it. early: see `runner.run`. Raises BadInput
         before any long work."""
         store = Store(Path(config.paths.runs))

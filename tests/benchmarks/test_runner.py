@@ -114,15 +114,23 @@ def test_settled_jobs_are_skipped(files):
 
 @pytest.mark.parametrize("target", [LOCAL, f"{__name__}.Threads"])
 def test_once_a_first_job_that_took_long_is_over_it_is_shown(files, monkeypatch, target):
-    seen = []
+    seen, shown = [], True
     work = files(target)
-    runner.run(work, ["a", "b"], lambda: seen.append(order(work)))
+
+    def early() -> bool:
+        seen.append(order(work))
+        return shown
+
+    runner.run(work, ["a", "b"], early)
     assert seen == []  # it took no time worth speaking of
     monkeypatch.setattr(runner, "EARLY_SECONDS", 0.0)
-    runner.run(work, ["c"], lambda: seen.append(order(work)))
+    runner.run(work, ["c"], early)
     assert seen == []  # no others are left
-    runner.run(work, ["d", "e", "f"], lambda: seen.append(order(work)))
+    runner.run(work, ["d", "e", "f"], early)
     assert len(seen) == 1 and "d" in seen[0] and (target != LOCAL or "e" not in seen[0])
+    shown = False
+    runner.run(work, ["g", "h", "i"], early)
+    assert len(seen) == 3  # there was nothing to show, so it was asked after the next one again
 
 
 def test_where_nothing_is_left_no_executor_is_started(files):
