@@ -130,12 +130,14 @@ def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: 
     `unwritten` gets those of `run`. Whatever ends the run ends the jobs under way, too."""
     left: list[Job] = []
     futures: dict[Future[Outcome], Job] = {}
+    at_once: set[Future[Outcome]] = set()
     retried: set[Future[Outcome]] = set()
     try:
         for job in jobs:
             future = _submitted(executor, work, job)
             futures[future] = job
             if future.done():
+                at_once.add(future)
                 _raise(future)  # what ends the run does so before the next job begins
                 first(left=job is not jobs[-1])
         with console.board() as show:
@@ -148,7 +150,7 @@ def _round(executor: Executor, work: Work[Job], jobs: Sequence[Job], unwritten: 
                     elif not _ended(work, job, future, unwritten):
                         left.append(job)
                     else:
-                        first(left=bool(futures))
+                        first(left=bool(futures) and future not in at_once)
                 show(_standing(work, list(futures.values()), len(jobs)))
     except BaseException:  # an interruption, too
         for future in futures:
