@@ -70,6 +70,7 @@ def test_intervals_of_uncertainty_hold_the_truth(groups, seeds):
 @pytest.mark.parametrize("groups, seeds", [(5, 1), (12, 3), (40, 1)])
 def test_intervals_of_corruption_errors_and_drops_hold_the_truth(groups, seeds):
     found = moved.errors(groups, "normal", seeds, REPEATS)
+    found["worst kind"] = moved.worst(groups, "normal", seeds, 100)
     found["drop"] = moved.drops(groups, "normal", seeds, REPEATS)
     assert set(found) == {"mCE", "relative mCE", "CE", "loss", "DSC corrupted", "worst kind", "drop"}
     assert all(1 - share <= 0.07 + SPREAD for share in found.values()), found

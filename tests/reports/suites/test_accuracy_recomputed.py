@@ -227,11 +227,11 @@ def test_the_summary_says_what_the_table_of_differences_holds(report):
             verb = {(1, 1): "is better", (1, 0): "is worse", (0, 1): "scored higher", (0, 0): "scored lower"}[
                 not of, int(row.difference > 0)
             ]
+            so_far = " so far" if row.p_lasting >= 0.05 else ""
             low, high = sorted([abs(row.low), abs(row.high)])
-            said = (
-                f"{first} {verb} than {second} by {abs(row.difference):.3f} DSC [{low:.3f}, {high:.3f}], {p} after Holm"
-            )
-            assert row.verdict == ("better" if row.difference > 0 else "worse")
+            amount = f"{abs(row.difference):.3f} DSC [{low:.3f}, {high:.3f}]"
+            said = f"{first} {verb}{so_far} than {second} by {amount}, {p} after Holm"
+            assert row.verdict == ("better" if row.difference > 0 else "worse") + so_far
         elif row.p_equivalent < 0.05:
             verb = "scored alike" if of else "are equivalent"
             said = f"{first} and {second} {verb} within 0.02 DSC: {signed}, {equivalent} after Holm."
