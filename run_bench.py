@@ -32,7 +32,7 @@ USAGE = """python run_bench.py suite=NAME [key=value ...]
 
   action=segment   weights=TRIAL|FILE input=IMAGES output=DIR: masks of new images, overlays, maps of uncertainty
   action=export    trial=KEY|all output=FILE: trials as one file; action=import input=FILE takes them into paths.runs
-  action=merge     input=[DIR,DIR]: the trials of other stores into paths.runs
+  action=merge     input=[DIR,DIR]: trials, samples and timings of other stores into paths.runs
   action=store     what paths.runs holds: trials by state, size and age
   action=gc        what paths.runs can do without; gc.delete=true deletes it
   action=leaderboard  input=[DIR,DIR] output=DIR: a page of all methods by data set, over any number of stores

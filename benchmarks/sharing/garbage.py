@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from benchmarks.store.results import Store
 
 PREPARED = re.compile(r".+-v\d+-([0-9a-f]{16})")
 """Folders of prepared images, which end with the beginning of their data set's fingerprint."""
-HALF = (".taking-*", ".importing-*")
-HALF_SECONDS = 24 * 3600.0
-"""After which what a killed import or merge left is known to be nobody's."""
+HALF = (".taking-*", ".importing-*", "*/.deleting-*", "*/*/.deleting-*")
+LIVELY_DAYS = 1.0
+"""After which what a killed import, merge or gc left is known to be nobody's, and before which a trial may belong to
+the suite that a run is at: it shows its failures, and holds a lease only on what it works on."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ def waste(store: Store, cache: Path) -> list[Waste]:
     read."""
     trials = list(held(store))
     needed = linked(store)
-    gone = {one.path: why for one in trials if one.path.name not in needed and (why := _why(one, trials, cache))}
+    if any(one.state == "running" for one in trials):
+        needed |= {one.path.name for one in trials if one.age < LIVELY_DAYS}
+    latest = _latest(trials)
+    gone = {one.path: why for one in trials if one.path.name not in needed and (why := _why(one, latest, cache))}
     kept = [one for one in trials if one.path not in gone]
     found = [Waste(path, why, _size(path)) for path, why in gone.items()]
     found += [Waste(path, "its trial is gone", _size(path)) for path in _orphans(store, kept, needed)]
@@ -51,8 +55,8 @@ def waste(store: Store, cache: Path) -> list[Waste]:
             found.append(Waste(path, "set aside as damaged", _size(path)))
     for pattern in HALF:
         for path in sorted(store.runs.glob(pattern)):
-            if time.time() - path.stat().st_mtime > HALF_SECONDS:
-                found.append(Waste(path, "left by an import or merge that was killed", _size(path)))
+            if time.time() - path.stat().st_mtime > LIVELY_DAYS * 86400:
+                found.append(Waste(path, "left by an import, merge or gc that was killed", _size(path)))
     return found
 
 
@@ -73,7 +77,7 @@ def linked(store: Store) -> set[str]:
     return found
 
 
-def _why(one: Held, trials: Sequence[Held], cache: Path) -> str | None:
+def _why(one: Held, latest: Mapping[str, tuple[str, str]], cache: Path) -> str | None:
     """Why a trial is not needed; None where it is."""
     if one.state == "running":
         return None
@@ -84,7 +88,7 @@ def _why(one: Held, trials: Sequence[Held], cache: Path) -> str | None:
         return f"failed: {one.reason}"
     if one.state in ("unfinished", "stopped"):
         return _cannot_go_on(one, cache)
-    return _superseded(one, trials)
+    return _superseded(one, latest)
 
 
 def _cannot_go_on(one: Held, cache: Path) -> str | None:
@@ -99,24 +103,32 @@ def _cannot_go_on(one: Held, cache: Path) -> str | None:
     return "orphaned: its method's code is another one by now" if code != config.code else None
 
 
-def _superseded(one: Held, trials: Sequence[Held]) -> str | None:
+def _latest(trials: Sequence[Held]) -> dict[str, tuple[str, str]]:
+    """By what was asked for, when the last trial that answers it ended, and its name."""
+    found: dict[str, tuple[str, str]] = {}
+    for one in trials:
+        if one.view and one.view.config.request and one.state in ("ok", "declined"):
+            mine = one.view.done.get("finished", ""), one.path.name
+            found[one.view.config.request] = max(mine, found.get(one.view.config.request, mine))
+    return found
+
+
+def _superseded(one: Held, latest: Mapping[str, tuple[str, str]]) -> str | None:
     """The same words were asked again, and answered with other code or data: reports take the newer trial."""
     assert one.view is not None
-    mine, request = (one.view.done.get("finished", ""), one.path.name), one.view.config.request
-    for other in trials:
-        view = other.view
-        if request and view and other.state in ("ok", "declined") and view.config.request == request:
-            if (view.done.get("finished", ""), other.path.name) > mine:
-                return f"superseded by {other.path.name}"
-    return None
+    mine = one.view.done.get("finished", ""), one.path.name
+    newest = latest.get(one.view.config.request, mine)
+    return f"superseded by {newest[1]}" if newest > mine else None
 
 
 def _orphans(store: Store, kept: Sequence[Held], needed: set[str]) -> Iterator[Path]:
-    """Samples of trials that are gone."""
-    keys = tuple(f"{name}-" for name in {*(one.path.name for one in kept), *needed})
-    for path in sorted((store.runs / "uncertainty").glob("[!.]*")):
-        if path.is_dir() and not path.name.startswith(keys):
-            yield path
+    """Samples of trials that are gone, and images they made."""
+    keys = {*(one.path.name for one in kept), *needed}
+    for room in ("uncertainty", "syntheses"):
+        for path in sorted((store.runs / room).glob("[!.]*")):
+            # Its name is that of the trial and more, divided by hyphens, which the trial's own has, too.
+            if path.is_dir() and not any(path.name[: end.start()] in keys for end in re.finditer("-", path.name)):
+                yield path
 
 
 def _caches(cache: Path, kept: Sequence[Held]) -> Iterator[Path]:
@@ -137,11 +149,14 @@ def _size(folder: Path) -> int:
 
 def delete(found: Sequence[Waste]) -> list[str]:
     """Delete folders, each moved aside first, so that none is seen half deleted; returns a line for each that a run has
-    begun to work on. Raises CannotWrite."""
+    begun to work on, or changed since it was looked at. Raises CannotWrite."""
     busy = []
     for one in found:
         try:
             with leases.held(one.path):
+                if one.path.exists() and _size(one.path) != one.size:
+                    busy.append(f"{one.path}: has changed in the meantime.")
+                    continue
                 aside = Path(tempfile.mkdtemp(dir=one.path.parent, prefix=".deleting-"))
                 os.rename(one.path, aside / one.path.name)
                 shutil.rmtree(aside)

@@ -36,7 +36,10 @@ def gathered(places: Sequence[Path]) -> Results:
                 views[view.key] = view
     if not views:
         raise BadInput(f"input={[str(place) for place in places]}: hold no trial that has ended.")
-    parts = [Store(view.path.parent.parent).results({}, [(view.key, conditions(view))]) for view in views.values()]
+    held: dict[Path, list[tuple[str, list[str]]]] = {}
+    for view in views.values():
+        held.setdefault(view.path.parent.parent, []).append((view.key, conditions(view)))
+    parts = [Store(place).results({}, trials) for place, trials in held.items()]
     frames = [part.records for part in parts if len(part.records)]
     records = pd.concat(frames, ignore_index=True) if frames else parts[0].records
     records = records.sort_values(RECORD_ORDER, kind="stable", ignore_index=True)

@@ -1,14 +1,17 @@
 """action=store and action=gc: what a store holds, and what of it nobody needs."""
 
 import json
+import os
 import shutil
 
 import pandas as pd
 import pytest
 
 import run_bench
+from benchmarks.sharing import garbage
 from benchmarks.store import leases
 from benchmarks.store.files import write_json
+from benchmarks.store.results import Store
 from benchmarks.store.trial import mark
 from tests.benchmarks.prediction.methods_by_hand import trial
 
@@ -79,9 +82,13 @@ def test_failed_orphaned_and_superseded_trials_go_and_the_rest_stays(tmp_path, c
     latest = newer(tmp_path, former)
     (tmp_path / "uncertainty" / f"{ended.key}-sigma0").mkdir(parents=True)
     (tmp_path / "uncertainty/gone-sigma0").mkdir()
+    for key in (going.key, failed.key):
+        (tmp_path / "syntheses" / f"{key}-test-direct-0123").mkdir(parents=True)
     assert act(tmp_path, "action=gc", "gc.delete=true") == 0
     assert names(tmp_path) == {ended.key, going.key, latest.name}
     assert [path.name for path in (tmp_path / "uncertainty").iterdir() if path.is_dir()] == [f"{ended.key}-sigma0"]
+    left = [path.name for path in (tmp_path / "syntheses").iterdir() if path.is_dir()]
+    assert left == [f"{going.key}-test-direct-0123"]
     said = capsys.readouterr().out
     assert f"superseded by {latest.name}" in said and "no checkpoint" in said
 
@@ -102,6 +109,46 @@ def test_what_a_run_works_on_stays(tmp_path):
     with leases.held(view.path):
         assert act(tmp_path, "action=gc", "gc.delete=true") == 0
     assert names(tmp_path) == {view.key}
+
+
+def test_while_a_run_is_on_what_it_may_have_done_today_stays(tmp_path):
+    """It holds a lease on the trial it is at, and shows all trials of its suite when it ends."""
+    failed, old, at = (trial(tmp_path, seed=seed) for seed in range(3))
+    for view in (failed, old):
+        mark(view.path, "failed", "NaN")
+    for path in old.path.rglob("*"):
+        os.utime(path, (0, 0))
+    with leases.held(at.path):
+        assert act(tmp_path, "action=gc", "gc.delete=true") == 0
+    assert names(tmp_path) == {failed.key, at.key}
+    assert act(tmp_path, "action=gc", "gc.delete=true") == 0
+    assert names(tmp_path) == {at.key}
+
+
+def test_what_killed_commands_left_goes_after_a_day(tmp_path):
+    view = trial(tmp_path)
+    left = [
+        tmp_path / name
+        for name in (".taking-a", ".importing-b", "trials/.deleting-c", f"trials/{view.key}/.deleting-d")
+    ]
+    for folder in left:
+        (folder / "KEY").mkdir(parents=True)
+    assert act(tmp_path, "action=gc", "gc.delete=true") == 0
+    assert all(folder.exists() for folder in left)
+    for folder in left:
+        os.utime(folder, (0, 0))
+    assert act(tmp_path, "action=gc", "gc.delete=true") == 0
+    assert not any(folder.exists() for folder in left) and names(tmp_path) == {view.key}
+    assert not list((tmp_path / "trials").glob(".deleting-*"))
+
+
+def test_what_has_changed_since_it_was_looked_at_stays(tmp_path):
+    failed = trial(tmp_path)
+    mark(failed.path, "failed", "NaN")
+    found = garbage.waste(Store(tmp_path), tmp_path / "cache")
+    (failed.path / "history.parquet").write_bytes(b"of another attempt")
+    assert ["changed" in line for line in garbage.delete(found)] == [True]
+    assert names(tmp_path) == {failed.key}
 
 
 def test_prepared_images_of_no_trial_go(tmp_path):
