@@ -180,9 +180,12 @@ class SyntheticTraining(Kind):
         records = results.records
         results.records = records.assign(method=records["trial"].map(named).fillna(records["method"]))
         order = [arm.name for arm in _listed(config, [(view.config, view.key) for view in known.values()])]
-        seconds = {key: cost["training_seconds"] for key, view in known.items() if (cost := view.cost)}
+        known_makers = {
+            key: {"title": view.config.method.label, "training_seconds": (view.cost or {}).get("training_seconds")}
+            for key, view in known.items()
+        }
         results.suite = suite | {"methods": list(dict.fromkeys(order)), "segmenter": config.suite.segmenter}
-        results.suite["maker_seconds"] = seconds
+        results.suite["makers"] = known_makers
         probes = []
         for view in known.values():
             if view.status != "ok":

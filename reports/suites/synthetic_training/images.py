@@ -11,7 +11,6 @@ from reports.paper import style, words
 from reports.paper.document import Block, Figure, Heading, Table
 from reports.suites.synthesis import gallery
 from reports.suites.synthesis.figures import AXES
-from reports.suites.synthetic_training.probe import makers
 
 SHOWN = 4
 """Training images in a picture; of volumes one, by three slices."""
@@ -26,22 +25,28 @@ def section(it: Study, folder: Path) -> list[Block]:
 
 
 def _table(it: Study, made: list[Judged]) -> Table:
-    rows, data, trained = [], [], it.results.suite.get("maker_seconds") or {}
+    rows, data = [], []
     for one in made:
+        maker = it.results.suite["makers"][one.trial]
         about, seconds = one.made.about, one.made.load().seconds
         each = float(np.median(seconds))
         images = len(about["ids"])
         left_out = len(about["left_out"])
         rows.append(
-            [about["dataset"], about["method"], str(about["seed"]), words.quantity(about["parameters"]),
-             f"`{about['weights']}`", words.duration(trained.get(one.trial)), str(about["nfe"]), str(images),
+            [about["dataset"], maker["title"], str(about["seed"]), words.quantity(about["parameters"]),
+             f"`{about['weights']}`", words.duration(maker["training_seconds"]), str(about["nfe"]), str(images),
              str(left_out), words.duration(each),
              words.duration(float(seconds.sum()))]
         )  # fmt: skip
         data.append(
             {key: about[key] for key in ("dataset", "method", "seed", "trial", "parameters", "weights", "nfe")}
-            | {"training_seconds": trained.get(one.trial), "images": images, "left_out": left_out,
-               "seconds_median": each, "seconds": float(seconds.sum())}
+            | {
+                "training_seconds": maker["training_seconds"],
+                "images": images,
+                "left_out": left_out,
+                "seconds_median": each,
+                "seconds": float(seconds.sum()),
+            }
         )
     heads = ["data set", "maker", "seed", "parameters", "weights", "training", "NFE", "images", "maps left out"]
     heads += ["per image", "all"]
@@ -56,12 +61,11 @@ def _pictures(it: Study, made: list[Judged], folder: Path) -> list[Block]:
     blocks: list[Block] = []
     for dataset in it.datasets:
         own = [one for one in made if one.made.about["dataset"] == dataset]
-        first = {one.made.about["method"]: one for one in reversed(own)}
+        first = {it.results.suite["makers"][one.trial]["title"]: one for one in reversed(own)}
         if not own or not any(one.made.about["ids"] for one in own):
             continue
         config = next(view.config.dataset for view in it.results.trials if view.config.dataset.name == dataset)
-        named = makers(it, dataset)
-        loaded = {named.get(key, key): one.made.load() for key, one in reversed(first.items())}
+        loaded = {title: one.made.load() for title, one in reversed(first.items())}
         titles, maps, rows = _rows(loaded, config.classes)
         name = f"training_images_{dataset}"
         style.save(gallery.draw(titles, maps, rows, list(config.class_names)), folder, name)
