@@ -16,7 +16,7 @@ from reports.numbers.verdicts import AHEAD, BEHIND, SO_FAR, Verdict, verdict
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Code, Document, Figure, Heading, Paragraph
 from reports.sections import common, verdict_words
-from reports.sections.score_tables import keys
+from reports.sections.score_tables import keys, so_far
 from reports.suites.compare import change_figure, changes, tables
 from reports.suites.compare.changes import AFTER, BEFORE, Change, Pair
 
@@ -151,7 +151,7 @@ def _notes(it: Study) -> list[Block]:
                 + common.intervals(it.units()),
                 f"A method is said to have become better when it was trained with {statistics.MIN_SEEDS} seeds or more "
                 "before and after, the interval of the difference does not contain 0 and the test, after Holm's "
-                "correction, agrees at 0.05. Two trainings that differ by their seed alone may differ by as much: one "
+                f"correction, agrees at 0.05.{so_far(it.margin, it.unit())} Two trainings that differ by their seed alone may differ by as much: one "
                 "or two before and after cannot tell a change of code from chance of training, and the sentence is "
                 "about these trainings.",
             )

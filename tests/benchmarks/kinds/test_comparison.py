@@ -92,7 +92,9 @@ def test_a_known_gain_is_found_tested_and_said(stores, compared):
     # All 8 signs are positive: 2 of the 2^8 patterns are as extreme; twice that with two comparisons.
     assert (row.p, row.p_holm) == pytest.approx((2 / 256, 4 / 256))
     assert row.rank_biserial == 1 and row.d_z == pytest.approx(0.045 / GAIN.std(ddof=1))
-    assert "**Res-UNet** scored higher in these trainings by 0.045 DSC [" in text and "p = 0.016 after Holm" in text
+    assert (
+        "**Res-UNet** scored higher in these trainings so far by 0.045 DSC [" in text and "p = 0.016 after Holm" in text
+    )
     assert "The same to the last digit in every case: U-Net." in text
     changed = table(folder, "changed_settings")
     assert changed[["what", "before", "after"]].values.tolist() == [["code", "new", "newer"]]
@@ -130,7 +132,7 @@ def test_a_loss_is_told_from_what_chance_explains(stores, compared):
         trial(before, method, BEFORE)
         trial(after, method, BEFORE + change)
     text, _ = compared()
-    assert "**Res-UNet** scored lower in these trainings by 0.045 DSC [" in text
+    assert "**Res-UNet** scored lower in these trainings so far by 0.045 DSC [" in text
     assert "No change shown for U-Net: \u22120.005 DSC [" in text
 
 
