@@ -151,9 +151,9 @@ def _notes(it: Study) -> list[Block]:
                 + common.intervals(it.units()),
                 f"A method is said to have become better when it was trained with {statistics.MIN_SEEDS} seeds or more "
                 "before and after, the interval of the difference does not contain 0 and the test, after Holm's "
-                f"correction, agrees at 0.05.{so_far(it.margin, it.unit())} Two trainings that differ by their seed alone may differ by as much: one "
-                "or two before and after cannot tell a change of code from chance of training, and the sentence is "
-                "about these trainings.",
+                f"correction, agrees at 0.05.{so_far(it.margin, it.unit())} Two trainings that differ by their seed "
+                "alone may differ by as much: one or two before and after cannot tell a change of code from chance of "
+                "training, and the sentence is about these trainings.",
             )
         ),
     ]
