@@ -294,7 +294,8 @@ class Stage:
             generator = generator_for("loss", *where, *([number] if number else []))
             waits = team.size > 1 and turn + 1 < len(sizes)  # for the last part, which averages the gradients
             with fabric.no_backward_sync(self.wrapped) if waits else nullcontext():
-                losses = self.wrapped.loss(fabric.to_device(x), fabric.to_device(y), self.name, generator)
+                with fabric.autocast():  # on one device only `forward` itself would have the precision
+                    losses = self.wrapped.loss(fabric.to_device(x), fabric.to_device(y), self.name, generator)
                 share = len(x) / subject.settings.batch_size
                 found = team.total({metric: share * value.item() for metric, value in losses.items()})
                 if not math.isfinite(found["total"]):
