@@ -43,7 +43,7 @@ def collapses(curve: Curve, sigma: float) -> list[Collapse]:
     if curve.folds is None:
         return _among(curve, table, np.arange(table.shape[1]), "")
     if curve.trainings(sigma) == 1:
-        return _between_folds(curve, table)
+        return _between_folds(curve, table, curve.folds)
     return [
         found
         for seed, row in zip(curve.seeds, curve.folds)
@@ -61,12 +61,14 @@ def _among(curve: Curve, table: np.ndarray, cases: np.ndarray, fold: str) -> lis
     return [Collapse(seed, fold, value, best) for seed, value in ended.items() if value < best - COLLAPSE]
 
 
-def _between_folds(curve: Curve, table: np.ndarray) -> list[Collapse]:
-    """Of one seed, fold against fold."""
+def _between_folds(curve: Curve, table: np.ndarray, folds: np.ndarray) -> list[Collapse]:
+    """Of one seed, fold against fold. table, folds: (seeds, cases)."""
     place = int(np.flatnonzero(np.isfinite(table).any(axis=1))[0])
-    by_fold = {fold: statistics.group_means(table[place][curve.folds[place] == fold],
-                                            curve.groups[curve.folds[place] == fold])
-               for fold in sorted({fold for fold in curve.folds[place] if fold})}  # fmt: skip
+    own, scores = folds[place], table[place]
+    by_fold = {
+        fold: statistics.group_means(scores[own == fold], curve.groups[own == fold])
+        for fold in sorted({fold for fold in own if fold})
+    }
     by_fold = {fold: means for fold, means in by_fold.items() if len(means) > 1}
     error = {fold: means.var(ddof=1) / len(means) for fold, means in by_fold.items()}
     best = max(by_fold, key=lambda fold: by_fold[fold].mean(), default="")

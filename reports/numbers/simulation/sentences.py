@@ -75,8 +75,8 @@ def judgements(first: np.ndarray, second: np.ndarray) -> list[Verdict]:
     rank_biserial, d_z = effect_sizes(*pair)
     found = []
     for failure in FAILURES:
-        p, *of_margin, lasting = p_values(pair, estimate, limits, Margin(MARGIN, failure))
-        test = Significance(p, p, rank_biserial, d_z, *of_margin, lasting=lasting)  # type: ignore[arg-type]
+        p, low, high, both, lasting = p_values(pair, estimate, limits, Margin(MARGIN, failure))
+        test = Significance(p, p, rank_biserial, d_z, low, high, both, lasting=lasting)
         found.append(verdict(estimate, test))
     return found
 
