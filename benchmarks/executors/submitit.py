@@ -43,6 +43,8 @@ CANCEL_SECONDS = 60.0
 
 PASSING = ("contact", "timed out", "temporar", "try again", "not responding")
 """What sbatch says where it may take the same job a moment later."""
+ORDINARY = ("None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Cleaning", "Prolog", "Dependency")
+"""Reasons of squeue for which a job waits that will run without anybody's doing."""
 ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 """States of a job, as squeue has them, that nothing follows."""
 
@@ -53,14 +55,17 @@ class Queue(SlurmInfoWatcher):
     def _make_command(self) -> list[str] | None:
         if not self._registered - self._finished:
             return None
-        return ["squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i|%T|%N"]
+        return ["squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i|%T|%N|%r"]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
         """State of each job by its number; one that was there and is not any more has ended long ago."""
         text = string if isinstance(string, str) else string.decode()
         found = {}
-        for name, state, nodes in (line.strip().split("|") for line in text.splitlines() if line.count("|") == 2):
+        for name, state, nodes, why in (
+            line.strip().split("|", 3) for line in text.splitlines() if line.count("|") > 2
+        ):
             found[name] = {"JobID": name, "State": state if state in ENDED else "RUNNING", "NodeList": nodes}
+            found[name]["Reason"] = why if state == "PENDING" else "None"
         gone = (self._registered - self._finished) & set(self._info_dict) - set(found)
         return found | {name: {"JobID": name, "State": "GONE"} for name in gone}
 
@@ -171,7 +176,7 @@ class Submitit(Scheduled):
             SlurmJob.watcher = Queue(delay_s=30)
         self._waiting: list[_Task] = []
         self._running: list[_Task] = []
-        self._handed_in, self._gpus, self._complaint = 0.0, 0, ""
+        self._handed_in, self._gpus, self._complaint, self._told = 0.0, 0, "", set[str]()
         self._lock, self._closed, self._cancelled = threading.Lock(), threading.Event(), False
         self._attendant = threading.Thread(target=self._attend, name="submitit", daemon=True)
         self._attendant.start()
@@ -246,6 +251,7 @@ class Submitit(Scheduled):
 
     def _look(self) -> None:
         """Give each future what its job has come to."""
+        self._tell_reasons()
         for task in [task for task in self._running if task.job is not None and task.job.done()]:
             if task.job.paths.result_pickle.exists():
                 try:
@@ -259,6 +265,19 @@ class Submitit(Scheduled):
                 stop = stopping.Stopped("stopped with the run", 128 + signal.SIGTERM)
                 task.future.set_exception(stop if self._cancelled else JobLost(_why(task.job)))
             self._running.remove(task)
+
+    def _tell_reasons(self) -> None:
+        """Say once for what unusual reason a job waits: SLURM keeps one that no node has room for, and says nothing."""
+        for task in [task for task in self._running if task.job is not None and self.cluster == "slurm"]:
+            known = SlurmJob.watcher.get_info(str(task.job.job_id), mode="cache")
+            why = known.get("Reason", "None")
+            if why not in (*ORDINARY, *self._told):
+                self._told.add(why)
+                asked = task.asked
+                console.say(
+                    f"  SLURM lets job {task.job.job_id} ({asked.minutes} min, {asked.memory} GiB, {asked.cores} "
+                    f"cores, {asked.gpus} GPUs) wait: {why}. It does so for ever where no node has as much; Ctrl-C ends this."
+                )
 
     def _give_up(self, tasks: Sequence[_Task], what: str, error: Exception) -> None:
         """Jobs that could not be submitted: they are tried once more where the cluster did not answer; what it refuses

@@ -107,12 +107,28 @@ def test_cancelled_jobs_leave_the_queue_with_their_checkpoints(slurm, tmp_path, 
     assert queued.strip() == ""
 
 
-@pytest.mark.parametrize("more", [{"slurm": {"partition": "none"}}, {"cores": 9999}, {"memory": 1e6}])
-def test_what_slurm_does_not_have_ends_the_run_by_name(slurm, tmp_path, settings, more):
-    work = marks(tmp_path, TARGET, **settings | more)
+def test_what_slurm_refuses_ends_the_run_by_name(slurm, tmp_path, settings):
+    work = marks(tmp_path, TARGET, **settings | {"slurm": {"partition": "none"}})
     with pytest.raises(BadInput, match="SLURM refuses a job of .*sbatch: error: "):
         runner.run(work, ["last"])
     assert not work.place("last").exists()
+
+
+@pytest.mark.parametrize("more", [{"cores": 9999}, {"memory": 10**6}])
+def test_why_a_job_waits_that_no_node_has_room_for_is_said(slurm, tmp_path, settings, more, capfd):
+    from benchmarks.executors.submitit import Submitit
+
+    work, said = marks(tmp_path, TARGET), ""
+    with Submitit(**settings | more) as executor:
+        future = executor.submit_for(Needs(), runner.attempt, work, "last")
+        until = time.monotonic() + 120
+        while "wait: " not in said and not future.done() and time.monotonic() < until:
+            time.sleep(0.5)
+            said += capfd.readouterr().out
+        if future.done():  # refused at once
+            said += str(future.exception())
+        executor.shutdown(wait=True, cancel_futures=True)
+    assert "lets job" in said or "SLURM refuses" in said
 
 
 def test_the_jobs_of_a_node_that_is_lost_are_run_again(slurm, tmp_path, settings):

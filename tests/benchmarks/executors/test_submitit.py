@@ -147,8 +147,9 @@ def test_states_are_read_from_the_queue_and_what_has_left_it_is_over():
     queue = Queue()
     for name in ("7_0", "7_1", "8"):
         queue.register_job(name)
-    queue._info_dict |= queue.read_info(b"7_0|RUNNING|one\n7_1|PENDING|\n8|NODE_FAIL|two\n")
+    queue._info_dict |= queue.read_info(b"7_0|RUNNING|one|None\n7_1|PENDING||Priority\n8|NODE_FAIL|two|None\n")
     done = {name: queue.is_done(name, mode="cache") for name in ("7_0", "7_1", "8")}
     assert done == {"7_0": False, "7_1": False, "8": True}
-    queue._info_dict |= queue.read_info(b"7_1|REQUEUE_HOLD|\n")
+    assert queue.get_info("7_1", mode="cache")["Reason"] == "Priority"
+    queue._info_dict |= queue.read_info(b"7_1|REQUEUE_HOLD||None\n")
     assert queue.is_done("7_0", mode="cache") and not queue.is_done("7_1", mode="cache")
