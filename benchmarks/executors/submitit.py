@@ -276,7 +276,8 @@ class Submitit(Scheduled):
                 asked = task.asked
                 console.say(
                     f"  SLURM lets job {task.job.job_id} ({asked.minutes} min, {asked.memory} GiB, {asked.cores} "
-                    f"cores, {asked.gpus} GPUs) wait: {why}. It does so for ever where no node has as much; Ctrl-C ends this."
+                    f"cores, {asked.gpus} GPUs) wait: {why}. It does so for ever where no node has as much; Ctrl-C "
+                    "ends this."
                 )
 
     def _give_up(self, tasks: Sequence[_Task], what: str, error: Exception) -> None:
