@@ -79,5 +79,5 @@ def test_where_nobody_knows_the_patients_no_report_names_one(fabricate, tmp_path
 def test_where_patients_are_known_no_report_counts_images(fabricate, tmp_path, of):
     text, *_ = written(of, fabricate, tmp_path, known=True)
     assert [found.group() for found in re.finditer(rf".{{0,60}}{AS_UNIT.pattern}.{{0,60}}", text)] == []
-    assert "The unit of analysis is the patient" in text and "bootstrap over patients" in text
+    assert "The unit of analysis is the patient" in text and "bootstrap-t over patients" in text
     assert "nobody knows" not in text
