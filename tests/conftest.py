@@ -10,7 +10,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Modules and tests live to the end: looking through them for garbage as often as usual takes a tenth of the time.
 gc.set_threshold(50_000)
 
-LONGEST = (
+FIRST = (
+    "benchmarks/training/test_stopping.py",
     "test_every_suite.py",
     "test_interruptions.py",
     "docs/test_extending.py",
@@ -20,13 +21,14 @@ LONGEST = (
     "contract/test_method.py",
     "reports/suites/test_accuracy_recomputed.py",
 )
-"""Files that take a minute or so, the longest first: begun at the end, one of them would run alone."""
+"""The file whose tests send signals to their own process: before all that may leave threads and handlers there. Then
+files that take a minute or so, the longest first: begun at the end, one of them would run alone."""
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first; all else as it was found."""
+    """Those of `FIRST` in its order; all else as it was found."""
     root = Path(__file__).parent
-    places = {root / name: place for place, name in enumerate(LONGEST)}
+    places = {root / name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 

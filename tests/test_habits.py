@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import LONGEST
+from tests.conftest import FIRST
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("methods", "datasets", "benchmarks", "reports", "run_bench.py")
@@ -126,7 +126,7 @@ def test_every_exception_is_of_a_function_that_exists():
 
 
 def test_the_files_of_tests_that_come_first_are_there():
-    assert [name for name in LONGEST if not (ROOT / "tests" / name).exists()] == []
+    assert [name for name in FIRST if not (ROOT / "tests" / name).exists()] == []
 
 
 def test_a_landing_runs_lint_and_tests():

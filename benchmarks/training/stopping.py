@@ -57,6 +57,7 @@ def on_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        _rest()  # else the alarm would end the process once it has its former meaning
         for number, former in _state.former.items():
             signal.signal(number, former)
 
