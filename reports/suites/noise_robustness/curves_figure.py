@@ -18,7 +18,8 @@ def draw(panels: dict[str, list[Curve]], names: dict[Variant, str], looks: dict[
     columns = style.columns(len(panels))
     rows = math.ceil(len(panels) / columns)
     shown = [variant for variant in names if any(c.variant == variant for curves in panels.values() for c in curves)]
-    legend_columns = 2 if max(map(len, names.values())) > 22 else min(4, len(shown))
+    # A single panel is too narrow for four entries in a row.
+    legend_columns = 2 if columns == 1 or max(map(len, names.values())) > 22 else min(4, len(shown))
     legend_rows = math.ceil(len(shown) / legend_columns)
     panel_height = {1: 3.4, 2: 2.9, 3: 2.5}[columns]
     figure = Figure(
