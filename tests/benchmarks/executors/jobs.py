@@ -15,9 +15,9 @@ PATIENCE = 120.0
 
 
 def wait_for(path: Path) -> None:
-    """Until it is there; an error if it never is."""
+    """Until it is there and its one line is written; an error if it never is."""
     until = time.monotonic() + PATIENCE
-    while not path.exists():
+    while not path.exists() or not path.stat().st_size:
         if time.monotonic() > until:
             raise TimeoutError(path)
         time.sleep(0.02)
