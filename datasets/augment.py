@@ -125,7 +125,8 @@ def sampling_grid(shape: Sequence[int], matrix: np.ndarray, bend: np.ndarray) ->
     # grid_sample counts from -1 to 1 between the centres of the first and the last voxel, the last axis first.
     field = (points / half.reshape(column))[::-1].astype(np.float32)
     for length, count in zip(shape, cells):
-        field = np.tensordot(field, basis(length, int(count)), (1, 0))
+        # Without BLAS, which rounds by its number of threads.
+        field = np.einsum("df...,fl->d...l", field, basis(length, int(count)))
     return torch.from_numpy(field).movedim(0, -1).unsqueeze(0)
 
 
@@ -172,7 +173,8 @@ def restained(image: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     """
     mixing = hed_from_rgb @ np.diag(factors) @ rgb_from_hed
     density = np.log(np.maximum(image, DARKEST).reshape(3, -1))
-    return np.exp(np.minimum(mixing.T.astype(np.float32) @ density, 0)).reshape(image.shape)
+    mixed = np.einsum("ij,ip->jp", mixing.astype(np.float32), density)  # as above
+    return np.exp(np.minimum(mixed, 0)).reshape(image.shape)
 
 
 def gamma_corrected(image: np.ndarray, gamma: float) -> np.ndarray:

@@ -137,7 +137,7 @@ def recoloured(image: np.ndarray, channels: int, said: int | None) -> np.ndarray
     if len(image) == 1 and channels == 3:
         return np.repeat(image, 3, axis=0)
     if len(image) == 3 and said == 1:
-        return np.tensordot(GREY, image, 1)[None]
+        return np.einsum("c,c...->...", GREY, image)[None]
     return image
 
 
