@@ -100,9 +100,10 @@ def _searched(config: DictConfig, trial: Trial, searched: dict[str, Any], journa
             storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal))),
             load_if_exists=True,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=seed_for("tune", folder.name) % 2**32),
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
+        # Also by how many there are: from the same seed a search that goes on would draw its first trials again.
+        study.sampler = optuna.samplers.TPESampler(seed=seed_for("tune", folder.name, len(study.trials)) % 2**32)
         _stop_orphans(study, optuna)
         counted = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
         present = space.own(trial.config, searched)

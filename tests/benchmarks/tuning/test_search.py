@@ -41,9 +41,10 @@ def test_every_method_gets_the_same_number_of_trials_and_the_best_is_named(tuned
 
 def test_a_search_goes_on_where_it_stopped(tuned):
     first = tuned("tune.trials=2", "methods=[unet]")[0]
-    second = tuned("tune.trials=3", "methods=[unet]")[0]
+    second = tuned("tune.trials=4", "methods=[unet]")[0]
     pd.testing.assert_frame_equal(first.rows, second.rows.iloc[:2])
-    assert len(second.rows) == 3
+    assert len(second.rows) == 4
+    assert second.rows["training.learning_rate"].is_unique  # nothing is drawn a second time
 
 
 def test_an_interrupted_trial_takes_no_place_and_the_recipe_there_is_comes_again(tuned, monkeypatch):
