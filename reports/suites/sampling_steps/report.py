@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from benchmarks.store.selection import TOLERANCE
+from reports.numbers.limits import ROUNDING
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import overlays, style, words
@@ -69,16 +70,25 @@ def sentence(curve: StepCurve) -> str:
     if len(curve.steps) == 1:
         return f"{curve.name}: {words.with_interval(means[0])} DSC at {curve.steps[0]} steps, the only number tested."
     text = (
-        f"**{curve.name}** is within {TOLERANCE:g} DSC of its best from {enough.value:g} steps on{_range(enough)}; its "
-        f"best is {words.with_interval(means[best])} at {curve.steps[best]} steps{_range(curve.best_steps())}"
+        f"**{curve.name}** first comes within {TOLERANCE:g} DSC of its best with {enough.value:g} steps"
+        f"{_range(enough)}; its best is {words.with_interval(means[best])} at {curve.steps[best]} steps"
+        f"{_range(curve.best_steps())}{', the fewest tested' if best == 0 else ''}"
     )
+    lost = [f"{k}" for k, mean in zip(curve.steps, means) if k > enough.value and _short(mean, means[best])]
+    if lost:
+        text += f"; with {words.listing(lost)} steps it falls short of that again"
     if best == 0:
-        return text + ", the fewest tested."
+        return text + "."
     gained = words.with_interval(curve.given_up(), write=words.signed)
     return text + (
         f". Over {curve.steps[0]} steps, which have {words.number(means[0].value)}, the best number gains {gained} DSC "
         "on cases that it was not chosen on."
     )
+
+
+def _short(mean: Estimate, best: Estimate) -> bool:
+    """Whether a mean is further than TOLERANCE below the best."""
+    return mean.value < best.value - TOLERANCE - ROUNDING
 
 
 def _range(estimate: Estimate) -> str:

@@ -7,6 +7,7 @@ import pytest
 from reports import write
 from reports.numbers.curves import Curve, Variant
 from reports.suites.sampling_steps.curves_by_steps import StepCurve
+from reports.suites.sampling_steps.report import sentence
 from tests.reports.resampling import ends
 
 STEPS = (2, 3, 10, 50)
@@ -72,8 +73,16 @@ def test_published_best_steps_stand_beside_ours(drawn):
 def test_the_words_name_what_was_needed_and_what_was_not_run(drawn):
     _, folder = drawn
     text = (folder / "report.md").read_text()
-    assert "**LDSeg** is within 0.005 DSC of its best from 3 steps on" in text
+    assert "**LDSeg** first comes within 0.005 DSC of its best with 3 steps [" in text and "short of that" not in text
     assert "Not run here: 5, 20, 100, 200, 500 and 1000 steps" in text
+
+
+def test_more_steps_than_needed_that_score_less_are_named():
+    """2 and 3 steps are as good as the best, 10 and 20 are not: nobody may read that 2 and all above suffice."""
+    means = 0.8 + np.array([0.0, 0.004, -0.002, -0.02, -0.03])
+    text = sentence(step_curve((means[:, None] + 0.01 * np.linspace(-1, 1, 12))[None]))
+    assert "first comes within 0.005 DSC of its best with 2 steps [2, 2]; its best is 0.804" in text
+    assert "at 3 steps [3, 3]; with 5, 10 and 20 steps it falls short of that again. Over 2 steps" in text
 
 
 def test_one_case_one_method_one_number_of_steps(fabricate, tmp_path):
