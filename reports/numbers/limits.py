@@ -71,6 +71,10 @@ class Limits:
         """The same of a truth below a value."""
         return _tail(lambda tail: self.high(tail) < value)
 
+    def students(self, value: float) -> float:
+        """Two-sided p of the test by Student's t alone that the truth is a value."""
+        return min(1.0, 2 * _tail(lambda tail: self.error.reach(tail) < abs(self.value - value)))
+
     def _reach(self, tail: float, upper: bool) -> float:
         reach = self.error.reach(tail, self._of_patients(tail, upper))
         if self.unseen is None:

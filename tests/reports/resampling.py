@@ -5,7 +5,7 @@ Scores of a method are (seeds, cases), or (cases,) where it was trained once; gr
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 RESAMPLES = 2000
 
@@ -102,6 +102,18 @@ def p_beyond(value, means, replicates, parts):
     return found
 
 
+def p_students(means, parts):
+    """The two-sided level at which Student's t of patients and that of trainings, as the sides of a right angle, reach
+    from the mean to 0. parts: of `error`."""
+    count, (patients_, trainings, df) = len(means), parts
+
+    def short(level):
+        reach = stats.t.isf(level / 2, count - 1) ** 2 * patients_
+        return reach + (stats.t.isf(level / 2, df) ** 2 * trainings if trainings else 0) - means.mean() ** 2
+
+    return optimize.brentq(short, 1e-12, 1 - 1e-12, xtol=1e-12, rtol=1e-9)
+
+
 def error(values, tables, groups):
     """Squared standard errors that patients and trainings add to the mean over patients of values (cases,), which were
     taken from the methods' tables (seeds, cases), and Satterthwaite's degrees of freedom of trainings."""
@@ -171,8 +183,11 @@ def tests(first, second, groups, margin=0.01):
     replicates = studentised(by_patient)
     several = all(len(table) > 2 for table in tables)
     room = margin - 0.3 / (len(by_patient) + 1)
-    p = min(p_beyond(0, by_patient, replicates, parts)) if several else stats.wilcoxon(by_patient).pvalue
     spread = np.sqrt(parts[0] + parts[1])
+    if several:
+        p = max(min(p_beyond(0, by_patient, replicates, parts)), p_students(by_patient, parts))
+    else:
+        p = stats.wilcoxon(by_patient).pvalue
     reach = stats.t.isf(0.025, len(by_patient) - 1) ** 2 * parts[0]
     reach += stats.t.isf(0.025, parts[2]) ** 2 * parts[1] if parts[1] else 0
     not_worse = p_beyond(-room, by_patient, replicates, parts)[0]

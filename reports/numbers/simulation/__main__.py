@@ -36,6 +36,7 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "Two methods that are equal: what is said (%)": partial(sentences.by_seeds, 0.0),
     f"The first is worse by the margin of {MARGIN:g} DSC: what is said (%)": partial(sentences.by_seeds, -MARGIN),
     "The first is better by 0.03 DSC: what is said (%)": partial(sentences.by_seeds, 0.03),
+    "Two equal methods that fail in different patients, told apart (%)": failures.both,
 }
 """By title, each from a number of experiments; shares in [0, 1]."""
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from reports.numbers.simulation.invented import normal, scores
-from reports.numbers.simulation.sentences import judgements
-from reports.numbers.verdicts import Verdict
+from reports.numbers.simulation.invented import holds, normal, scores
+from reports.numbers.simulation.sentences import TOLD_APART, judgements
+from reports.numbers.statistics import paired_difference
+from reports.numbers.verdicts import OF_SCORES, Verdict
 
 GAIN = 0.03
 """DSC that is gained in every patient in whom the method does not fail."""
@@ -13,6 +14,8 @@ FAILING = ((0.1, 0.3), (0.05, 0.9))
 """Shares of patients in whom it fails, and the DSC lost there beside the gain: it is as good on average, or worse by
 0.015."""
 FEW = (12, 20, 40, 80)
+BOTH = ((0.05, 0.4), (0.1, 0.3))
+"""The same of two methods that fail alike."""
 TRUE = (0.03, 0.05, 0.08)
 """DSC by which a method is better that fails nowhere."""
 SAID = ("better", "better so far", "by the interval alone")
@@ -34,6 +37,24 @@ def rare(seeds: int, share: float, lost: float, groups: int, repeats: int, seed:
         first, second = (np.clip(table, 0, 1) for table in (scored() + GAIN - lost * fails, scored()))
         said.append(judgements(first, second))
     return _shares(said)
+
+
+def alike(seeds: int, share: float, lost: float, groups: int, repeats: int, seed: int = 0) -> dict[str, float]:
+    """Shares in [0, 1] of reports that tell two methods apart, so far or outright, of which each loses so much in a
+    share of the patients, not the same, and which are equal otherwise: by the verdict and by the interval alone. SD of
+    training 0.002."""
+    random = np.random.default_rng([seed, seeds, groups, round(1e3 * share)])
+    verdicts, intervals = [], []
+    for _ in range(repeats):
+        patients = 0.85 + 0.03 * random.normal(size=groups)
+        tables = []
+        for _ in range(2):
+            own = patients + 0.015 * random.normal(size=groups) - lost * (random.random(groups) < share)
+            tables.append(own + 0.005 * random.normal(size=(seeds, groups)) + 0.002 * random.normal(size=(seeds, 1)))
+        verdicts.append(judgements(*tables)[0] in TOLD_APART)
+        apart = paired_difference(*tables, np.arange(groups), bounds=OF_SCORES)
+        intervals.append(not holds(apart, 0.0))
+    return {"told apart": float(np.mean(verdicts)), "interval without 0": float(np.mean(intervals))}
 
 
 def _shares(said: list[list[Verdict]]) -> dict[str, float]:
@@ -62,6 +83,14 @@ def false(repeats: int) -> pd.DataFrame:
     return pd.DataFrame(
         [{"groups": n, "seeds": s, "failures": f"{share:.0%} lose {lost:g}"} | rare(s, share, lost, n, repeats)
          for share, lost in FAILING for n in FEW for s in (1, 3, 5)]
+    )  # fmt: skip
+
+
+def both(repeats: int) -> pd.DataFrame:
+    """`alike` by share of failures, number of groups and seeds."""
+    return pd.DataFrame(
+        [{"groups": n, "seeds": s, "failures": f"{share:.0%} lose {lost:g}"} | alike(s, share, lost, n, repeats)
+         for share, lost in BOTH for n in FEW for s in (1, 3, 5)]
     )  # fmt: skip
 
 
