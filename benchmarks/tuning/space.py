@@ -10,6 +10,8 @@ from benchmarks.errors import BadInput
 from benchmarks.store.config import TrainingConfig, TrialConfig
 
 TRAINING = "training."
+EXPONENTIAL_TO = 0.1
+"""Where the rate ends under the schedule `exp`, which without an end is constant; most recipes' own."""
 RANGE = {"low", "high", "log"}
 
 
@@ -76,8 +78,15 @@ def _within(value: float, options: Mapping[str, Any]) -> bool:
     return options["low"] <= value <= options["high"]
 
 
+def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values and what they imply."""
+    ends = {"training.lr_final_factor": EXPONENTIAL_TO} if values.get("training.lr_schedule") == "exp" else {}
+    return ends | dict(values)
+
+
 def applied(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
     """A trial with other values."""
+    values = _complete(values)
     training = {name.removeprefix(TRAINING): value for name, value in values.items() if name.startswith(TRAINING)}
     arguments = {name: value for name, value in values.items() if not name.startswith(TRAINING)}
     method = replace(config.method, arguments={**config.method.arguments, **arguments})
@@ -86,7 +95,7 @@ def applied(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
 
 def overrides(method: str, values: Mapping[str, Any]) -> list[str]:
     """The values as words of a command."""
-    return [f"++method.{method}.{name}={_word(value)}" for name, value in values.items()]
+    return [f"++method.{method}.{name}={_word(value)}" for name, value in _complete(values).items()]
 
 
 def _word(value: Any) -> str:

@@ -30,7 +30,7 @@ def test_every_method_gets_the_same_number_of_trials_and_the_best_is_named(tuned
         assert len(one.rows) == 3 and one.best == one.rows.loc[one.rows["state"] == "complete", "dsc"].max()
         assert one.rows["training.learning_rate"].between(3e-4, 1e-2).all()
         name = one.trial.config.method.name
-        assert {word.partition("=")[0] for word in one.words} == {
+        assert {word.partition("=")[0] for word in one.words if "lr_final_factor" not in word} == {
             f"++method.{name}.training.{key}" for key in ("learning_rate", "lr_schedule", "warmup")
         }
         configure([*SMALL, *one.words])  # the words are a command's
@@ -91,6 +91,16 @@ def test_values_go_to_the_training_or_to_the_class():
     trial = TrialConfig(MethodConfig("unet", arguments={"size": "tiny"}), DatasetConfig("glas"), TrainingConfig(), 0)
     found = space.applied(trial, {"training.learning_rate": 0.5, "width": 3})
     assert found.training.learning_rate == 0.5 and found.method.arguments == {"size": "tiny", "width": 3}
+
+
+def test_an_exponential_schedule_has_an_end():
+    """Towards the first rate itself it would be the constant one."""
+    trial = TrialConfig(MethodConfig("ldseg"), DatasetConfig("glas"), TrainingConfig(lr_schedule="poly"), 0)
+    assert trial.training.lr_final_factor == 1
+    drawn = {"training.lr_schedule": "exp"}
+    assert space.applied(trial, drawn).training.lr_final_factor == 0.1
+    assert "++method.ldseg.training.lr_final_factor=0.1" in space.overrides("ldseg", drawn)
+    assert space.applied(trial, {"training.lr_schedule": "constant"}).training.lr_final_factor == 1
 
 
 @pytest.mark.parametrize(
