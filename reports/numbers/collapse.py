@@ -84,6 +84,11 @@ def any_collapsed(curves: Sequence[Curve], sigma: float) -> bool:
     return any(collapses(curve, sigma) for curve in curves)
 
 
+def sound(curves: Sequence[Curve], sigma: float) -> list[Curve]:
+    """Those of which no training collapsed: ranks and descriptions of methods are of these."""
+    return [curve for curve in curves if not collapses(curve, sigma)]
+
+
 def by_training(curves: Sequence[Curve], sigma: float) -> list[tuple[Curve, list[Collapse]]]:
     """The collapses of every method, once for the variants that sample the same trainings."""
     found = [(curve, fallen) for curve in curves if (fallen := collapses(curve, sigma))]

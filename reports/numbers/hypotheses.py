@@ -55,9 +55,9 @@ def superiority(
     """Two-sided p that the difference is 0; None where it has no interval. first and second: (cases,) of one training
     or (seeds, cases); estimate and limits: of their difference.
 
-    Two or three patients in whom a method fails are a tail to the bootstrap-t, which ends near the mean on the other side. Where
-    both methods fail in one patient of twenty or ten, the interval alone tells equal ones apart in up to 16 % of
-    reports (docs/statistics.md): so Student's t has to agree.
+    Two or three patients in whom a method fails are a tail to the bootstrap-t, which ends near the mean on the other
+    side. Where both methods fail in one patient of twenty or ten, the interval alone tells equal ones apart in up to
+    16 % of reports (docs/statistics.md): so Student's t has to agree.
     """
     if limits is None:
         return None

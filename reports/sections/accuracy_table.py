@@ -8,7 +8,7 @@ from reports.numbers.study import Study
 from reports.paper import words
 from reports.paper.document import Table
 from reports.sections import cost, distances
-from reports.sections.rank_tables import ranking
+from reports.sections.rank_tables import ranking, unranked
 from reports.sections.score_tables import INTERVAL, by_score, counted, keys, numbers, under
 from reports.sections.trials import absences
 
@@ -18,7 +18,7 @@ def table(it: Study, dataset: str) -> Table:
     found = by_score(it, it.curves[dataset])
     several = len(found[0].classes) > 1 if found else False
     classes = found[0].classes if several else ()
-    ranks = ranking(found, it.clean)
+    ranks = ranking(found, it.clean, it.clean)
     seeded = any(curve.trainings(it.clean) > 1 for curve in found)
     rows, data = [], []
     for curve, rank in zip(found, ranks):
@@ -36,8 +36,8 @@ def table(it: Study, dataset: str) -> Table:
         data.append({"dataset": dataset, "method": absence.title, "note": absence.words})
     caption = (
         f"{dataset}: mean over {counted(it, found)}{under(it)} [{INTERVAL}], by falling DSC. Rank: by mean DSC, with "
-        f"its range over bootstrap samples of {it.units(dataset)}. {distances.caption(it, dataset, found)} "
-        f"{cost.EXPLAINED}"
+        f"its range over bootstrap samples of {it.units(dataset)}.{unranked(it, [dataset])} "
+        f"{distances.caption(it, dataset, found)} {cost.EXPLAINED}"
     )
     return Table(f"accuracy_{dataset}", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

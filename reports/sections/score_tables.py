@@ -67,7 +67,8 @@ def differences(it: Study) -> Table | None:
     caption = (
         "Differences on the same cases, first method minus second: positive favours the first. p: that there is none. "
         f"With {MIN_SEEDS} trainings of both or more, the level at which the interval, which holds the variance of "
-        f"training, ends at 0, or Student's where that is larger; with fewer, Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
+        f"training, ends at 0, or Student's where that is larger; with fewer, Wilcoxon's signed-rank test on the mean "
+        f"differences by {it.unit()}, which "
         "speaks of these trainings alone. p not worse, p equivalent: that the first is not worse by more than "
         f"{it.margin.within:g} DSC, and that the two differ by less than that either way: below 0.05 where the "
         f"interval lies within the margin{held_against(it.margin, it.unit())}; after Holm, as p (Holm) is."
@@ -92,8 +93,8 @@ def so_far(margin: Margin, unit: str) -> str:
     if not margin.failure:
         return ""
     return (
-        f" So far: the interval would reach 0 with {OUTRIGHT} further {unit}s in whom the method that is ahead loses "
-        f"{margin.failure:g}."
+        f" So far: with {OUTRIGHT} further {unit}s in whom the method that is ahead loses {margin.failure:g} no "
+        "difference would be shown."
     )
 
 

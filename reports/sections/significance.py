@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.numbers import statistics
+from reports.numbers import collapse, statistics
 from reports.numbers.curves import Variant, method_order
 from reports.numbers.friedman import ALPHA, MIN_METHODS, Friedman, friedman
 from reports.numbers.study import Comparison, Study, comparisons
@@ -23,6 +23,7 @@ from reports.sections.verdict_words import cautions, p_of, sentence, subjects
 MOST_METHODS = 20
 """A diagram of more methods cannot be read; the tables hold them."""
 
+OF_TRAININGS = "This is of these trainings and no verdict on methods."
 ORDER = tuple(Verdict)
 """In which sentences are said: what is better first."""
 
@@ -71,7 +72,7 @@ def _stand_in(it: Study, found: list[Comparison]) -> list[str]:
 
 def friedman_sentence(it: Study, dataset: str, sigma: float) -> str | None:
     """All methods at once; None where the test cannot be made."""
-    test = friedman(it.curves[dataset], sigma)
+    test = friedman(collapse.sound(it.curves[dataset], it.clean), sigma)
     if test is None:
         return None
     best = int(np.argmin(test.mean_ranks))
@@ -84,10 +85,11 @@ def friedman_sentence(it: Study, dataset: str, sigma: float) -> str | None:
         f"{_name(it, test, best)} ({test.mean_ranks[best]:.2f}{told})"
     )
     if test.p >= ALPHA:
-        return f"{text}; no difference between the methods is shown."
+        return f"{text}; no difference is shown. {OF_TRAININGS}"
     if not alike:
-        return f"{text}, told apart from every other by Nemenyi's test."
-    return f"{text}; Nemenyi's test does not tell it from {words.listing([_name(it, test, k) for k in alike])}."
+        return f"{text}, told apart from every other by Nemenyi's test. {OF_TRAININGS}"
+    others = words.listing([_name(it, test, k) for k in alike])
+    return f"{text}; Nemenyi's test does not tell it from {others}. {OF_TRAININGS}"
 
 
 def _seed_by_seed(values: np.ndarray, write: Callable[[float], str]) -> str:
@@ -106,14 +108,19 @@ def _range(name: str, values: np.ndarray) -> dict[str, float | None]:
 
 def _friedman(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
     """Friedman's test on every data set at every compared sigma, with its diagram; words where it cannot be made."""
-    tests = {(d, s): friedman(it.curves[d], s) for d in it.datasets if it.curves[d] for s in it.compared}
+    tests = {
+        (d, s): friedman(collapse.sound(it.curves[d], it.clean), s)
+        for d in it.datasets
+        if it.curves[d]
+        for s in it.compared
+    }
     missing = [_place(it, *key) for key, test in tests.items() if test is None]
     blocks: list[Block] = []
     if missing:
         blocks.append(
             Paragraph(
                 f"No Friedman test on {words.listing(missing)}: it takes at least {MIN_METHODS} methods that have "
-                f"every case, and {statistics.MIN_GROUPS} {it.units()}."
+                f"every case and no training that collapsed, and {statistics.MIN_GROUPS} {it.units()}."
             )
         )
     tests = {key: test for key, test in tests.items() if test is not None}
@@ -155,7 +162,7 @@ def _friedman_table(it: Study, tests: dict[tuple[str, float], Friedman]) -> Tabl
         "trainings as given, averaged over seeds: what another training would change is not in its p, beside which "
         "stands, where all methods have several seeds, that of each seed alone. Kendall's W: 0 "
         f"no agreement between {it.units()} on the order of methods, 1 all agree. Critical difference: of mean ranks, "
-        "at 0.05 (Nemenyi). Left out: methods without a score in every case."
+        "at 0.05 (Nemenyi). Left out: methods without a score in every case, and those of which a training collapsed."
     )
     return Table("friedman", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 

@@ -7,8 +7,8 @@ import pandas as pd
 from reports.numbers.collapse import any_collapsed
 from reports.numbers.curves import Curve, paired_values
 from reports.numbers.statistics import Estimate
-from reports.numbers.study import Study
-from reports.numbers.verdicts import Significance, tested
+from reports.numbers.study import Study, comparisons
+from reports.numbers.verdicts import Significance, Verdict, tested, verdict
 from reports.paper import words
 from reports.paper.document import Block, Heading, Table
 from reports.sections.score_tables import INTERVAL, judged, keys, numbers, test_columns
@@ -49,18 +49,39 @@ def contributions(it: Study, dataset: str) -> list[Contribution]:
 def sentences(it: Study, dataset: str) -> list[str]:
     """One sentence for each pair at the lowest noise level, and what they take for granted."""
     found = [one for one in contributions(it, dataset) if one.sigma == it.clean]
-    said = [_sentence(it, one) for one in found]
+    said = [*(_sentence(it, one) for one in found), *_in_two_families(it, dataset, found)]
     return [*said, *cautions([(one.difference, one.test) for one in found], it.unit(dataset))]
+
+
+def _in_two_families(it: Study, dataset: str, found: list[Contribution]) -> list[str]:
+    """Said where the reference and its twin have one verdict among all comparisons with it and another among pairs."""
+    above = {
+        frozenset((one.reference.variant, one.other.variant)): (one.at[it.clean], one.tests[it.clean])
+        for one in comparisons(it, dataset)
+        if it.clean in one.at
+    }
+    for one in found:
+        beside = above.get(frozenset((one.method.variant, one.twin.variant)))
+        if beside is None:
+            continue
+        said = {verdict(one.difference, one.test), verdict(*beside)}
+        if len(said) > 1 and Verdict.UNDECIDED in said:
+            return [
+                f"{it.names[one.method.variant]} and {it.names[one.twin.variant]} are compared in two families, with "
+                f"Holm's correction over {words.plural(beside[1].family, 'comparison')} with the reference and over "
+                f"{words.plural(one.test.family, 'pair')} here: the smaller one decides what the larger leaves open."
+            ]
+    return []
 
 
 def _sentence(it: Study, one: Contribution) -> str:
     method, twin = it.names[one.method.variant], it.names[one.twin.variant]
     difference = words.with_interval(one.difference, write=words.signed)
     if one.difference.seeds > 1:
-        text = f"Diffusion itself contributes {difference} DSC to {method}"
+        text = f"What diffusion itself contributes to {method}: {difference} DSC"
     else:
         text = f"With diffusion, {method} scored {difference} DSC more than without, in these trainings"
-    text += f": with the same networks and no diffusion, {twin} has {words.number(one.twin.mean(it.clean).value)}"
+    text += f"; with the same networks and no diffusion, {twin} has {words.number(one.twin.mean(it.clean).value)}"
     return f"{text}. {judgement(one.difference, one.test)}"
 
 

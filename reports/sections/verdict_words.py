@@ -77,15 +77,15 @@ def judgement(estimate: Estimate, test: Significance) -> str:
     if test.collapsed:
         return f"A training collapsed, so that this decides nothing, {p_words(test)}."
     more = f"; {OUTRIGHT} further failures of {test.margin.failure:g} would leave that open"
-    kind = "methods" if estimate.seeds > 1 else "trainings"
+    kind, these = ("methods", "") if estimate.seeds > 1 else ("trainings", " of these trainings")
     said = {
-        Verdict.BETTER: f"A gain is shown, {p_words(test)}",
-        Verdict.WORSE: f"A loss is shown, {p_words(test)}",
-        Verdict.BETTER_SO_FAR: f"A gain is shown so far, {p_words(test)}{more}",
-        Verdict.WORSE_SO_FAR: f"A loss is shown so far, {p_words(test)}{more}",
+        Verdict.BETTER: f"A gain{these} is shown, {p_words(test)}",
+        Verdict.WORSE: f"A loss{these} is shown, {p_words(test)}",
+        Verdict.BETTER_SO_FAR: f"A gain{these} is shown so far, {p_words(test)}{more}",
+        Verdict.WORSE_SO_FAR: f"A loss{these} is shown so far, {p_words(test)}{more}",
         Verdict.EQUIVALENT: f"The two {kind} are equivalent within {within}, {p_of(test.equivalent)} after Holm",
-        Verdict.NOT_WORSE: f"No loss of more than {within}, {p_of(test.not_worse)} after Holm",
-        Verdict.NOT_BETTER: f"No gain of more than {within}, {p_of(test.not_better)} after Holm",
+        Verdict.NOT_WORSE: f"No loss{these} of more than {within}, {p_of(test.not_worse)} after Holm",
+        Verdict.NOT_BETTER: f"No gain{these} of more than {within}, {p_of(test.not_better)} after Holm",
     }
     return said.get(judged, f"Neither gain nor loss is shown, {p_words(test)}; {power_words(test)}") + "."
 
@@ -127,8 +127,8 @@ def cautions(tests: Sequence[Tested], unit: str, declared_by: str = "`suite.marg
         said.append(
             f"So far: in {words.plural(estimate.groups, unit)} like these. {OUTRIGHT} more in whom the one that is "
             f"ahead loses {declared.failure:g} (`suite.unseen_failure`) would move the mean by "
-            f"{declared.unseen(estimate.groups, OUTRIGHT):.3f}, and the interval would reach 0; so many show no "
-            "failure that is that rare."
+            f"{declared.unseen(estimate.groups, OUTRIGHT):.3f}, after which no difference would be shown; so many show "
+            "no failure that is that rare."
         )
     open_ = [pair for pair in told if verdict(*pair) is Verdict.UNDECIDED and not pair[1].collapsed]
     small = [(estimate, test) for estimate, test in open_ if test.margin.unseen(estimate.groups) >= test.margin.within]

@@ -110,8 +110,9 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
     if judged is Verdict.BARE:
         return f"{name}{where}: {signed} in {words.plural(estimate.cases, 'case')}, too few for an interval or a test."
     if judged is Verdict.EQUIVALENT:
+        same = "is the same" if estimate.seeds > 1 else "scored alike in these trainings"
         return (
-            f"{name} is the same{where} within {test.margin.within:g} DSC: {signed}, "
+            f"{name} {same}{where} within {test.margin.within:g} DSC: {signed}, "
             f"{verdict_words.p_of(test.equivalent)} after Holm."
         )
     p = verdict_words.p_words(test)

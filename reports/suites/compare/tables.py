@@ -51,7 +51,8 @@ def scores(it: Study, changed: list[Change], names: dict[Variant, str]) -> Table
     caption = (
         "Mean DSC, classes pooled, over the cases that both stores have, and the difference case by case: positive is "
         f"an improvement. p: with {MIN_SEEDS} seeds or more the level at which the interval, which holds the variance "
-        f"of training, ends at 0, or Student's where that is larger; with fewer Wilcoxon's signed-rank test on the mean differences by {it.unit()}, which "
+        "of training, ends at 0, or Student's where that is larger; with fewer Wilcoxon's signed-rank test on the mean "
+        f"differences by {it.unit()}, which "
         "speaks of these trainings alone; Holm's family: the rows of one data set. p equivalent: that the change is "
         "smaller than the margin. Found at 80 %: the smallest true change that a repetition finds with that "
         "probability. Effect sizes, on these differences: the matched-pairs rank-biserial correlation and Cohen's d_z "

@@ -46,7 +46,7 @@ def build(results: Results, folder: Path) -> Document:
 
 def _of_all(it: Shifts) -> list[Block]:
     """What holds for every pair: methods without a result, and what all comparisons take for granted."""
-    found = {pair: [result for *_, result in contests(it, pair)] for pair in it.found}
+    found = {pair: [*gaps(it, pair).values(), *(result for *_, result in contests(it, pair))] for pair in it.found}
     said = [text for dataset in it.home.datasets for text in _absences(it, dataset)]
     said += [f"{text} ({dataset})" for dataset in it.home.datasets for text in trainings.sentences(it.home, dataset)]
     said += dict.fromkeys(text for pair, results in found.items() for text in cautions(results, _unit(it, pair)))
@@ -67,7 +67,7 @@ def _summary(it: Shifts, pair: tuple[str, str]) -> list[str]:
             native = one.native.mean(it.home.clean)
             said.append(
                 f"Trained on {pair[1]}, **{it.home.names[one.variant]}** has {words.with_interval(native)} on the same "
-                f"cases; training elsewhere changes that by {words.with_interval(estimate, write=words.signed)}. "
+                f"cases; trained elsewhere the difference is {words.with_interval(estimate, write=words.signed)}. "
                 f"{judgement(estimate, test)}"
             )
     for first, second, (estimate, test) in contests(it, pair):

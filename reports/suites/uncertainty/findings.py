@@ -66,8 +66,8 @@ def _places(it: Study, found: list[Spread]) -> str:
         return "No method's runs spread where its error can be told: there is no AUROC to compare."
     (best, value), *others = scored
     text = (
-        f"Which SD tells best where in an image its own segmentation is wrong: that of {_name(it, best)}, with a pixel "
-        f"AUROC of {words.with_interval(value)}"
+        "Does the SD tell where in an image its own segmentation is wrong? Highest pixel AUROC: "
+        f"{_name(it, best)} with {words.with_interval(value)}"
     )
     if others:
         text += f", followed by {_name(it, others[0][0])} with {words.with_interval(others[0][1])}"
@@ -144,7 +144,7 @@ def _calibration(it: Study, found: list[Spread]) -> str:
 
 def _confident(off: Estimate) -> str:
     """Confidence minus accuracy in words: which of them is larger, where that is known."""
-    if off.has_interval and off.low <= 0 <= off.high:
+    if not off.has_interval or off.low <= 0 <= off.high:
         return f"confidence less accuracy there {words.with_interval(off, write=words.signed)}, which may be 0"
     size = negated(off) if off.value < 0 else off
     return f"{'under' if off.value < 0 else 'over'}-confident there by {words.with_interval(size)}"

@@ -7,6 +7,7 @@ from scipy import stats
 
 from reports import write
 from reports.numbers.shift import contests, drop, gaps, shifts
+from reports.suites.shift import report
 
 HERE, THERE = "phantom_glands", "phantom_glands_lab2"
 
@@ -79,6 +80,18 @@ def test_trained_there_is_compared_on_the_same_cases(fabricate):
     estimate, test = found[one.variant]
     assert estimate.value == pytest.approx((scores(0.7, 8, 100) - scores(0.85, 12, 0)[:8]).mean())
     assert estimate.cases == 8 and test.family == 2 and len(found) == 2
+
+
+def test_one_training_of_one_method_claims_nothing_about_the_method(fabricate):
+    """Without a second method there is no comparison of two that would say so."""
+    results = fill(fabricate)
+    results.records = results.records[results.records["method"] == "ldseg"]
+    it = shifts(results)
+    assert not contests(it, (HERE, THERE)) and len(gaps(it, (HERE, THERE))) == 1
+    (told,) = [text for text in report._summary(it, (HERE, THERE)) if text.startswith(f"Trained on {THERE}")]
+    assert "loss of these trainings is shown" in told
+    cautions = [text for block in report._of_all(it) for text in getattr(block, "items", ())]
+    assert any("claim nothing about the method" in text for text in cautions)
 
 
 def test_methods_are_compared_where_neither_was_trained(fabricate):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reports.numbers.study import comparisons, study
-from reports.sections import significance
+from reports.sections import accuracy_table, posteriors, rank_tables, significance
 
 SUITE = {"name": "accuracy", "title": "Segmentation accuracy"}
 CASES = 12
@@ -64,6 +64,28 @@ def test_nothing_is_claimed_of_a_method_whose_training_collapsed(measured, said,
         assert not any(claim in text for claim in CLAIMS for text in (first, second))
     found = comparisons(study(fabricate.results(**SUITE)), "glas")
     assert [one.at[0.0].seeds for one in found] == [1, 1] and all(one.tests[0.0].collapsed for one in found)
+
+
+def test_a_method_with_a_training_that_collapsed_has_no_rank_and_no_posterior_and_the_captions_say_so(
+    measured, fabricate
+):
+    own = bumpy(0.0)
+    for seed, fallen in enumerate((0.0, 0.001, -0.3)):
+        measured("ldseg", own + 0.8 + 0.001 * seed, seed=seed)
+        measured("resunet", own + 0.9 + fallen, seed=seed)
+        for method, level in (("unet", 0.7), ("vnet", 0.6)):
+            measured(method, own + level + 0.001 * seed + 1e-3 * np.sin(range(CASES)), seed=seed)
+    it = study(fabricate.results(**SUITE))
+    ranks, elsewhere = rank_tables.tables(it)
+    assert ranks.data["method"].tolist() == ["ldseg", "unet", "vnet"] and ranks.data["rank"].tolist() == [1, 2, 3]
+    assert set(elsewhere.data["method"]) == {"ldseg", "unet", "vnet"}
+    accuracy = accuracy_table.table(it, "glas")
+    assert accuracy.data.set_index("method")["rank"].isna().tolist() == [False, True, False, False]
+    (posterior,) = posteriors.posteriors(it)
+    assert set(posterior.data["other"]) == {"unet", "vnet"}
+    assert all("Left out, as a training collapsed: " in one.caption for one in (ranks, elsewhere, accuracy, posterior))
+    said = significance.friedman_sentence(it, "glas", 0.0)
+    assert said.startswith("Friedman's test over 3 methods") and "Res-UNet" not in said
 
 
 def test_without_the_collapse_the_same_trainings_have_a_verdict(measured, said):

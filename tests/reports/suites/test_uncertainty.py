@@ -194,11 +194,12 @@ def test_a_correlation_has_an_interval_from_eight_patients_on(fabricate, tmp_pat
     "low, high, words",
     [
         (-0.01, 0.02, "which may be 0"), (0.01, 0.02, "over-confident there by"),
-        (-0.02, -0.01, "under-confident there by 0.015 [0.010, 0.020]"),
+        (-0.02, -0.01, "under-confident there by 0.015 [0.010, 0.020]"), (None, None, "there +0.020, which may be 0"),
     ],
 )  # fmt: skip
 def test_which_of_confidence_and_accuracy_is_larger_is_said_where_it_is_known(low, high, words):
-    assert words in findings._confident(Estimate((low + high) / 2, low, high, 20, 20))
+    value = 0.02 if low is None else (low + high) / 2
+    assert words in findings._confident(Estimate(value, low, high, 20, 20))
 
 
 def test_records_from_before_the_regions_are_shown_without_them(fabricate, tmp_path):
