@@ -75,13 +75,13 @@ def attempt(overrides: list[str]) -> int:
     try:
         return act(overrides)
     except BadInput as error:
-        console.err.print(f"Error: {error}", markup=False)
+        console.complain(f"Error: {error}")
         return 2
     except (CannotWrite, OSError) as error:
         named = cannot_write(error.filename or "a file", error) if isinstance(error, OSError) else error
         if not isinstance(named, CannotWrite):
             raise
-        console.err.print(f"Error: {named}", markup=False)
+        console.complain(f"Error: {named}")
         return 1
 
 
@@ -190,7 +190,7 @@ def show_plan(config: DictConfig, kind: Kind, said: str) -> int:
         table = Table(*left.columns, title=config.suite.title)
         for row in left.rows:
             table.add_row(*row)
-        console.out.print(table)
+        console.out().print(table)
     if left.seconds is not None:
         console.say(f"About {console.duration(left.seconds)} in all." if left.seconds else "Nothing is left to do.")
     return 0
@@ -250,7 +250,7 @@ def tune(config: DictConfig, kind: Kind, said: str) -> int:
         stopped = int((one.rows["state"] == "pruned").sum())
         best = "-" if one.best is None else f"{one.best:.3f}"
         table.add_row(one.trial.name, best, str(len(one.rows)), str(stopped), "\n".join(one.words))
-    console.out.print(table)
+    console.out().print(table)
     return 0
 
 
@@ -295,7 +295,7 @@ def show_list(config: DictConfig) -> int:
         table = Table(title, "", show_edge=False, title_justify="left")
         for name, line in rows:
             table.add_row(name, line)
-        console.out.print(table, "")
+        console.out().print(table, "")
     return 0
 
 

@@ -1,4 +1,9 @@
-"""What a run says while it works: a live bar with an estimate on a terminal, plain lines elsewhere."""
+"""What a run says while it works: a live bar with an estimate on a terminal, plain lines elsewhere.
+
+What draws on a terminal is imported where something is drawn there.
+"""
+
+from __future__ import annotations
 
 import json
 import os
@@ -7,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_LINE_EVERY_SECONDS = 30.0
 KEEP_EVERY_SECONDS = 2.0
@@ -20,14 +25,24 @@ KEEP_EVERY_SECONDS = 2.0
 Report = Callable[[int, int, str], None]
 """Called with (how much is done, how much there is, a few words)."""
 
-# Where output is no terminal its width is unknown; tables then get room enough not to wrap.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+@cache
+def out() -> Console:
+    """Where tables and lines are printed."""
+    from rich.console import Console
+
+    # Where output is no terminal its width is unknown; tables then get room enough not to wrap.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
 def say(message: str) -> None:
     """Print a line as it is."""
-    out.print(message, markup=False)
+    out().print(message, markup=False)
+
+
+def complain(message: str) -> None:
+    """Print a line about what went wrong, as it is, where errors go."""
+    print(message, file=sys.stderr, flush=True)
 
 
 _kept: ContextVar[Path | None] = ContextVar("kept", default=None)
@@ -64,7 +79,10 @@ def standing(path: Path) -> str | None:
 def board() -> Iterator[Callable[[Sequence[str]], None]]:
     """Yields show(lines): keeps these lines on a terminal, elsewhere prints them now and then."""
     if sys.stdout.isatty():
-        with Live(console=out, transient=True, refresh_per_second=2) as live:
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=out(), transient=True, refresh_per_second=2) as live:
             yield lambda lines: live.update(Text("\n".join(lines)))
         return
     last = time.monotonic()
@@ -109,11 +127,20 @@ def _shown(title: str) -> Iterator[Report]:
         yield lambda done, total, words: None
         return
     if sys.stdout.isatty():
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )  # fmt: skip
+
         columns = [
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[words]}"),
         ]  # fmt: skip
-        with Progress(*columns, console=out, transient=True) as bars:
+        with Progress(*columns, console=out(), transient=True) as bars:
             bar = bars.add_task(title, total=None, words="")
             yield lambda done, total, words: bars.update(bar, completed=done, total=total, words=words)
         return

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from benchmarks import console
@@ -227,6 +226,8 @@ def _ended(work: Work[Job], job: Job, future: "Future[Outcome]", unwritten: list
 def attempt(work: Work[Job], job: Job) -> Outcome:
     """Do one job under its lease, or write down why it failed. False where another run holds the lease; an exception
     where the run has to end, returned so that it is told from what the executor itself may raise."""
+    from filelock import FileLock, Timeout
+
     place = work.place(job)
     lock = place.with_name(f".{place.name}.lock")
     try:

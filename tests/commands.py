@@ -26,6 +26,18 @@ def process(runs: Path, *overrides: str) -> subprocess.CompletedProcess:
     return subprocess.run(command(runs, *overrides), cwd=ROOT, capture_output=True, text=True)
 
 
+def loaded(runs: Path, *overrides: str) -> tuple[int, set[str]]:
+    """The exit status of a process of its own, and the packages that it has imported."""
+    code = (
+        "import sys, run_bench; status = run_bench.main(sys.argv[1:]);"
+        "print('loaded', *{name.partition('.')[0] for name in sys.modules}); sys.exit(status)"
+    )
+    words = [sys.executable, "-c", code, f"paths.runs={runs}", *overrides]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert "\nloaded " in f"\n{done.stdout}", done.stderr
+    return done.returncode, set(done.stdout.rpartition("loaded ")[2].split())
+
+
 def bench(runs: Path, *overrides: str) -> subprocess.CompletedProcess:
     """What came of it in this process, which loads PyTorch once for all of them."""
     out, err = io.StringIO(), io.StringIO()

@@ -247,7 +247,7 @@ def main() -> int:
     arguments.add_argument("count", type=int, nargs="?", default=20)
     given = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    console.out.quiet = True  # one line for each damaged file
+    console.out().quiet = True  # one line for each damaged file
     with tempfile.TemporaryDirectory() as place:
         return int(globals()[given.what](Path(place), given.count) > 0)
 

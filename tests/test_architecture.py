@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmarks.kinds.registry import KINDS
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("methods", "datasets", "benchmarks", "reports")
 HEAVY = ("torch", "mlflow", "hydra", "monai")
@@ -180,9 +182,14 @@ def test_importing_what_draws_reports_imports_nothing_heavy(top):
     assert wrong == set()
 
 
-@pytest.mark.parametrize("top", ["benchmarks.kinds.registry", "benchmarks.plan.naming", "benchmarks.plan.catalogue"])
-def test_what_is_planned_listed_or_refused_needs_neither_networks_nor_readers_of_medical_files(top):
-    libraries = ("torch", "monai", "lightning_fabric", "mlflow", "nibabel", "pydicom", "scipy", "skimage", "matplotlib")
+@pytest.mark.parametrize(
+    "top",
+    ["benchmarks.kinds.registry", "benchmarks.plan.naming", "benchmarks.plan.catalogue",
+     *sorted({f"benchmarks.kinds.{place.partition('.')[0]}" for place in KINDS.values()})],
+)  # fmt: skip
+def test_what_is_planned_listed_or_refused_needs_neither_networks_nor_tables_nor_readers_of_medical_files(top):
+    libraries = ("torch", "monai", "lightning_fabric", "mlflow", "nibabel", "pydicom", "scipy", "skimage", "matplotlib",
+                 "pandas", "pyarrow")  # fmt: skip
     assert not {name for name in brought_along(top) if name.partition(".")[0] in libraries}
 
 

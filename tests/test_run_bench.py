@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.commands import TINY, bench, process, records, weights
+from tests.commands import TINY, bench, loaded, process, records, weights
 
 SMALL = [*TINY, "methods=[ldseg,resunet]", "datasets=[phantom_glands]", "suite.sigmas=[0,0.2]", "suite.steps=[2]"]
 
@@ -60,6 +60,21 @@ def test_the_plan_says_what_is_there_and_what_is_not(undisturbed):
     more = bench(undisturbed, *SMALL, "action=plan", "seeds=[0,1]").stdout
     assert more.count("there already") == 2 and more.count("24 steps") == 2 and "in all" in more
     assert "2 seeds, but verdicts speak of methods from three on" in more and "seeds" not in text
+
+
+def test_a_plan_of_what_is_there_loads_no_libraries_of_networks_and_tables(undisturbed):
+    status, found = loaded(undisturbed, *SMALL, "action=plan")
+    assert status == 0
+    assert not found & {"torch", "monai", "lightning_fabric", "mlflow", "pandas", "pyarrow", "matplotlib"}
+
+
+@pytest.mark.parametrize("action", ["report", "run"])
+def test_a_report_of_what_is_there_loads_no_libraries_of_networks(action, undisturbed, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(undisturbed, runs)
+    status, found = loaded(runs, *SMALL, f"action={action}")
+    assert status == 0
+    assert not found & {"torch", "monai", "lightning_fabric", "mlflow", "statsmodels", "scikit_posthocs"}
 
 
 def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_path):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
@@ -45,6 +44,8 @@ class SampleValidation(Work[Trial]):
 
     def do(self, job: Trial) -> None:
         """Sample with the candidates that are missing; each is stored at once."""
+        import pandas as pd
+
         from benchmarks.machine.device import fabric_for
         from benchmarks.testing.evaluate import Candidate, outcomes
         from benchmarks.training.weights import trained_model

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
@@ -72,6 +71,8 @@ class Everything(Kind):
 
     def collect(self, config: DictConfig, store: Store, suite: Suite) -> Results:
         """The index of suites, without any of them; `index` fills it."""
+        import pandas as pd
+
         return Results(suite | {"parts": []}, [], pd.DataFrame(columns=RECORD_COLUMNS))
 
 
@@ -124,7 +125,7 @@ def attempt(part: Part, act: Callable[[Part], int]) -> Outcome:
     except Exception as error:  # whatever ends one suite must not end the others
         code, reason = 1, f"{type(error).__name__}: {error}"
     if reason:
-        console.err.print(f"Error: suite={part.name}: {reason}", markup=False)
+        console.complain(f"Error: suite={part.name}: {reason}")
     return Outcome(code, reason, time.monotonic() - started)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
@@ -61,6 +60,8 @@ class LookAt(Work[Content]):
 
     def do(self, job: Content) -> None:
         """Read all cases."""
+        import pandas as pd
+
         place, origin = self.place(job), source(self.config, job.dataset)
         entries = checked_entries(origin, self.config)
         rows, kept = [], []

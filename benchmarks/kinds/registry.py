@@ -1,38 +1,33 @@
 """Every kind of suite by the name that conf/suite/NAME.yaml gives it."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, unknown
 from benchmarks.kinds.base import Kind, check_methods
-from benchmarks.kinds.corruptions import Corruptions
-from benchmarks.kinds.everything import Everything
-from benchmarks.kinds.overview import DataOverview
-from benchmarks.kinds.shift import Shift
-from benchmarks.kinds.synthesis import Synthesis
-from benchmarks.kinds.synthetic_training import SyntheticTraining
-from benchmarks.kinds.timing import Timing
-from benchmarks.kinds.trajectories import Trajectories
-from benchmarks.kinds.trials import Trials
-from benchmarks.kinds.uncertainty import Uncertainty
 from benchmarks.plan.configuration import configure
 
-KINDS: dict[str, type[Kind]] = {
-    kind.name: kind
-    for kind in (
-        Trials,
-        Corruptions,
-        Shift,
-        DataOverview,
-        Timing,
-        Uncertainty,
-        Trajectories,
-        Synthesis,
-        SyntheticTraining,
-        Everything,
-    )
+KINDS = {
+    "trials": "trials.Trials",
+    "corruptions": "corruptions.Corruptions",
+    "shift": "shift.Shift",
+    "overview": "overview.DataOverview",
+    "timing": "timing.Timing",
+    "uncertainty": "uncertainty.Uncertainty",
+    "trajectories": "trajectories.Trajectories",
+    "synthesis": "synthesis.Synthesis",
+    "synthetic_training": "synthetic_training.SyntheticTraining",
+    "all": "everything.Everything",
 }
+"""Where the class of each kind is in this package; that of the suite is imported, and no other."""
+
+
+def kind_named(name: str) -> type[Kind]:
+    """The class of a kind that is one of `KINDS`."""
+    module, _, kind = KINDS[name].partition(".")
+    return getattr(import_module(f"benchmarks.kinds.{module}"), kind)
 
 
 def kind_of(config: DictConfig) -> Kind:
@@ -40,7 +35,7 @@ def kind_of(config: DictConfig) -> Kind:
     name = config.suite.get("kind")
     if name not in KINDS:
         raise BadInput(f"conf/suite/{config.suite.get('name')}.yaml: {unknown('kind', name, KINDS)}")
-    return KINDS[name]()
+    return kind_named(name)()
 
 
 def checked(

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, Failure
@@ -63,6 +62,8 @@ class Judge(Work[Judging]):
 
     def do(self, job: Judging) -> None:
         """Judge and write."""
+        import pandas as pd
+
         from benchmarks.synthesis.extractors import extractors, own_encoder
         from benchmarks.synthesis.judging import judge, shown
         from benchmarks.synthesis.perceptual import perceptual
@@ -168,6 +169,8 @@ class Synthesis(Kind):
     def _filled(self, config: DictConfig, store: Store, results: Results) -> Results:
         """Results with the images and scores of their trials; a trained trial without them is shown as what became of
         that."""
+        import pandas as pd
+
         frames, encoders = [], _stored_encoders(config, store)
         for view in results.trials:
             if view.status != "ok":

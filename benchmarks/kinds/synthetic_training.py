@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput, Failure
@@ -166,6 +165,8 @@ class SyntheticTraining(Kind):
         self, config: DictConfig, store: Store, suite: Suite, stored: list[tuple[str, list[str]]], makers: list[str]
     ) -> Results:
         """Results in which every arm is a method, with the probes, and what is known of the images."""
+        import pandas as pd
+
         results = store.results(suite, stored)
         named = {}
         known = {view.key: view for key in makers if (view := store.trial(key))}

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
@@ -135,6 +134,8 @@ class Timing(Kind):
 
 def _filled(results: Results, folder: Path) -> Results:
     """Results with a row per call (COLUMNS)."""
+    import pandas as pd
+
     machine = (read_json(folder / "about.json") or {})["environment"]
     rows = pd.concat([read_frame(path) for path in sorted(folder.glob("round-*.parquet"))], ignore_index=True)
     results.records = rows.assign(**{key: machine[key] for key in MACHINE}).reindex(columns=COLUMNS)

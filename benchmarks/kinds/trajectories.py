@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks.errors import BadInput, Failure, TrialFailed
@@ -60,6 +59,8 @@ class Record(Work[Trial]):
 
     def do(self, job: Trial) -> None:
         """Watch and write."""
+        import pandas as pd
+
         from benchmarks.machine.device import fabric_for
         from benchmarks.testing.watching import Watched, watch
         from benchmarks.training.weights import trained_model
@@ -119,6 +120,8 @@ class Trajectories(Kind):
     def _filled(self, config: DictConfig, results: Results) -> Results:
         """Results with what is stored of their trials. A trained trial without a recording is shown as what it is for
         this suite: declined or failed, with the reason."""
+        import pandas as pd
+
         frames = []
         for view in results.trials:
             if view.status != "ok":

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import console
@@ -98,6 +97,7 @@ class TrainAndTest(Work[Trial]):
             evaluate(replace(it, trial=part), folder, report)
 
     def _train(self, job: Trial, data: Prepared, folder: Path) -> None:
+        import pandas as pd
         import torch
 
         from benchmarks.machine import measure, together

@@ -10,10 +10,9 @@ runs/uncertainty/<trial>-<condition>-<hash>/     the hash is taken over the suit
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks import console
@@ -34,6 +33,9 @@ from benchmarks.store.files import read_frame, read_json, there, write_arrays, w
 from benchmarks.store.kept import Sampled
 from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, tested
 from benchmarks.store.results import Results, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 2
 """Raised when what is recorded for given weights changes."""
@@ -76,6 +78,8 @@ class SampleManyTimes(Work[Sampling]):
 
     def do(self, job: Sampling) -> None:
         """Sample the chunks that are missing."""
+        import pandas as pd
+
         from benchmarks.machine.device import fabric_for
         from benchmarks.machine.engines import placed
         from benchmarks.testing import evaluate, many_samples
@@ -160,6 +164,8 @@ class Uncertainty(Kind):
     def _filled(self, config: DictConfig, results: Results) -> Results:
         """Results with what is stored of their trials. A trial that was trained but has no complete sampling is shown
         as what became of that: declined, failed or unfinished."""
+        import pandas as pd
+
         frames = []
         for view in results.trials:
             if view.status != "ok":
@@ -183,7 +189,7 @@ class Uncertainty(Kind):
         return results
 
 
-def _ordered(records: pd.DataFrame) -> pd.DataFrame:
+def _ordered(records: "pd.DataFrame") -> "pd.DataFrame":
     """With the columns that all records have first."""
     return records.reindex(columns=[*RECORD_COLUMNS, *(n for n in records.columns if n not in RECORD_COLUMNS)])
 

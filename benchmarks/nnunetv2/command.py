@@ -62,10 +62,10 @@ def main(overrides: list[str]) -> int:
         run(work, trials)
         return int(not all(work.settled(trial) for trial in trials))
     except BadInput as error:
-        console.err.print(f"Error: {error}", markup=False)
+        console.complain(f"Error: {error}")
         return 2
     except KeyboardInterrupt:
-        console.err.print("Interrupted. The same command goes on where this run stopped.")
+        console.complain("Interrupted. The same command goes on where this run stopped.")
         return 130
 
 

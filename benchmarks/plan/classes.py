@@ -7,13 +7,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from benchmarks.errors import BadInput, unknown
 
 Kind = TypeVar("Kind")
-STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
-"""Numbers are not made of words, nor whole numbers of switches."""
 
 
 def named_class(key: str, target: object, *bases: type[Kind]) -> type[Kind]:
@@ -94,8 +90,12 @@ def _hints(kind: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _fits(value: object, annotation: Any) -> bool:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    # Numbers are not made of words, nor whole numbers of switches.
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
     try:
-        TypeAdapter(annotation, config=STRICT).validate_python(value)
+        TypeAdapter(annotation, config=strict).validate_python(value)
     except ValidationError:
         return False
     except Exception:  # an annotation that cannot be checked

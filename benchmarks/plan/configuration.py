@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -56,30 +57,58 @@ def configure(overrides: list[str]) -> DictConfig:
             if key.lstrip("+") == group and value not in names(group):
                 raise unknown(group, value, names(group))
     overrides = own_data.reworded(overrides, set(names("dataset")))
-    parts = [f"+{group}@{group}.{name}={name}" for group in ("method", "dataset") for name in names(group)]
     # Hydra keeps state of its own; a second composition in one process (tests, notebooks) starts clean.
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3", job_name="run_bench"):
-        try:
-            config = compose("config", parts + overrides)
-            OmegaConf.resolve(config)
-            default = _default((*parts, *filter(_chooses, overrides)))
-        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # of a group that is null, say
-            raise BadInput(_explain(error, parts, overrides)) from error
-        except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
-            text = " ".join(str(error).split())
-            raise BadInput(f"conf/: a file cannot be read as settings: {text}. Mend or remove it.") from error
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="run_bench"):
+            config, default = _composed(_every_file(), overrides)
+    except (YAMLError, OSError) as error:  # OSError: a file that holds a number, say
+        text = " ".join(str(error).split())
+        raise BadInput(f"conf/: a file cannot be read as settings: {text}. Mend or remove it.") from error
     _check_suite(config, overrides)
-    forms.check(plain(config), default)
+    forms.check(plain(config), default | {group: dict.fromkeys(("_target_", *names(group))) for group in NAMED})
     own_data.join(config, set(names("dataset")))
     _join_own_method(config)
     _check(config)
     return config
 
 
+def _composed(parts: list[str], overrides: list[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration of a command, and that of the files alone. Raises BadInput, OSError and YAMLError."""
+    try:
+        config = compose("config", parts + overrides)
+        OmegaConf.resolve(config)
+        return config, _default(tuple(filter(_chooses, overrides)))
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # of a group that is null, say
+        raise BadInput(_explain(error, parts, overrides)) from error
+
+
+def _every_file() -> list[str]:
+    """Words for Hydra by which the configuration holds every method and data set. Hydra looks for defaults and a
+    package in each file that it takes, half a second for fifty files; those that have neither are given to it as one.
+    Raises OSError and YAMLError."""
+    words, together = [], {group: {} for group in NAMED}
+    for group in NAMED:
+        for name in names(group):
+            path = CONF / group / f"{name}.yaml"
+            if re.search(r"^(defaults:|# *@package)", path.read_text(encoding="utf-8"), re.MULTILINE):
+                words.append(f"+{group}@{group}.{name}={name}")
+            else:
+                together[group][name] = _file(path, path.stat().st_mtime_ns)
+    ConfigStore.instance().store(group="every", name="file", node=together, package="_global_")
+    return ["+every=file", *words]
+
+
+@cache
+def _file(path: Path, changed: int) -> DictConfig:
+    """The content of a file as it was when it was last changed."""
+    return cast(DictConfig, OmegaConf.load(path))
+
+
 @cache
 def _default(words: tuple[str, ...]) -> dict[str, Any]:
-    """The configuration of the files alone; to be called where Hydra has been initialised."""
+    """The configuration of the files alone, without methods and data sets; to be called where Hydra has been
+    initialised."""
     config = compose("config", list(words))
     OmegaConf.resolve(config)
     return plain(config)

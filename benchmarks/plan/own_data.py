@@ -10,8 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.errors import BadInput
 from benchmarks.plan import classes, forms
-from datasets.base import Source
-from datasets.folder import Folder
 
 TEMPLATE = "folder"
 """The data set whose settings hold where one's own has none."""
@@ -52,6 +50,8 @@ def join(config: DictConfig, known: set[str]) -> None:
     OmegaConf.set_struct(config, False)
     target = config.dataset.get("_target_")
     if target is not None:
+        from datasets.base import Source
+
         kind = classes.named_class("dataset._target_", target, Source)
         name = kind.__name__.lower()
         if name in config.dataset:
@@ -95,6 +95,9 @@ def _template(config: DictConfig, name: str, own: DictConfig) -> DictConfig:
     folder = config.dataset[TEMPLATE]
     if own.get("_target_") is None:
         return folder
+    from datasets.base import Source
+    from datasets.folder import Folder
+
     kind = classes.named_class(f"dataset.{name}._target_", own["_target_"], Source)
     if issubclass(kind, Folder):
         return folder

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from benchmarks.plan import building, choices
@@ -44,6 +43,8 @@ def selections(config: DictConfig, views: Iterable[TrialView]) -> Chosen:
     """What the validation records of trials choose, the trainings of a method on a data set together: the fewest steps
     whose mean DSC lies within `TOLERANCE` of the best. Of trials that were not sampled with every candidate nothing is
     used, so a method without any that was has no entry."""
+    import pandas as pd
+
     alike: dict[tuple[str, str], list[TrialView]] = {}
     for view in views:
         if candidates(config, view.config) and view.status == "ok" and not unseen(config, view, view.config):

@@ -160,7 +160,7 @@ def show_store(config: DictConfig) -> int:
     for one, row in zip(found, rows.astype(object).fillna("").astype(str).itertuples(index=False), strict=True):
         age = console.duration(one.age * 86400) if one.age < 2 else f"{one.age:.0f} days"
         shown.add_row(*row[:5], one.state, f"{one.size / 2**20:.1f}", age)
-    console.out.print(shown)
+    console.out().print(shown)
     states = ", ".join(f"{count} {state}" for state, count in rows["state"].value_counts().items())
     console.say(f"{len(rows)} trial(s){f': {states}' if states else ''}; {rows['mib'].sum():.1f} MiB.")
     return 0

@@ -4,6 +4,8 @@ What was damaged since and can be made again (records, pictures, timings, marker
 read as if it were not there, so that the next run makes it again; what only a training gives is refused by name.
 """
 
+from __future__ import annotations
+
 import fcntl
 import hashlib
 import io
@@ -12,20 +14,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from benchmarks import console
 from benchmarks.errors import BadInput, CannotWrite, cannot_write
 from benchmarks.store import sums
 
-# Arrow's own allocators fetch fresh pages from the system for each of many small tables: longer than reading them.
-pa.set_memory_pool(pa.system_memory_pool())
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
 
 FOLDER = "Put it back from a copy, or delete its folder to train this trial again."
 REFUSED = {
@@ -125,6 +126,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as a compressed npz file."""
+    import numpy as np
+
     # Its stub takes names of arrays for its own options.
     save: Callable[..., None] = np.savez_compressed
     write_atomic(path, lambda file: save(file, **arrays))
@@ -174,15 +177,23 @@ def made_once(path: Path, make: Callable[[], dict], keep: bool = True) -> dict:
 
 def read_frame(path: Path) -> pd.DataFrame | None:
     """A table, or None where there is none."""
-    return _parsed(path, lambda content: pd.read_parquet(io.BytesIO(content)))
+
+    def frame(content: bytes) -> pd.DataFrame:
+        import pandas as pd
+
+        _arrow()
+        return pd.read_parquet(io.BytesIO(content))
+
+    return _parsed(path, frame)
 
 
 def read_table(path: Path) -> pa.Table | None:
     """A table as Arrow holds it, which many are joined in quickly, or None where there is none."""
 
     def table(content: bytes) -> pa.Table:
+        pa = _arrow()
         # All of it is in memory: to fetch what comes next ahead of time would only cost time.
-        return parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        return pa.parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
 
     return _parsed(path, table)
 
@@ -191,10 +202,23 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
     """Named arrays, or None where there are none."""
 
     def arrays(content: bytes) -> dict[str, np.ndarray]:
+        import numpy as np
+
         with np.load(io.BytesIO(content)) as found:
             return dict(found)
 
     return _parsed(path, arrays)
+
+
+@cache
+def _arrow() -> ModuleType:
+    """The library of tables. It is loaded with the first of them: what only asks what is there reads none."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    # Arrow's own allocators fetch fresh pages from the system for each of many small tables: longer than reading them.
+    pa.set_memory_pool(pa.system_memory_pool())
+    return pa
 
 
 def _parsed(path: Path, parse: Callable[[bytes], Any]) -> Any:

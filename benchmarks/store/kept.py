@@ -1,16 +1,20 @@
 """What the store keeps of single cases for pictures: pictures, whole cases, states of a diffusion, maps of samples."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.errors import BadInput
 from benchmarks.store.files import read_arrays, read_frame, read_json, there
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Found = TypeVar("Found")
 
@@ -81,7 +85,7 @@ class Watched(NamedTuple):
     decoded: dict[tuple[str, int], np.ndarray]
 
     @classmethod
-    def load(cls, trial: str, path: Path) -> "list[Watched]":
+    def load(cls, trial: str, path: Path) -> list[Watched]:
         """The cases in a file of trajectories/, none where there is no such file."""
         content = read_arrays(path) or {"ids": np.array([], dtype=str)}
         found = []

@@ -6,12 +6,16 @@ seen by all. The lease of a process that has died is taken over at once on its o
 been touched for LEASE_SECONDS, by the clocks of the file server and of whoever looks.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import SoftFileLease, Timeout
+if TYPE_CHECKING:
+    from filelock import SoftFileLease
 
 LEASE_SECONDS = 60.0
 """After which a lease that nobody touches may be taken over. The same for all who share a store."""
@@ -40,6 +44,9 @@ def lease_file(place: Path) -> Path:
 
 
 def _lease(place: Path) -> SoftFileLease:
+    # It brings asyncio along, a fifth of a second that a command which takes no lease need not spend.
+    from filelock import SoftFileLease
+
     return SoftFileLease(
         lease_file(place), lease_duration=LEASE_SECONDS, heartbeat_interval=BEAT_SECONDS, poll_interval=AGAIN_SECONDS
     )
@@ -71,6 +78,8 @@ def holder(place: Path) -> str | None:
     """Who works on a place, in words; None where nobody does. What a dead process left is removed."""
     if not lease_file(place).exists():
         return None
+    from filelock import Timeout
+
     lease = _lease(place)
     try:
         lease.acquire(timeout=0)

@@ -1,9 +1,12 @@
 """The columns of the records, and what tells the conditions of a store apart."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RECORD_COLUMNS = [
     "method", "dataset", "seed", "case", "group", "class", "steps", "sampler", "sigma", "image_size",
@@ -32,6 +35,8 @@ def tested(record: Mapping[str, Any] | pd.Series) -> tuple:
 
 def undisturbed(records: pd.DataFrame) -> pd.Series:
     """Of which records (a row each) the images are those of the data set trained on, without a corruption."""
+    import pandas as pd
+
     same = pd.Series(True, index=records.index)
     for name, value in UNDISTURBED.items():
         if name in records:

@@ -17,13 +17,12 @@ runs/trials/<dataset>-<method>-s<seed>-<hash>/
     done.json            written last: ok, failed or declined, with the reason
 """
 
+from __future__ import annotations
+
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import BadInput
 from benchmarks.store.kept import Overview, Sampled, Watched
@@ -31,6 +30,9 @@ from benchmarks.store.records import RECORD_COLUMNS, RECORD_ORDER, completed, te
 from benchmarks.store.selection import Selection
 from benchmarks.store.syntheses import Judged
 from benchmarks.store.trial import TrialView
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Results:
     """Key of the condition that a trial was tested under, by `tested` of one of its records."""
     selection: dict[tuple[str, str], Selection] = field(default_factory=dict)
     """How many sampling steps validation cases chose, by data set and method; empty where a suite gives the numbers."""
-    uncertainty: dict[tuple, "Sampled"] = field(default_factory=dict)
+    uncertainty: dict[tuple, Sampled] = field(default_factory=dict)
     """Maps of the cases that were sampled many times, by `tested` of one of their records."""
     trajectories: list[Watched] = field(default_factory=list)
     syntheses: list[Judged] = field(default_factory=list)
@@ -97,6 +99,9 @@ class Store:
 
     def results(self, suite: dict[str, Any], trials: list[tuple[str, list[str]]]) -> Results:
         """Records of the given (trial key, condition keys), sorted so that equal runs give equal tables."""
+        import pandas as pd
+        import pyarrow as pa
+
         views, tables, missing = [], [], []
         found: dict[tuple, str] = {}
         for key, conditions in trials:

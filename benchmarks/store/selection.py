@@ -1,11 +1,16 @@
 """The number of sampling steps of a generative method, chosen on validation cases and never on those of the test."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
 
 TOLERANCE = 0.005
 """DSC: a number of steps that comes this close to the best is enough."""

@@ -8,6 +8,8 @@ A sum is written before its file is put in place, so whatever is there has its s
 of stores from before there were sums have no SHA256SUMS.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
@@ -17,10 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import BadInput
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 NAME = "SHA256SUMS"
 SOUND, DAMAGED, NO_SUM, MISSING = "sound", "damaged", "no sum", "missing"
@@ -202,6 +206,8 @@ def aside(path: Path) -> Path | None:
 
 def lock(folder: Path) -> FileLock:
     """Held for a moment by whoever changes a folder's sums or sweeps it."""
+    from filelock import FileLock  # see benchmarks.store.leases
+
     return FileLock(folder / f".{NAME}.lock")
 
 

@@ -9,16 +9,20 @@ runs/syntheses/<trial>-<part>-<how>-<hash>/     of one trained method, sampled i
     failed.json           the reason, where it failed
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.errors import BadInput
 from benchmarks.store.files import read_arrays, read_frame, read_json, there
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = {2: 64, 3: 8}
 """Images and volumes that are written together."""

@@ -1,18 +1,22 @@
 """What the store holds of one trial."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import BadInput
 from benchmarks.store import sums
 from benchmarks.store.config import DatasetConfig, TrialConfig
 from benchmarks.store.files import read_arrays, read_frame, read_json, read_table, there, write_json
 from benchmarks.store.kept import Parts, Slices, slices_of, unstacked
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 PREDICTIONS = "predictions"
 """Folder of a trial with a folder for each condition, and in that the segmentation of every test case."""
@@ -27,7 +31,7 @@ class TrialView:
     done: dict = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path) -> "TrialView | None":
+    def load(cls, path: Path) -> TrialView | None:
         """The trial in a folder, None where there is none. Raises BadInput naming a file that cannot be read."""
         content = read_json(path / "config.json")
         if content is None:
@@ -69,6 +73,8 @@ class TrialView:
     @property
     def history(self) -> pd.DataFrame:
         """Long table: stage, step, epoch, seconds, split, metric, value (empty where training never began)."""
+        import pandas as pd
+
         columns = ["stage", "step", "epoch", "seconds", "split", "metric", "value"]
         found = read_frame(self.path / "history.parquet")
         return pd.DataFrame(columns=columns) if found is None else found

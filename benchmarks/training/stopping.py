@@ -4,7 +4,6 @@
 A training ends the step it is at, saves its checkpoint and raises Stopped; anything else is left at once.
 """
 
-import multiprocessing
 import os
 import signal
 import time
@@ -87,6 +86,8 @@ def at_once() -> Iterator[None]:
 
 def end_with_parent() -> None:
     """To be run beside the work of a process that another one started: where that was killed, end as by SIGTERM."""
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from reports.numbers import statistics
@@ -47,6 +46,9 @@ def friedman(found: list[Curve], sigma: float) -> Friedman | None:
     blocks, methods = scores.shape
     if blocks < statistics.MIN_GROUPS:
         return None
+    # It brings statsmodels along, and most reports have too few methods for it.
+    from scikit_posthocs import posthoc_nemenyi_friedman
+
     losses, ranks, value, p = _ranked(scores)
     found_by_seed = [_ranked(table) for table in _by_seed(tested, sigma)]
     return Friedman(

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
-from PIL import Image
+from PIL import (
+    Image,
+    WebPImagePlugin,  # noqa: F401  (named, it is there at once; else Pillow loads fifty formats to find it)
+)
 
 from reports.paper import filters, latex, overlays, sort_keys
 from reports.paper.document import (

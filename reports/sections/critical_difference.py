@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scikit_posthocs import critical_difference_diagram
 
 from reports.numbers.curves import Variant
 from reports.numbers.friedman import ALPHA, Friedman
@@ -38,6 +37,8 @@ def draw(panels: dict[str, Friedman], names: dict[Variant, str], looks: dict[Var
 
 def _diagram(ax: Axes, test: Friedman, names: dict[Variant, str], looks: dict[Variant, Look]) -> float:
     """Draw into `ax` and return its height in lines."""
+    from scikit_posthocs import critical_difference_diagram  # see reports.numbers.friedman
+
     methods = len(test.curves)
     # Places stand in for names, which need not differ between two methods.
     keys = [str(place) for place in range(methods)]
