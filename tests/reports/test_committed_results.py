@@ -282,3 +282,20 @@ def both_with_two_steps():
     records = pd.read_csv(RESULTS / "glas" / "sampling_steps" / "records.csv")
     (first, groups), (second, _) = (scores(records, method=name, steps=2) for name in ("ldseg", "lsegdiff"))
     return resampling.mean(first - second, groups=groups)
+
+
+@found("ranks")
+def test_a_score_has_one_interval_in_the_whole_report(path):
+    """That of the table by class, in the table of ranks and in the sentence on the highest mean, too."""
+    classes = pd.concat([pd.read_csv(table) for table in path.parent.glob("classes_*.csv")] or [pd.DataFrame()])
+    if classes.empty:
+        classes = pd.concat([pd.read_csv(table) for table in path.parent.glob("accuracy_*.csv")])
+        classes = classes.assign(sigma=0.0, **{"class": "pooled"})
+    pooled = classes[(classes["class"] == "pooled") | (classes["class"].nunique() == 1)]
+    by_rank = pd.read_csv(path).merge(pooled, on=["method", "steps", "sigma"], suffixes=("_ranked", ""), how="left")
+    expected = [f"{row.dsc:.3f} [{row.dsc_low:.3f}, {row.dsc_high:.3f}]" for row in by_rank.itertuples()]
+    text = (path.parents[1] / "report.md").read_text()
+    rows = text.partition("keeps its rank | is first |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert [re.search(r"\d\.\d{3} \[.*?\]", row)[0] for row in rows] == expected
+    highest = "".join(re.findall("Highest mean DSC: .*", text))
+    assert set(re.findall(r"\d\.\d{3} \[.*?\]", highest)) <= set(expected)
