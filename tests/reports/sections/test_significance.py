@@ -13,22 +13,7 @@ from reports.numbers.verdicts import Significance
 from reports.paper import markdown, style
 from reports.paper.document import Document, write_numbers
 from reports.sections import common, significance, verdict_words
-
-SUITE = {"name": "accuracy", "title": "Segmentation accuracy"}
-CASES = 12
-
-
-@pytest.fixture
-def measured(fabricate):
-    """Adds a method whose DSC in case k is given, on glas at sigma 0."""
-
-    def add(method, scores, **options):
-        options = {"sigmas": (0,), "steps": (2,), "samples": False} | options
-        return fabricate.trial(
-            method, "glas", cases=len(scores), score=lambda sigma, case, name: scores[case], **options
-        )
-
-    return add
+from tests.reports.sections.conftest import CASES, SUITE, bumpy
 
 
 @pytest.fixture
@@ -42,16 +27,6 @@ def drawn(fabricate, tmp_path):
         return markdown.render(document)
 
     return write
-
-
-@pytest.fixture
-def said(fabricate):
-    return lambda **suite: significance.sentences(study(fabricate.results(**SUITE | suite)), "glas")
-
-
-def bumpy(mean, step=0.01):
-    """Scores around a mean that are different in every case."""
-    return mean + step * np.linspace(-1, 1, CASES)
 
 
 def test_one_training_each_is_better_worse_or_undecided_as_a_training(measured, said):

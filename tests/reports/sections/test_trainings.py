@@ -5,32 +5,7 @@ import pytest
 
 from reports.numbers.study import comparisons, study
 from reports.sections import accuracy_table, posteriors, rank_tables, significance
-
-SUITE = {"name": "accuracy", "title": "Segmentation accuracy"}
-CASES = 12
-
-
-@pytest.fixture
-def measured(fabricate):
-    """Adds a method whose DSC in case k is given, on glas at sigma 0."""
-
-    def add(method, scores, **options):
-        options = {"sigmas": (0,), "steps": (2,), "samples": False} | options
-        return fabricate.trial(
-            method, "glas", cases=len(scores), score=lambda sigma, case, name: scores[case], **options
-        )
-
-    return add
-
-
-@pytest.fixture
-def said(fabricate):
-    return lambda **suite: significance.sentences(study(fabricate.results(**SUITE | suite)), "glas")
-
-
-def bumpy(mean, step=0.01):
-    """Scores around a mean that are different in every case."""
-    return mean + step * np.linspace(-1, 1, CASES)
+from tests.reports.sections.conftest import CASES, SUITE, bumpy
 
 
 @pytest.mark.parametrize("ends, collapsed", [((0.8, 0.81, 0.1), 1), ((0.8, 0.81, 0.72), 0), ((0.8, 0.12, 0.1), 2)])
