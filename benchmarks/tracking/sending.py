@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from benchmarks.store.results import Results
+from benchmarks.tracking import sent
 from benchmarks.tracking.patience import within_limits
 from benchmarks.tracking.runs import Run, suite_run, trial_runs
 from benchmarks.tracking.series import SECTIONS
@@ -65,15 +66,28 @@ def track(results: Results, report_folder: Path, tracking: dict) -> str | None:
     try:
         database = _sqlite_file(uri)
         with _alone(database, report_folder), _quiet():
+            which = " | ".join([experiment, *suite.identity.values()])
+            content = _content([suite, *trials], results.suite, report_folder)
             if database:
                 _check_database(database)
+                if sent.holds(database, which, content):
+                    return None
+            telling = sent.Telling(database, which) if database else None
             within_limits(
                 lambda: _client(uri),
                 lambda client: _write(client, experiment, database, suite, trials, results.suite, report_folder),
             )
+            if telling:
+                telling.done(content)
     except Exception as error:  # MLflow's stores, their drivers and plug-ins raise whatever they like
         return f"{_without_password(uri)}: {_cause(error)}"
     return None
+
+
+def _content(runs: list[Run], config: dict, folder: Path) -> str:
+    """Hash of all that a suite leaves in MLflow."""
+    parts = [*(run.content() for run in runs), _report_content(config, folder)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _client(uri: str) -> MlflowClient:
@@ -184,17 +198,27 @@ def _contradicts(run: Run, found: Found, logged: dict[tuple[str, int], float]) -
 
 def _store_report(client: MlflowClient, run_id: str, tags: dict[str, str], config: dict, folder: Path) -> None:
     """Report, tables, figures and records as artifacts, where they differ from those there."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    for file in files:
-        digest.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    if tags.get("diffseg.report") == digest.hexdigest()[:16]:
+    content = _report_content(config, folder)
+    if tags.get("diffseg.report") == content:
         return
-    for file in files:
+    for file in _files(folder):
         place = file.parent.relative_to(folder).as_posix()
         client.log_artifact(run_id, str(file), None if place == "." else place)
     client.log_dict(run_id, json.loads(json.dumps(config, default=str)), "suite.json")
-    client.set_tag(run_id, "diffseg.report", digest.hexdigest()[:16])
+    client.set_tag(run_id, "diffseg.report", content)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Of a report, all that is to be seen."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def _report_content(config: dict, folder: Path) -> str:
+    """Hash of a report's files and of the suite it is of."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for file in _files(folder):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _sqlite_file(uri: str) -> Path | None:
