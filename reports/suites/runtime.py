@@ -58,12 +58,15 @@ def _parts(many: Calls, few: Calls) -> tuple[float, float]:
 def _sentence(many: Calls, few: Calls) -> str:
     ratio = _ratio(many, few)
     each, once = _parts(many, few)
+    known = calls.estimate(lambda m: m[..., 1] - (m[..., 0] - m[..., 1]) / (many.nfe - few.nfe) * few.nfe, [many, few])
     text = (
         f"**{few.dataset}** ({few.size}): {few.variant.title} takes {words.duration(many.median)} with "
         f"{many.variant.steps} steps and {words.duration(few.median)} with {few.variant.steps}, "
         f"a ratio of {words.with_interval(ratio, 1)}. "
     )
-    if once > 0:
+    if known.has_interval and known.low <= 0 <= known.high:
+        text += f"An evaluation takes {words.duration(each)}; whether anything is done once cannot be told."
+    elif once > 0:
         share = 100 * once / few.median
         text += (
             f"An evaluation takes {words.duration(each)}, and what is done once for an image, such as encoding and "

@@ -6,7 +6,7 @@ from reports.numbers.study import Study
 from reports.numbers.training import convergence
 from reports.paper import words
 from reports.paper.document import Block, Bullets, Heading, Paragraph
-from reports.sections import matrix, score_tables, significance, twins
+from reports.sections import matrix, score_tables, significance, trainings, twins
 from reports.sections.trials import absences, of_dataset, which
 
 
@@ -42,12 +42,16 @@ def _of_dataset(it: Study, dataset: str) -> list[Block]:
 
 def _leader(it: Study, found: list[Curve]) -> str:
     ordered = score_tables.by_score(it, found)
-    named = [f"{it.names[curve.variant]} with {words.with_interval(curve.mean(it.clean))}" for curve in ordered[:2]]
-    text = f"Highest mean DSC: {named[0]}"
+
+    def named(curve: Curve) -> str:
+        mean = curve.mean(it.clean)
+        return f"{it.names[curve.variant]} with {words.with_interval(mean)}{trainings.on_fewer(mean, found)}"
+
+    text = f"Highest mean DSC: {named(ordered[0])}"
     if len(ordered) > 1:
-        text += f", followed by {named[1]}"
+        text += f", followed by {named(ordered[1])}"
     if len(ordered) > 2:
-        text += f"; lowest: {it.names[ordered[-1].variant]} with {words.with_interval(ordered[-1].mean(it.clean))}"
+        text += f"; lowest: {named(ordered[-1])}"
     reference = found[0]
     if reference not in (ordered[0], ordered[-1]):
         rank = ordered.index(reference) + 1

@@ -6,7 +6,9 @@ import pytest
 from scipy.stats import wilcoxon
 
 from reports import write
+from reports.numbers.study import study
 from reports.sections import published
+from reports.suites.accuracy import findings
 from tests.reports.conftest import Fabricator
 
 SUITE = {"name": "accuracy", "title": "Segmentation accuracy", "question": "Which is best?"}
@@ -128,3 +130,13 @@ def test_one_method_alone_and_nothing_at_all(fabricate, tmp_path):
     fabricate.trial("resunet", "glas", sigmas=(0,))
     text = write(fabricate.results(**SUITE), tmp_path / "one").read_text()
     assert "Highest mean DSC: Res-UNet" in text and "Differences\n" not in text
+
+
+def test_a_highest_mean_on_part_of_the_cases_says_so(fabricate):
+    fabricate.trial("resunet", "glas", sigmas=(0,), cases=24, samples=False)
+    fabricate.trial("unet", "glas", sigmas=(0,), cases=10, samples=False, shift=0.05)
+    it = study(fabricate.results(name="accuracy"))
+    text = findings._leader(it, it.curves["glas"])
+    assert (
+        text.startswith("Highest mean DSC: U-Net with 0.9") and "on 10 of 24 cases, followed by Res-UNet with" in text
+    )

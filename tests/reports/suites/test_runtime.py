@@ -64,6 +64,18 @@ def test_what_an_evaluation_takes_and_what_is_done_once_explain_both_times(repor
             assert explained == pytest.approx(found[row.dataset, steps])
 
 
+def test_what_is_done_once_is_said_where_the_rounds_tell_it(tmp_path):
+    """Times in proportion to the evaluations, but for chance, leave nothing that is done once."""
+    parts = [contestant("ldseg", "glas", steps=steps, seconds=0.01 * (steps - 1), calls=9) for steps in (3, 50)]
+    parts += [contestant("ldseg", "phantom_echo", steps=k, seconds=0.01 * (k - 1) + 0.2, calls=9) for k in (3, 50)]
+    said = write(results("runtime", *parts), tmp_path / "report").read_text()
+    glas, echo = (
+        next(line for line in said.splitlines() if f"**{name}**" in line) for name in ("glas", "phantom_echo")
+    )
+    assert "whether anything is done once cannot be told" in glas and "% of the time" not in glas
+    assert "such as encoding and decoding" in echo
+
+
 def test_published_times_stand_beside_ours_as_context(report):
     rows, found = table(report, "published"), medians(report)
     assert len(rows) == 6
