@@ -205,10 +205,7 @@ def check_methods(config: DictConfig, synthesizes: bool) -> None:
     compared (`synthesizes` False), or a segmenter where such methods are."""
     for name in chosen(config, "methods"):
         # A command that may yet be refused writes nothing.
-        if (
-            building.traits(method_config(config, name), Path(config.paths.cache), keep=False).synthesizer
-            == synthesizes
-        ):
+        if building.synthesizes(method_config(config, name), Path(config.paths.cache)) == synthesizes:
             continue
         does, wanted = ("segments images", "makes images from label maps")[:: 1 if synthesizes else -1]
         raise BadInput(

@@ -46,6 +46,14 @@ def traits(method: MethodConfig, cache: Path, keep: bool = True) -> Traits:
     return Traits(**made_once(path, lambda: asdict(traits_of(method_class(method))), keep))
 
 
+def synthesizes(method: MethodConfig, cache: Path, keep: bool = False) -> bool:
+    """Whether a method makes images from label maps; keep: as of `traits`. Raises BadInput as `method_class`."""
+    module = method.target.rpartition(".")[0] if isinstance(method.target, str) else ""
+    if module.startswith("methods.") and identity.spec_of(module):  # where it stands says it without importing PyTorch
+        return module.startswith("methods.synthesis.")
+    return traits(method, cache, keep).synthesizer
+
+
 def traits_of(kind: type[Segmenter] | type[Synthesizer]) -> Traits:
     """Of a class that is there."""
     from methods.base import Segmenter

@@ -33,11 +33,8 @@ def _question(name: str) -> str:
 
 
 def _synthesizes(config: DictConfig, name: str) -> bool:
-    room, _, rest = str(config.method[name].get("_target_")).partition(".")
-    if room == "methods":  # where it stands says it without importing PyTorch
-        return rest.startswith("synthesis.")
     try:
-        return building.traits(choices.method_config(config, name), Path(config.paths.cache)).synthesizer
+        return building.synthesizes(choices.method_config(config, name), Path(config.paths.cache), keep=True)
     except BadInput:  # what is wrong with it is said when it is used
         return False
 

@@ -87,7 +87,8 @@ def _every_file() -> list[str]:
     """Words for Hydra by which the configuration holds every method and data set. Hydra looks for defaults and a
     package in each file that it takes, half a second for fifty files; those that have neither are given to it as one.
     Raises OSError and YAMLError."""
-    words, together = [], {group: {} for group in NAMED}
+    words: list[str] = []
+    together: dict[str, dict[str, DictConfig]] = {group: {} for group in NAMED}
     for group in NAMED:
         for name in names(group):
             path = CONF / group / f"{name}.yaml"

@@ -36,7 +36,7 @@ def module_version(module: str) -> str:
         top = name.partition(".")[0]
         if name in seen or (top not in own and _installed(top)):
             continue
-        spec = _spec(name)
+        spec = spec_of(name)
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue
         tree = _bare(ast.parse(Path(spec.origin).read_text()))
@@ -53,12 +53,12 @@ def module_version(module: str) -> str:
 
 
 @cache
-def _spec(name: str) -> ModuleSpec | None:
+def spec_of(name: str) -> ModuleSpec | None:
     """Where a module lies, found without importing the packages it is in; None for the name of a class or function."""
     above, _, _ = name.rpartition(".")
     if not above:
         return importlib.util.find_spec(name)
-    package = _spec(above)
+    package = spec_of(above)
     places = package.submodule_search_locations if package else None
     return PathFinder.find_spec(name, list(places)) if places else None
 

@@ -1,12 +1,7 @@
-"""What commands that compute no network cost, on stored results. pytest benchmarks/speed --benchmark-only -k reports
+"""Large reports, and scores of volumes. pytest benchmarks/speed --benchmark-only -k reports
 
-Start-up is timed as a user meets it, a process at a time; the suite is that of figure 8 with two data sets and twelve
-noise levels, trained at the profile `tiny`.
+What commands cost as a user meets them is timed by benchmarks/speed/startup.py.
 """
-
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,36 +11,7 @@ import reports
 from benchmarks.testing.metrics import score
 from tests.reports.conftest import Fabricator
 
-ROOT = Path(__file__).resolve().parents[2]
-SUITE = ("suite=noise_robustness", "profile=tiny", "seeds=[0]", "methods=[ldseg,resunet]", "tracking=none")
 METHODS = ("ldseg", "lsegdiff", "resunet", "unet", "unetpp", "vnet")
-
-
-def command(runs, *words):
-    done = subprocess.run(
-        [sys.executable, "run_bench.py", *words, f"paths.runs={runs}"], cwd=ROOT, capture_output=True, text=True
-    )
-    return done.returncode, done.stderr
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A store in which nothing is left to do."""
-    runs = tmp_path_factory.mktemp("runs")
-    assert command(runs, *SUITE)[0] == 0
-    return runs
-
-
-@pytest.mark.parametrize("action", ["list", "plan", "report", "run"])
-def test_startup(action, trained, benchmark):
-    code, said = benchmark.pedantic(command, (trained, *SUITE, f"action={action}"), rounds=5, warmup_rounds=1)
-    assert code == 0, said
-
-
-@pytest.mark.parametrize("wrong", ["methods=[ldsge]", "suite.sigmas=[0,-1]", "training.steps=many"])
-def test_startup_of_an_error(wrong, trained, benchmark):
-    code, said = benchmark.pedantic(command, (trained, *SUITE, wrong), rounds=5, warmup_rounds=1)
-    assert code == 2, said
 
 
 @pytest.mark.parametrize(("cases", "seeds"), [(87, 3), (522, 5)], ids=["100,000 records", "1,000,000 records"])
