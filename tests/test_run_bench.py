@@ -74,7 +74,7 @@ def test_a_report_of_what_is_there_loads_no_libraries_of_networks(action, undist
     shutil.copytree(undisturbed, runs)
     status, found = loaded(runs, *SMALL, f"action={action}")
     assert status == 0
-    assert not found & {"torch", "monai", "lightning_fabric", "mlflow", "statsmodels", "scikit_posthocs"}
+    assert not found & {"torch", "monai", "lightning_fabric", "mlflow", "scikit_posthocs"}
 
 
 def test_a_new_noise_level_is_tested_without_training_again(undisturbed, tmp_path):
