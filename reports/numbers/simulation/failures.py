@@ -47,12 +47,14 @@ def alike(seeds: int, share: float, lost: float, groups: int, repeats: int, seed
     verdicts, intervals = [], []
     for _ in range(repeats):
         patients = 0.85 + 0.03 * random.normal(size=groups)
-        tables = []
-        for _ in range(2):
+
+        def scored(patients: np.ndarray = patients) -> np.ndarray:
             own = patients + 0.015 * random.normal(size=groups) - lost * (random.random(groups) < share)
-            tables.append(own + 0.005 * random.normal(size=(seeds, groups)) + 0.002 * random.normal(size=(seeds, 1)))
-        verdicts.append(judgements(*tables)[0] in TOLD_APART)
-        apart = paired_difference(*tables, np.arange(groups), bounds=OF_SCORES)
+            return own + 0.005 * random.normal(size=(seeds, groups)) + 0.002 * random.normal(size=(seeds, 1))
+
+        first, second = scored(), scored()
+        verdicts.append(judgements(first, second)[0] in TOLD_APART)
+        apart = paired_difference(first, second, np.arange(groups), bounds=OF_SCORES)
         intervals.append(not holds(apart, 0.0))
     return {"told apart": float(np.mean(verdicts)), "interval without 0": float(np.mean(intervals))}
 
