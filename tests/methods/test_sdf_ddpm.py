@@ -379,4 +379,4 @@ def test_configuration_builds_the_default():
     model = SDFDDPM(2, 1, 2, (32, 32), **config | {"size": "tiny"})
     assert (model.sde, model.prediction, model.truncation, model.classes) == ("vp", "x0", 8.0, 2)
     assert model.network_evaluations(Sampling(**sampling)) == 200
-    assert training["validation_steps"] == 10
+    assert training["validation_steps"] == 2

@@ -248,7 +248,7 @@ def test_runs_that_are_all_alike_are_said_to_predict_nothing(fabricate, tmp_path
     fabricate.trial("lsegdiff", sigmas=(0,), steps=(2,), cases=8)
     results = sampled(fabricate, tmp_path, constant=("ldseg",))
     said, table = summary(results), predictions(results)
-    assert "All runs of LDSeg (2 steps) are alike" in said and "that of LSegDiff" in said
+    assert "All runs of LDSeg (2 steps) are alike" in said and "AUROC: LSegDiff" in said
     assert "LDSeg (2 steps) undefined" in said
     assert "(no spread)" in table.frame.iloc[0, 1] and "(no spread)" not in table.frame.iloc[1, 1]
     assert table.data.constant.tolist() == [True, False] and np.isnan(table.data.spearman[0])
