@@ -78,6 +78,12 @@ def test_the_method_of_the_readme_is_shown_beside_another(tried):
     assert set(tried.records("case_by_case").method) == {"resunet", "mymethod"}
 
 
+def test_a_method_with_other_settings_is_planned_beside_itself(tried):
+    asked = {"methods=[ldseg,ldseg_official]", "action=plan"}
+    plan = next(answer.text for command, answer in tried.answers if asked <= set(command.words))
+    assert "ldseg on phantom_glands" in plan and "ldseg_official on phantom_glands" in plan
+
+
 def test_the_diffusion_method_is_short():
     tree = ast.parse(files(DOCUMENT)["my_diffusion.py"])
     kind = next(node for node in tree.body if isinstance(node, ast.ClassDef))
@@ -118,7 +124,8 @@ def test_the_diffusion_method_learns(tried):
 
 def test_a_suite_takes_up_what_another_has_trained(tried):
     assert len(list((tried.folder / "runs/trials").glob("phantom_glands-mydiffusion-*"))) == 1
-    plan = next(answer.text for command, answer in tried.answers if "action=plan" in command.words)
+    asked = {"suite=strong_noise", "action=plan"}
+    plan = next(answer.text for command, answer in tried.answers if asked <= set(command.words))
     assert "Strong noise" in plan and "150 steps" in plan
 
 
