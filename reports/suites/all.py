@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks.store.results import Results
 from reports.paper import outline, words
 from reports.paper.document import Animation, Block, Bullets, Document, Figure, Heading, Links, Paragraph, Table
-from reports.sections import common
+from reports.sections import claims, common
 
 SHOWS = "all"
 """The kind of suite that this report can show."""
@@ -22,7 +22,8 @@ def build(results: Results, folder: Path) -> Document:
     outlines = {part["name"]: outline.read(Path(part["folder"])) for part in parts}
     document = Document(results.suite.get("title") or results.suite["name"])
     document.add(Paragraph(str(results.suite["question"])), Heading("Summary"), Bullets(tuple(_summary(parts))))
-    document.add(_table(parts))
+    claimed = claims.table({part["name"]: [Path(part["folder"])] for part in parts if not part["reason"]})
+    document.add(_table(parts), *([Heading("The paper's claims"), claimed] if claimed else []))
     for part in parts:
         document.add(*_part(part, outlines[part["name"]], folder))
     document.add(*common.commands(results))

@@ -156,10 +156,12 @@ def _exponents(fits: list[Scaling]) -> Table:
              words.with_interval(fit.exponent, 2), words.with_interval(fit.last, 2), words.number(fit.memory, 2)]
         )  # fmt: skip
         data.append(
-            {"dataset": small.dataset, "method": small.variant.method, "smallest": small.size, "largest": large.size,
+            {"dataset": small.dataset, "method": small.variant.method, "steps": small.variant.steps,
+             "smallest": small.size, "largest": large.size,
              "sizes": len(fit.timed), "exponent": fit.exponent.value, "low": fit.exponent.low,
              "high": fit.exponent.high, "rounds": fit.exponent.groups, "exponent_last": fit.last.value,
-             "last_low": fit.last.low, "last_high": fit.last.high, "memory_exponent": fit.memory}
+             "last_low": fit.last.low, "last_high": fit.last.high, "memory_exponent": fit.memory,
+             "verdict": _verdict(fit) if fit.exponent.has_interval else ""}
         )  # fmt: skip
     columns = ["data set", "method", "image sizes", "number of sizes", "exponent of time [95 % interval]",
                "between the two largest [95 % interval]", "exponent of memory"]  # fmt: skip

@@ -92,3 +92,11 @@ def test_the_index_shows_the_headline_and_the_first_figure_of_a_report(index):
         for ending in ("png", "svg", "csv"):
             own = index / f"../{suite}/figures/{figure}.{ending}"
             assert (index / "figures" / f"{suite}_{figure}.{ending}").read_bytes() == own.read_bytes()
+
+
+def test_the_index_says_what_became_of_the_claims(index):
+    rows = pd.read_csv(index / "tables" / "claims.csv")
+    assert set(rows["claim"]) == {"Time is constant in image size"} and set(rows["report"]) == {"image_size"}
+    scaling = pd.read_csv(index / "../image_size/tables/scaling.csv")
+    assert rows["value"].tolist() == pytest.approx(scaling["exponent"].tolist()) and len(rows) == 2
+    assert "## The paper's claims" in (index / "report.md").read_text()
