@@ -111,8 +111,8 @@ def test_robustness_is_of_the_loss_not_of_the_score(reports):
      ("grows like the number of pixels", "falls: grows like the number of pixels"), ("", "undecided")],
 )  # fmt: skip
 def test_growth_with_the_image(reports, said, expected):
-    row = {"dataset": "phantom_glands", "method": "ldseg", "steps": 50, "smallest": "64x64", "largest": "256x256", "exponent": 0.6,
-           "low": 0.5, "high": 0.7, "verdict": said}  # fmt: skip
+    row = {"dataset": "phantom_glands", "method": "ldseg", "steps": 50, "smallest": "64x64", "largest": "256x256",
+           "exponent": 0.6, "low": 0.5, "high": 0.7, "verdict": said}  # fmt: skip
     (found,) = reports("image_size", scaling=[row])
     assert found.verdict == expected and found.trainings == ()
 
