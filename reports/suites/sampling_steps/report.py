@@ -8,11 +8,13 @@ import pandas as pd
 
 from benchmarks.store.results import Results
 from benchmarks.store.selection import TOLERANCE
+from reports.numbers.curves import Curve, Variant
 from reports.numbers.limits import ROUNDING
 from reports.numbers.statistics import Estimate
 from reports.numbers.study import Study, study
 from reports.paper import overlays, style, words
 from reports.paper.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table
+from reports.paper.style import Look
 from reports.sections import common, cost, examples, published, trainings, trials
 from reports.sections.score_tables import INTERVAL, counted, under
 from reports.sections.trials import absences
@@ -35,7 +37,7 @@ def build(results: Results, folder: Path) -> Document:
     )
     if found:
         compared = fewest_against_most.table(it, found)
-        document.add(_enough(it, found), *([compared] if compared else []), *_curves(found, folder))
+        document.add(_enough(it, found), *([compared] if compared else []), *_curves(it, found, folder))
         shown = [_gallery(it, curves, folder) for curves in found.values()]
         document.add(*([Heading("Examples"), *filter(None, shown)] if any(shown) else []))
         document.add(Heading("Cost"), cost.cost_table(results, it.curves, it.names))
@@ -144,9 +146,12 @@ def _enough(it: Study, found: dict[str, list[StepCurve]]) -> Table:
     return Table("steps_needed", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
 
 
-def _curves(found: dict[str, list[StepCurve]], folder: Path) -> list[Block]:
+def _curves(it: Study, found: dict[str, list[StepCurve]], folder: Path) -> list[Block]:
     every = [curve for curves in found.values() for curve in curves]
-    looks = style.looks(list(dict.fromkeys(curve.variant for curve in every)))
+    without = {dataset: [c for c in it.curves[dataset] if not c.variant.steps and c.trainings(it.clean)]
+               for dataset in found}  # fmt: skip
+    variants = [curve.variant for curve in every] + [c.variant for curves in without.values() for c in curves]
+    looks = style.looks(list(dict.fromkeys(variants)))
     panels = {dataset: [(c.name, c, looks[c.variant]) for c in curves] for dataset, curves in found.items()}
     data = steps_figure.numbers(every)
     style.save(steps_figure.by_steps(panels), folder, "dsc_by_steps")
@@ -163,15 +168,32 @@ def _curves(found: dict[str, list[StepCurve]], folder: Path) -> list[Block]:
         caption = f"The same by method, a line per data set{band}."
         alt = f"Lines of mean DSC against sampling steps of {words.listing(names)}, a panel each."
         blocks.append(Figure("dsc_by_steps_method", caption, alt, data))
+    blocks += _against_time(it, panels, without, looks, folder)
+    return blocks
+
+
+def _against_time(
+    it: Study, panels: steps_figure.Panels, without: dict[str, list[Curve]], looks: dict[Variant, Look], folder: Path
+) -> list[Block]:
+    """DSC against time, of methods that take no steps, too; nothing where no time was measured."""
     timed = {dataset: [line for line in lines if None not in line[1].seconds] for dataset, lines in panels.items()}
     timed = {dataset: lines for dataset, lines in timed.items() if lines}
-    if timed:
-        style.save(steps_figure.by_time(timed), folder, "dsc_by_time")
-        caption = f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}."
-        alt = f"Mean DSC against seconds per image on {words.listing(list(timed))}."
-        shown = steps_figure.numbers([curve for lines in timed.values() for _, curve, _ in lines])
-        blocks.append(Figure("dsc_by_time", caption, alt, shown))
-    return blocks
+    if not timed:
+        return []
+    single = {
+        dataset: [(it.names[c.variant], c, seconds, looks[c.variant]) for c in without[dataset]
+                  if (seconds := cost.cost(it.results, c).seconds)]
+        for dataset in timed
+    }  # fmt: skip
+    shown = pd.concat([steps_figure.times(lines, single[dataset]) for dataset, lines in timed.items()])
+    style.save(steps_figure.by_time(timed, single), folder, "dsc_by_time")
+    band = ", band or bar: 95 % interval" if shown["low"].notna().any() else ""
+    caption = (
+        f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}. Grey line: "
+        "what nothing else here beats in both, by its mean."
+    )
+    alt = f"Mean DSC against seconds per image on {words.listing(list(timed))}."
+    return [Figure("dsc_by_time", caption, alt, shown)]
 
 
 DATASET_LOOKS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#000000", "D"))

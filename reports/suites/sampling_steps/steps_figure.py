@@ -8,12 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from reports.numbers.curves import Curve
 from reports.paper import style, words
 from reports.paper.style import WIDTH, Look
 from reports.suites.sampling_steps.curves_by_steps import StepCurve
 
 Panels = dict[str, list[tuple[str, StepCurve, Look]]]
 """Title of a panel -> its lines: (name, curve, look)."""
+Single = tuple[str, Curve, float, Look]
+"""A method that takes no steps: name, scores, seconds for one image, look."""
 
 
 def by_steps(panels: Panels) -> Figure:
@@ -32,17 +35,42 @@ def by_steps(panels: Panels) -> Figure:
     return figure
 
 
-def by_time(panels: Panels) -> Figure:
-    """The same against seconds per image, as far as they were measured."""
-    figure, axes = _figure(panels, "time per image")
-    for ax, lines in zip(axes, panels.values()):
+def by_time(panels: Panels, single: dict[str, list[Single]]) -> Figure:
+    """The same against seconds per image, as far as they were measured, with methods that take no steps as points, and
+    the Pareto front of all of these as a line."""
+    figure, axes = _figure(panels, "time per image", [(name, look) for s in single.values() for name, _, _, look in s])
+    for ax, (dataset, lines) in zip(axes, panels.items()):
         for _, curve, look in lines:
             _line(ax, np.array(curve.seconds, dtype=float), curve, look)
+        for _, curve, seconds, look in single.get(dataset, []):
+            mean = curve.mean(lines[0][1].sigma)
+            ax.plot(seconds, mean.value, look.marker, color=look.color, zorder=3)
+            if mean.has_interval:
+                ax.vlines(seconds, mean.low, mean.high, color=look.color, linewidth=1.2, zorder=2)
+        table = times(lines, single.get(dataset, []))
+        front = table[table["front"]].sort_values("seconds_median")
+        ax.plot(front["seconds_median"], front["dsc"], color="#999999", linewidth=3.5, alpha=0.5, zorder=1)
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator())
+        span = table["seconds_median"].max() / table["seconds_median"].min()
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if span > 100 else (1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.duration(value)))
         ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.margins(x=0.08)
     return figure
+
+
+def times(lines: list[tuple[str, StepCurve, Look]], single: list[Single]) -> pd.DataFrame:
+    """What `by_time` shows of one data set. front: whether nothing else has at least its mean DSC in less time."""
+    table = numbers([curve for _, curve, _ in lines])
+    rows = [
+        {"dataset": curve.dataset, "method": curve.variant.method, "steps": 0, "nfe": 1, "dsc": mean.value,
+         "low": mean.low, "high": mean.high, "seconds_median": seconds}
+        for _, curve, seconds, _ in single
+        if (mean := curve.mean(lines[0][1].sigma))
+    ]  # fmt: skip
+    table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
+    best = table.sort_values(["seconds_median", "dsc"], ascending=[True, False])["dsc"]
+    return table.assign(front=best > best.cummax().shift(fill_value=-np.inf))
 
 
 def numbers(curves: list[StepCurve]) -> pd.DataFrame:
@@ -58,10 +86,10 @@ def numbers(curves: list[StepCurve]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _figure(panels: Panels, label: str):
+def _figure(panels: Panels, label: str, more: list[tuple[str, Look]] = ()):
     columns = style.columns(len(panels))
     rows = math.ceil(len(panels) / columns)
-    named = {name: look for lines in panels.values() for name, _, look in lines}
+    named = {name: look for lines in panels.values() for name, _, look in lines} | dict(more)
     figure = Figure(figsize=(WIDTH if columns > 1 else 5.2, rows * {1: 3.4, 2: 2.9, 3: 2.5}[columns] + 0.4),
                     layout="constrained")  # fmt: skip
     axes = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)

@@ -168,3 +168,18 @@ def test_nothing_measured_is_a_report_all_the_same(fabricate, tmp_path):
     fabricate.trial("ldseg", "glas", status="declined", reason="no memory")
     write(fabricate.results(name="sampling_steps"), tmp_path / "report")
     assert "no memory" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_time_has_methods_without_steps_as_well_and_what_nothing_beats(fabricate, tmp_path):
+    fabricate.trial("resunet", "glas", sigmas=(0,), cases=24)
+    write(fabricated(fabricate), tmp_path / "report")
+    shown = pd.read_csv(tmp_path / "report" / "figures" / "dsc_by_time.csv")
+    assert shown.groupby("method")["steps"].apply(list).to_dict() == {
+        "ldseg": list(STEPS), "lsegdiff": list(STEPS), "resunet": [0],
+    }  # fmt: skip
+    beaten = [
+        any(other.seconds_median <= row.seconds_median and other.dsc >= row.dsc and other.Index != row.Index
+            for other in shown.itertuples())
+        for row in shown.itertuples()
+    ]  # fmt: skip
+    assert shown["front"].tolist() == [not one for one in beaten] and shown["front"].any()
