@@ -60,6 +60,12 @@ WIDER = {
     "medsegdiff": (
         "methods.medsegdiff", "SIZES", lambda sizes: {2: sizes[2] | {"small": sizes[2]["small"]._replace(base=16)}},
     ),
+    "flowsdf": (
+        "methods.flowsdf", "SIZES",
+        lambda sizes: {
+            2: sizes[2] | {"small": sizes[2]["small"]._replace(widths=(32, 32, 64, 64, 128, 128), encoder=(16, 8, 2))}
+        },
+    ),
 }  # fmt: skip
 
 
