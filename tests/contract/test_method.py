@@ -23,7 +23,7 @@ SAMPLINGS = [
     Sampling(steps=2),
     Sampling(steps=3, sampler="ddpm"),
     Sampling(steps=5, eta=0.5, seed=1),
-    Sampling(steps=2, ensemble=2),
+    Sampling(steps=3, sampler="dpm_solver++", ensemble=2),
 ]
 OVERFIT_STEPS = 800
 """Optimiser steps in all stages together within which four cases are to be learnt by heart."""
