@@ -63,5 +63,5 @@ def test_an_override_wins_over_the_profile_and_the_method():
 
 def test_a_class_of_ones_own_joins_the_methods_of_the_suite():
     config = configure(["method._target_=my_package.MyMethod", "+method.width=8"])
-    assert list(config.methods) == ["ldseg", "resunet", "resunet_noise", "mymethod"]
+    assert list(config.methods) == ["ldseg", "resunet", "resunet_noise", "ldseg_direct", "mymethod"]
     assert config.method.mymethod == {"_target_": "my_package.MyMethod", "title": "MyMethod", "width": 8}
