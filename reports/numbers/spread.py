@@ -19,8 +19,13 @@ MIN_CASES = 3
 MIN_RANKED = 8
 """Fewer patients than this, and a rank correlation has no interval: of five, leaving one out often gives 1, and neither
 pseudo-values nor Fisher's z hold the truth in more than 64 to 92 % of experiments."""
-RANGES = {"auroc": (0.0, 1.0), "auroc_confidence": (0.0, 1.0), "brier": (0.0, 2.0)}
+RANGES = {
+    "auroc": (0.0, 1.0), "auroc_confidence": (0.0, 1.0), "brier": (0.0, 2.0), "dsc": (0.0, 1.0), "run_dsc": (0.0, 1.0),
+    "run_dsc_sd": (0.0, np.inf), "mean_sd": (0.0, np.inf), "energy_distance": (0.0, 2.0),
+}  # fmt: skip
 """Between what columns of the records can lie."""
+OF_RUNS = ("auroc", "auroc_confidence", "brier")
+"""Columns that runs which are all alike fix by definition, in patients that were not seen either."""
 REGIONS = ("", "foreground_", "boundary_")
 """Beginnings of the columns of calibration: all pixels, those of foreground, those along the label's boundaries."""
 
@@ -49,8 +54,8 @@ class Spread:
 
     def mean(self, column: str) -> Estimate:
         """Mean over patients and trainings of a column, with its interval."""
-        # Runs that are all alike tell nothing by definition, in patients that were not seen either.
-        bounds = statistics.UNBOUNDED if self.constant else RANGES.get(column, statistics.UNBOUNDED)
+        fixed = self.constant and column in OF_RUNS
+        bounds = statistics.UNBOUNDED if fixed else RANGES.get(column, statistics.UNBOUNDED)
         return statistics.mean(self.of(column), self.curve.groups, bounds=bounds)
 
     @property

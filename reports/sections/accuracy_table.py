@@ -18,10 +18,13 @@ def table(it: Study, dataset: str) -> Table:
     found = by_score(it, it.curves[dataset])
     several = len(found[0].classes) > 1 if found else False
     classes = found[0].classes if several else ()
-    ranks = ranking(found, it.clean, it.clean)
+    # In the suite's order, by which trainings are drawn: as in the table of ranks.
+    ranked = zip(it.curves[dataset], ranking(it.curves[dataset], it.clean, it.clean))
+    ranks = {id(curve): rank for curve, rank in ranked}
     seeded = any(curve.trainings(it.clean) > 1 for curve in found)
     rows, data = [], []
-    for curve, rank in zip(found, ranks):
+    for curve in found:
+        rank = ranks[id(curve)]
         row, values = _row(it, curve, found, seeded)
         rows.append([_rank(rank), it.names[curve.variant], *row])
         place = {"rank": rank.place, "rank_low": rank.low, "rank_high": rank.high} if rank else {}

@@ -184,6 +184,25 @@ def test_intervals_of_scores_over_all_images_are_those_of_jackknife_pseudo_value
     assert (found.value, found.low, found.high) == pytest.approx((whole, low, high), abs=1e-9)
 
 
+def test_no_interval_of_a_score_or_spread_leaves_the_values_there_can_be(fabricate, tmp_path):
+    """A method that fails: one patient with a low score, the others with next to none, and as little spread."""
+    for seed in range(3):
+        fabricate.trial("ldseg", seed=seed, sigmas=(0,), steps=(2,), cases=6, samples=False)
+    results = sampled(fabricate, tmp_path)
+    low = np.where(results.records["case"] == "case000", 0.1, 0.001 * (1 + results.records["seed"]))
+    names = ("dsc", "run_dsc", "run_dsc_sd", "mean_sd")
+    for name in names:
+        results.records[name] = low
+    results.records["energy_distance"] = 2 - low
+    (spread,) = spreads(study(results), "phantom_glands")
+    for name in names:
+        found = spread.mean(name)
+        assert 0 == found.low < found.value < found.high < 1, name
+    assert spread.mean("energy_distance").high == 2
+    # As everywhere else in the report.
+    assert spread.mean("dsc") == spread.curve.mean(0.0)
+
+
 def test_a_correlation_has_an_interval_from_eight_patients_on(fabricate, tmp_path):
     fabricate.trial("ldseg", sigmas=(0,), steps=(2,), cases=24, patients=8)
     (spread,) = spreads(study(sampled(fabricate, tmp_path)), "phantom_glands")
