@@ -3,11 +3,16 @@
 Scores of a method are (seeds, cases), or (cases,) where it was trained once; groups: the patient of each case.
 """
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
 RESAMPLES = 2000
+UNBOUNDED = (-np.inf, np.inf)
+FLOOR = 1e-9
+"""The smallest level at which reports look for a limit."""
 
 
 def table(records, metric="dsc", name="all", **where):
@@ -15,8 +20,9 @@ def table(records, metric="dsc", name="all", **where):
     part = records[records["class"] == name]
     for column, value in where.items():
         part = part[part[column] == value]
-    wide = part.pivot_table(index="seed", columns="case", values=metric, dropna=False)
-    return wide.to_numpy(), part.drop_duplicates("case").sort_values("case")["group"].to_numpy()
+    wide = part.pivot(index="seed", columns="case", values=metric)
+    # Patients are put in order by their names, which may be numbers.
+    return wide.to_numpy(float), part.drop_duplicates("case").sort_values("case")["group"].astype(str).to_numpy()
 
 
 def averaged(values):
@@ -29,6 +35,7 @@ def patients(values, groups):
     return pd.Series(np.asarray(values, float)).groupby(np.asarray(groups)).mean().dropna().to_numpy()
 
 
+@cache
 def drawn(count, seed=0):
     """(2000, count): how often each of so many patients is in each bootstrap sample."""
     return np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=RESAMPLES)
@@ -64,39 +71,63 @@ def ends_of_rounds(replicates, rounds):
     return ends(replicates, 1 - 2 * tail)
 
 
+@cache
+def picked(count):
+    """(2000, count): which patients are in each bootstrap sample."""
+    return np.repeat(np.tile(np.arange(count), RESAMPLES), drawn(count).ravel()).reshape(RESAMPLES, count)
+
+
 def studentised(means):
-    """How many standard errors of its own the mean of each bootstrap sample of patients lies above theirs."""
-    count = len(means)
-    picked = np.repeat(np.tile(np.arange(count), RESAMPLES), drawn(count).ravel()).reshape(RESAMPLES, count)
-    spread = means[picked].std(axis=1)
-    own = (means[picked].mean(axis=1) - means.mean()) / np.where(spread > 1e-12, spread / np.sqrt(count - 1), 1)
-    return own[spread > 1e-12]
+    """How many standard errors of its own the mean of each bootstrap sample of patients lies above theirs, sorted."""
+    chosen = means[picked(len(means))]
+    spread = chosen.std(axis=1)
+    own = (chosen.mean(axis=1) - means.mean()) / np.where(spread > 1e-12, spread / np.sqrt(len(means) - 1), 1)
+    return np.sort(own[spread > 1e-12])
 
 
-def limits(means, replicates, parts, tail):
+def unseen(means, bounds):
+    """Gaffke's draws of the mean of patients, for the lower limit and for the upper one, and their weight, which grows
+    from a quarter to a half of the patients with one and the same score; None where they play no part."""
+    if not np.isfinite(bounds).all():
+        return None
+    widths = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
+    same = [max(np.sum((means >= x) & (means <= x + width)) for x in means) for width in widths]
+    weight = np.clip(4 * ((np.mean(same) - 1) / (len(means) - 1) - 0.25), 0, 1)
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(means) + 1), RESAMPLES)
+    below, above = (np.sort(shares[:, 0] * bound + shares[:, 1:] @ means) for bound in bounds)
+    return (below, above, weight) if weight else None
+
+
+def limits(means, replicates, parts, tail, gaffke=None):
     """Both limits of the mean of patients at a one-sided level: bootstrap-t for patients and Student's t for trainings,
-    the root of the sum of squares. parts: of `error`."""
+    the root of the sum of squares. parts: of `error`; gaffke: of `unseen`, whose limits beside trainings only widen."""
     count, (patients_, trainings, df) = len(means), parts
     near = max(tail, 0.005)
     further = stats.t.isf(tail, count - 1) / stats.t.isf(near, count - 1)
     error_ = means.std(ddof=1) / np.sqrt(count)
     furthest = 2 * stats.t.isf(near, count - 1)
     low, high = np.clip(ends(replicates, 1 - 2 * near), -furthest, furthest) if len(replicates) else (0, 0)
-    if not trainings:
-        return means.mean() - error_ * further * high, means.mean() - error_ * further * low
-    own = np.array([max(high, 0), max(-low, 0)]) * further * np.sqrt(patients_)
-    both = np.sqrt(own**2 + stats.t.isf(tail, df) ** 2 * trainings)
-    return means.mean() - both[0], means.mean() + both[1]
+    reach = np.array([high, -low]) * further * error_
+    if trainings:
+        own = np.maximum([high, -low], 0) * further * np.sqrt(patients_)
+        reach = np.sqrt(own**2 + stats.t.isf(tail, df) ** 2 * trainings)
+    if gaffke:
+        below, above, weight = gaffke
+        more = np.array([means.mean() - ends(below, 1 - 2 * tail)[0], ends(above, 1 - 2 * tail)[1] - means.mean()])
+        reach = reach + weight * (more - reach if df is None else np.maximum(more - reach, 0))
+    return means.mean() - reach[0], means.mean() + reach[1]
 
 
-def p_beyond(value, means, replicates, parts):
-    """Twice the one-sided p that the truth is above a value, and that it is below: the level at which a limit is it."""
+def p_beyond(value, *of_limits):
+    """Twice the one-sided p that the truth is above a value, and that it is below: the level at which a limit is it.
+    of_limits: means, replicates, parts and, where it plays a part, gaffke, as of `limits`."""
+    means, replicates, parts, *gaffke = of_limits
     found = []
     for side, sign in ((0, 1), (1, -1)):
-        smallest, largest = 1e-9, 0.5
+        smallest, largest = FLOOR, 0.5
         while largest / smallest > 1 + 1e-7:
             middle = np.sqrt(smallest * largest)
-            shown = sign * (limits(means, replicates, parts, middle)[side] - value) > 0
+            shown = sign * (limits(means, replicates, parts, middle, *gaffke)[side] - value) > 0
             smallest, largest = (smallest, middle) if shown else (middle, largest)
         found.append(min(1, 2 * largest))
     return found
@@ -111,91 +142,140 @@ def p_students(means, parts):
         reach = stats.t.isf(level / 2, count - 1) ** 2 * patients_
         return reach + (stats.t.isf(level / 2, df) ** 2 * trainings if trainings else 0) - means.mean() ** 2
 
-    return optimize.brentq(short, 1e-12, 1 - 1e-12, xtol=1e-12, rtol=1e-9)
+    if short(2 * FLOOR) <= 0 or short(1 - 1e-12) >= 0:
+        return 2 * FLOOR if short(2 * FLOOR) <= 0 else 1.0
+    return optimize.brentq(short, 2 * FLOOR, 1 - 1e-12, xtol=1e-12, rtol=1e-9)
+
+
+def p_signed_rank(means):
+    """Wilcoxon's p, both with ties and, as records are rounded, with ties undone: the exact and the normal one."""
+    changed = means[np.abs(means) > 1e-12]
+    if len(changed) < 2:
+        return [1.0]
+    undone = changed + np.sign(changed) * 1e-9 * np.arange(len(changed))
+    return [stats.wilcoxon(changed).pvalue, stats.wilcoxon(undone).pvalue]
 
 
 def error(values, tables, groups):
     """Squared standard errors that patients and trainings add to the mean over patients of values (cases,), which were
-    taken from the methods' tables (seeds, cases), and Satterthwaite's degrees of freedom of trainings."""
-    by_patient = patients(values, groups)
+    taken from the methods' tables (seeds, cases), and Satterthwaite's degrees of freedom of trainings; these are None
+    below three trainings of either with scores on the same cases, and nothing is then added."""
+    by_patient, groups = patients(values, groups), np.asarray(groups)
     total, twice, parts = by_patient.var(ddof=1) / len(by_patient), 0.0, []
-    if all(len(table) > 2 for table in tables):
-        for table in tables:
-            whole = np.isfinite(table).all(axis=0)
-            cells = np.array([patients(row[whole], np.asarray(groups)[whole]) for row in table])
-            rest = cells - cells.mean(0) - cells.mean(1)[:, None] + cells.mean()
-            twice += np.sum(rest**2) / (len(cells) - 1) / (cells.shape[1] - 1) / cells.size
-            parts.append((cells.mean(1).var(ddof=1) / len(cells), len(cells) - 1))
+    for table in tables:
+        table = table[np.isfinite(table).any(axis=1)]
+        whole = np.isfinite(table).all(axis=0)
+        if len(table) < 3 or len(set(groups[whole])) < 2:
+            return total, 0.0, None
+        cells = np.array([patients(row[whole], groups[whole]) for row in table])
+        rest = cells - cells.mean(0) - cells.mean(1)[:, None] + cells.mean()
+        twice += np.sum(rest**2) / (len(cells) - 1) / (cells.shape[1] - 1) / cells.size
+        parts.append((cells.mean(1).var(ddof=1) / len(cells), len(cells) - 1))
     added = sum(part for part, _ in parts)
-    df = added**2 / sum(part**2 / f for part, f in parts) if added else None
+    df = added**2 / sum(part**2 / f for part, f in parts) if added else 1.0
     return max(total - min(twice, added), 0), added, df
 
 
-def mean(*tables, groups):
+def mean(*tables, groups, bounds=UNBOUNDED):
     """(value, low, high) of the mean over patients of one method, or of the first minus the second."""
-    tables = [np.atleast_2d(table) for table in tables]
-    values = averaged(tables[0]) - (averaged(tables[1]) if len(tables) > 1 else 0)
+    tables = [np.atleast_2d(np.asarray(table, float)) for table in tables]
+    return interval(averaged(tables[0]) - (averaged(tables[1]) if len(tables) > 1 else 0), tables, groups, bounds)
+
+
+def interval(values, tables, groups, bounds=UNBOUNDED):
+    """(value, low, high) of the mean over patients of values (cases,). tables: as of `error`."""
     by_patient = patients(values, groups)
     if len(by_patient) < 5:
+        return by_patient.mean() if len(by_patient) else np.nan, np.nan, np.nan
+    parts, gaffke = error(values, tables, groups), unseen(by_patient, bounds)
+    if gaffke is None and np.sqrt(parts[0] + parts[1]) <= 1e-12:
         return by_patient.mean(), np.nan, np.nan
-    return by_patient.mean(), *limits(by_patient, studentised(by_patient), error(values, tables, groups), 0.025)
+    return by_patient.mean(), *np.clip(limits(by_patient, studentised(by_patient), parts, 0.025, gaffke), *bounds)
 
 
-def bounded(values, groups, bounds):
-    """(value, low, high) of the mean over patients of one training's scores (cases,) between bounds: as `mean`, but
-    Gaffke's limits the more patients, from a quarter to a half, have the same score."""
-    own, found = patients(values, groups), mean(values, groups=groups)
-    widths = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
-    same = [max(np.sum((own >= x) & (own <= x + width)) for x in own) for width in widths]
-    weight = np.clip(4 * ((np.mean(same) - 1) / (len(own) - 1) - 0.25), 0, 1)
-    shares = np.random.default_rng(0).dirichlet(np.ones(len(own) + 1), RESAMPLES)
-    low, high = (ends(shares[:, 0] * bound + shares[:, 1:] @ own)[k] for k, bound in enumerate(bounds))
-    limits_ = [(1 - weight) * t + weight * gaffke for t, gaffke in zip(found[1:], (low, high))] if weight else found[1:]
-    return found[0], *np.clip(limits_, *bounds)
+def by_seed(values):
+    """(seeds, conditions, cases) of that, or of (conditions, cases)."""
+    return np.asarray(values) if np.ndim(values) > 2 else np.asarray(values)[None]
 
 
 def smooth(function, values, groups):
     """(value, low, high) of a function of several means (conditions,), by what each patient adds (jackknife
-    pseudo-values). values: (conditions, cases) of one training."""
-    cells = np.array([patients(row, groups) for row in values])
-    count, value = cells.shape[1], function(cells.mean(axis=1))
-    pseudo = np.array([count * value - (count - 1) * function(np.delete(cells, k, axis=1).mean(axis=1))
-                       for k in range(count)])  # fmt: skip
-    own, low, high = mean(pseudo, groups=np.arange(count))
+    pseudo-values). values: (conditions, cases) of one training, or (seeds, conditions, cases)."""
+    cells = np.array([[patients(row, groups) for row in rows] for rows in by_seed(values)])
+    count, value = cells.shape[2], function(cells.mean(axis=(0, 2)))
+
+    def pseudo(own):
+        without = [function(np.delete(own, k, axis=1).mean(axis=1)) for k in range(count)]
+        return count * function(own.mean(axis=1)) - (count - 1) * np.array(without)
+
+    own, low, high = interval(pseudo(cells.mean(axis=0)), [np.array([pseudo(own) for own in cells])], np.arange(count))
+    return value, low + value - own, high + value - own
+
+
+def jackknifed(function, seeds, groups):
+    """(value, low, high) of a score of all cases together, mean over trainings, by pseudo-values as `smooth`. function:
+    of the place of a seed and of weights (cases,) that sum to 1; every patient weighs the same."""
+    names, place, cases = np.unique(groups, return_inverse=True, return_counts=True)
+    count = len(names)
+
+    def weights(kept):
+        return kept[place] / cases[place] / kept.sum()
+
+    whole = np.array([function(seed, weights(np.ones(count))) for seed in range(seeds)])
+    without = np.array([[function(seed, weights(1.0 * (np.arange(count) != k))) for k in range(count)]
+                        for seed in range(seeds)])  # fmt: skip
+    known = np.isfinite(whole)
+    if not known.any():
+        return np.nan, np.nan, np.nan
+    value, pseudo = whole[known].mean(), count * whole[known, None] - (count - 1) * without[known]
+    own, low, high = mean(pseudo, groups=np.arange(count)) if np.isfinite(pseudo).all() else (0, np.nan, np.nan)
     return value, low + value - own, high + value - own
 
 
 def moved(values, groups):
-    """(2000, conditions) means of bootstrap samples, as far from the mean as Student's t is. values: as `smooth`."""
-    cells = np.array([patients(row, groups) for row in values])
-    count, centre = cells.shape[1], cells.mean(axis=1)
+    """(2000, conditions) means of bootstrap samples of patients, as far from the mean as Student's t is, and of
+    trainings. values: as `smooth`."""
+    cells = np.array([[patients(row, groups) for row in rows] for rows in by_seed(values)])
+    seeds, _, count = cells.shape
+    centre, trainings = cells.mean(axis=(0, 2)), (seed_shares(seeds) - 1 / seeds) @ cells.mean(axis=2)
     reach = stats.t.isf(0.025, count - 1) / stats.norm.isf(0.025) * np.sqrt(count / (count - 1))
-    return centre + reach * (drawn(count) @ cells.T / count - centre)
+    return centre + reach * (drawn(count) @ cells.mean(axis=0).T / count - centre) + trainings
 
 
-def tests(first, second, groups, margin=0.01):
+def tests(first, second, groups, margin=0.01, bounds=(-1, 1)):
     """p of no difference, of not worse and of not better by more than the margin, which one more patient in whom a
     method loses 0.3 may not break; standard error and what Student's t makes its 95 % reach of it; and p that the
     difference would stay where it is with two more patients in whom the method that is ahead loses 0.3."""
     tables = [np.atleast_2d(first), np.atleast_2d(second)]
     values = averaged(first) - averaged(second)
     by_patient, parts = patients(values, groups), error(values, tables, groups)
-    replicates = studentised(by_patient)
-    several = all(len(table) > 2 for table in tables)
+    of_limits = by_patient, studentised(by_patient), parts, unseen(by_patient, bounds)
     room = margin - 0.3 / (len(by_patient) + 1)
     spread = np.sqrt(parts[0] + parts[1])
-    if several:
-        p = max(min(p_beyond(0, by_patient, replicates, parts)), p_students(by_patient, parts))
+    if parts[2] is not None:
+        p = max(min(p_beyond(0, *of_limits)), p_students(by_patient, parts))
     else:
-        p = stats.wilcoxon(by_patient).pvalue
+        p = p_signed_rank(by_patient)[0]
     reach = stats.t.isf(0.025, len(by_patient) - 1) ** 2 * parts[0]
     reach += stats.t.isf(0.025, parts[2]) ** 2 * parts[1] if parts[1] else 0
-    not_worse = p_beyond(-room, by_patient, replicates, parts)[0]
-    not_better = p_beyond(room, by_patient, replicates, parts)[1]
+    t = np.sqrt(reach) / spread if spread else stats.t.isf(0.025, len(by_patient) - 1)
+    if of_limits[3]:
+        low, high = limits(*of_limits[:3], 0.025, of_limits[3])
+        spread = max(spread, (by_patient.mean() - low) / t, (high - by_patient.mean()) / t)
+    not_worse = p_beyond(-room, *of_limits)[0]
+    not_better = p_beyond(room, *of_limits)[1]
     two = 0.6 / (len(by_patient) + 2)
     ahead = by_patient.mean() > 0
-    lasting = p_beyond(two if ahead else -two, by_patient, replicates, parts)[0 if ahead else 1]
-    return p, not_worse, not_better, spread, np.sqrt(reach) / spread, lasting
+    lasting = p_beyond(two if ahead else -two, *of_limits)[0 if ahead else 1]
+    return p, not_worse, not_better, spread, t, lasting
+
+
+def ranked(tables, groups):
+    """(methods, 2000) ranks by the mean over patients in bootstrap samples of patients and, of three and more, of
+    trainings, which are drawn for each method apart. tables: of each method (seeds, cases)."""
+    means = np.array([np.sum(samples(table, groups) * seed_shares(len(table), stream).T, axis=0)
+                      for stream, table in enumerate(tables)])  # fmt: skip
+    return 1 + (means[None] > means[:, None] + 1e-12).sum(axis=1)
 
 
 def power(difference, spread, df, comparisons, draws=200_000):

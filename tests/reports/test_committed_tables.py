@@ -1,58 +1,33 @@
-"""What test_committed_results.py leaves of the numbers in docs/results: counts, ranks, Friedman's test, effect sizes,
-verdicts, figures, times; and that each number is recomputed somewhere, or stands in a list with the reason why not."""
-
-import re
+"""Tables and figures of scores in docs/results against the records committed beside them: means with their intervals,
+counts, curves, what is chosen from them, published values, times."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy import stats
 
 from tests.reports import resampling
-from tests.reports.committed import METRICS, RESULTS, found, measured, records_of, same, samples, scores
-from tests.reports.resampling import ends, ends_of_rounds, patients
+from tests.reports.committed import (
+    DIGITS,
+    METRICS,
+    OBJECTS,
+    RESULTS,
+    alike,
+    classes_of,
+    former,
+    found,
+    lowest,
+    measured,
+    records_of,
+    same,
+    scores,
+    seed_means,
+)
+from tests.reports.resampling import drawn, ends, ends_of_rounds, patients, seed_shares
 
-KEYS = {"dataset", "method", "steps", "sampler", "ensemble", "sigma", "class", "first", "second", "of", "other", "note",
-        "image_size", "smallest", "largest", "score", "same_data", "left_out"}  # fmt: skip
-"""Columns that say what a row is of."""
-ELSEWHERE = RESULTS / "synthetic_training"
-"""Recomputed by test_committed_synthetic_training.py."""
-SETTINGS = ("trials", "data_sets", "environment", "method_settings", "training_settings", "training_differences")
-"""Tables of what was set and what happened, which come from the trials and not from records."""
-OF_TRIALS = {"parameters", "training_seconds", "training_steps", "seconds_median", "seconds_iqr", "repeats",
-             "peak_memory_mib", "seconds"}  # fmt: skip
-"""Measured once on a trial, which is not committed; where suites of timings have such columns, they are recomputed."""
-TESTS = {"p", "p_holm", "p_not_worse", "p_not_better", "p_equivalent", "p_lasting", "margin", "unseen_failure",
-         "family", "attainable", "detectable", "rank_biserial", "d_z", "about", "collapsed", "verdict"}  # fmt: skip
-MEAN = {"dsc", "dsc_low", "dsc_high"}
-RECOMPUTED = {
-    "accuracy_*": {"rank", "rank_low", "rank_high", "undefined_distances", "scores", "seeds", "seed_sd", "nfe"},
-    "classes_*": {"undefined_distances", "scores", "both_empty"},
-    "cost": {"nfe"},
-    "critical_difference": {"mean_rank", "p_against_best", "critical_difference"},
-    "differences*": {"difference", "low", "high", "cases", "groups", "first_seeds", "second_seeds", "error", "df",
-                     *TESTS},
-    "dsc_by_method": {*MEAN, "published"},
-    "dsc_by_s*": {"dsc", "low", "high", "cases", "groups", "seeds", "seed_sd", "nfe"},
-    "dsc_by_time": {*MEAN, "low", "high", "nfe"},
-    "fewest_against_most": {"fewest", "most", "difference", "difference_low", "difference_high", *TESTS},
-    "friedman": {"methods", "groups", "chi_squared", "p", "kendall_w", "critical_difference"},
-    "posteriors": {"better", "equivalent", "worse", "margin", "groups"},
-    "published": {"published", "ours", "difference", "low", "high"},
-    "published_steps": {"published_best", "enough", "best"},
-    "ranks": {"rank", "rank_low", "rank_high", "kept", "first", "dsc"},
-    "ranks_elsewhere": {"mean_dsc", "median", "mean_over_cases", "mean_rank", "iou", "hd95", "assd"},
-    "robustness": {"sigma_from", "sigma_to", *(f"{n}{e}" for n in ("area", "relative_area", "sigma_at_loss")
-                                               for e in ("", "_low", "_high"))},
-    "steps_needed": {"enough", "enough_low", "enough_high", "best_steps", "best_low", "best_high", "best_dsc",
-                     "best_minus_fewest", "low", "high", "nfe"},
-    "image_size": {"nfe", "first_seconds", "seconds_q1", "seconds_q3", "calls"},
-    "scaling": {"sizes", "exponent", "low", "high", "rounds", "exponent_last", "last_low", "last_high",
-                "memory_exponent"},
-}  # fmt: skip
-"""By table, the columns that this file or test_committed_results.py computes from the records alone."""
 PUBLISHED = yaml.safe_load((RESULTS.parents[1] / "reports" / "sections" / "published.yaml").read_text())
+LOSS, TOLERANCE = 0.05, 0.005
+"""DSC: the loss whose sigma is sought, and how near to the best a number of steps is enough."""
 
 
 @pytest.fixture
@@ -60,71 +35,231 @@ def records(path):
     return records_of(path)
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.rglob("*.csv")), ids=lambda path: str(path.relative_to(RESULTS)))
-def test_every_column_is_recomputed_or_said_not_to_be(path):
-    if path.name == "records.csv" or path.stem in SETTINGS or path.stem.startswith("training_"):
-        return
-    if ELSEWHERE in path.parents:
-        return
-    stem = "image_size" if path.stem == "cost_by_size" else path.stem
-    fitting = [columns for name, columns in RECOMPUTED.items() if re.fullmatch(name.replace("*", ".*"), stem)]
-    known = set().union(*fitting)
-    assert known, f"nothing recomputes {path.name}"
-    if stem.startswith(("accuracy_", "classes_")):
-        known |= {f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")}
-        known |= {name for name in pd.read_csv(path, nrows=0) if name.startswith("dsc_")}
-    assert set(pd.read_csv(path, nrows=0)) - known - KEYS - OF_TRIALS == set()
+def of(row, **more):
+    """The conditions on records that a row of a table is of."""
+    return {"method": row["method"], "steps": row["steps"]} | more
 
 
 @found("accuracy_*")
-def test_counts_and_ranks_of_the_table_of_accuracy(path, records):
-    ranks = pd.read_csv(path.with_name("ranks.csv")).set_index(["method", "steps"])
+def test_accuracy(path, records):
+    rows, sigma = measured(path), lowest(records)
+    assert {row["method"] for row in rows} == set(records.method)
+    assert [row["dsc"] for row in rows] == sorted((row["dsc"] for row in rows), reverse=True)
+    for row in rows:
+        where = of(row, sigma=sigma)
+        for metric in METRICS:
+            if metric in row:
+                same(row, metric, *scores(records, metric, **where))
+        for column in row:
+            if (name := column.removeprefix("dsc_")) in set(records["class"]) and column != name:
+                same(row, column, *scores(records, "dsc", name, **where))
+    assert set(METRICS) & set(records) <= set(rows[0])
+
+
+@found("accuracy_*")
+def test_counts_of_the_table_of_accuracy(path, records):
     for row in measured(path):
-        part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"]) & (records.sigma == 0)]
-        part = part[part["class"] == "all"]
+        part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"])]
+        part = part[(part["class"] == "all") & (part["sigma"] == lowest(records))]
         assert (row["scores"], row["undefined_distances"]) == (len(part), part["hd95"].isna().sum())
-        assert (row["seeds"], row["nfe"]) == (part["seed"].nunique(), part["nfe"].iloc[0])
-        by_seed = part.groupby("seed")["dsc"].mean()
-        assert row["seed_sd"] == pytest.approx(by_seed.std(), abs=1e-5, nan_ok=True)
-        placed = ranks.loc[(row["method"], row["steps"])]
-        assert all(row[name] == placed[name] for name in ("rank", "rank_low", "rank_high"))
+        assert row["seeds"] == part["seed"].nunique()
+        assert np.isnan(row["nfe"]) or {row["nfe"]} == set(part["nfe"])
+        means = seed_means(part, **of(row))
+        expected = means.std(ddof=1) if len(means) > 1 else np.nan
+        assert row["seed_sd"] == pytest.approx(expected, abs=1e-5, nan_ok=True)
 
 
 @found("classes_*")
-def test_counts_of_the_table_by_class(path, records):
-    names = set(records["class"]) - {"all"}
+def test_scores_per_class(path, records):
+    names = classes_of(path)
     for row in measured(path):
-        part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"])]
-        part = part[np.isclose(part["sigma"], row["sigma"])]
-        own = part[part["class"] == (row["class"] if row["class"] in names and len(names) > 1 else "all")]
-        assert row["scores"] == len(own)
-        if row["class"] != "mean over classes":
-            assert row["undefined_distances"] == own["hd95"].isna().sum()
+        where = of(row, sigma=row.get("sigma", lowest(records)))
+        name = {"pooled": "all", "mean over classes": names}.get(row["class"], row["class"])
+        # Of a single class it is the pooled score.
+        name = "all" if len(names) == 1 else name
+        for metric in METRICS:
+            if metric in row:
+                same(row, metric, *scores(records, metric, name, **where))
+        if "scores" in row:
+            distances, _ = scores(records, "hd95", name, **where)
+            assert (row["scores"], row["undefined_distances"]) == (distances.size, np.isnan(distances).sum())
+        if "both_empty" in row and name != names:
+            part = records[(records["class"] == name) & np.isclose(records["sigma"], row["sigma"])]
+            part = part[(part["method"] == row["method"]) & (part["steps"] == row["steps"])]
             # Records without the column are of data sets in which no case is without foreground.
-            assert row["both_empty"] == ((own["empty"] == "both").sum() if "empty" in own else 0)
+            assert row["both_empty"] == ((part["empty"] == "both").sum() if "empty" in part else 0)
 
 
-@found("dsc_by_s*")
-def test_counts_of_curves(path, records):
-    for row in measured(path):
-        part = records[(records["class"] == "all") & (records["method"] == row["method"])]
-        part = part[(part["steps"] == row["steps"]) & np.isclose(part["sigma"], row.get("sigma", 0))]
-        counted = {"cases": part["case"].nunique(), "groups": part["group"].nunique(), "seeds": part["seed"].nunique(),
+@found("objects_*")
+def test_scores_of_objects(path, records):
+    subset = records.drop_duplicates("case").sort_values("case")["subset"].to_numpy()
+    for row in pd.read_csv(path).to_dict("records"):
+        chosen = subset == row["part"] if row["part"] in set(subset) else np.full(len(subset), True)
+        assert row["cases"] == chosen.sum()
+        for metric in OBJECTS:
+            values, groups = scores(records, metric, **of(row, sigma=lowest(records)))
+            same(row, metric, values[:, chosen], groups[chosen])
+
+
+@found("dsc_by_s*", "*")
+def test_curves_over_sigma_or_steps(path, records):
+    axis, rows = "sigma" if "sigma" in path.stem else "steps", measured(path)
+    for row in rows:
+        sigma = row.get("sigma", lowest(records))
+        values, groups = scores(records, **of(row, sigma=sigma))
+        same(row, "dsc", values, groups, "low", "high")
+        part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"])]
+        means = seed_means(records, **of(row, sigma=sigma))
+        counted = {"cases": values.shape[1], "groups": len(set(groups)), "seeds": len(values),
                    "nfe": part["nfe"].iloc[0]}  # fmt: skip
         assert all(row[name] == value for name, value in counted.items() if name in row)
+        if "seed_sd" in row and len(means) > 1:
+            assert row["seed_sd"] == pytest.approx(means.std(ddof=1), abs=1e-5)
+    # Methods that take no sampling steps have no curve over them.
+    every = records if axis == "sigma" else records[records["steps"] > 0]
+    assert len(rows) == len(every.groupby(["method", "steps", "sigma"])) and axis in rows[0]
 
 
-@pytest.mark.parametrize("folder, name", [("figures", "dsc_by_method"), ("figures", "dsc_by_time")])
-def test_what_figures_show_is_what_tables_say(folder, name):
-    paths = sorted(RESULTS.glob(f"*/*/{folder}/{name}.csv"))
-    assert paths
-    for path in paths:
-        records = records_of(path)
-        for row in pd.read_csv(path).to_dict("records"):
-            ends_of = ("low", "high") if "low" in row else (None, None)
-            same(row, "dsc", *scores(records, method=row["method"], steps=row["steps"], sigma=0), *ends_of)
-            if not np.isnan(row.get("published", np.nan)):
-                assert row["published"] in numbers(PUBLISHED)
+@found("cost")
+def test_network_evaluations_in_the_table_of_cost(path, records):
+    if former(records):
+        pytest.skip("what a former version timed may have been the mean of several samples")
+    for row in pd.read_csv(path).dropna(subset="nfe").to_dict("records"):
+        part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"])]
+        assert set(part["nfe"]) == {row["nfe"]}
+
+
+@found("robustness")
+def test_areas_and_losses(path, records):
+    for row in pd.read_csv(path).to_dict("records"):
+        part = records[(records.method == row["method"]) & (records.steps == row["steps"])]
+        sigmas = np.sort(part.sigma.unique())
+        values, groups = zip(*(scores(part, sigma=sigma) for sigma in sigmas))
+        values = np.stack(values, axis=1)
+        assert (row["sigma_from"], row["sigma_to"]) == (sigmas[0], sigmas[-1])
+        # Not there where nothing was timed.
+        assert np.isnan(row.get("nfe", np.nan)) or {row["nfe"]} == set(part["nfe"])
+
+        def area(curve, sigmas=sigmas):
+            return np.sum(np.diff(sigmas) * (curve[1:] + curve[:-1]) / 2) / (sigmas[-1] - sigmas[0])
+
+        def lost(curve, sigmas=sigmas):
+            if not (below := np.flatnonzero(curve <= curve[0] - LOSS)).size:
+                return np.inf
+            k = below[0]
+            share = (curve[k - 1] - curve[0] + LOSS) / (curve[k - 1] - curve[k])
+            return sigmas[k - 1] + share * (sigmas[k] - sigmas[k - 1])
+
+        def relative(curve):
+            return area(curve) / curve[0]
+
+        drawn = resampling.moved(values, groups[0])
+        alike(row, "area", np.clip(resampling.smooth(area, values, groups[0]), 0, 1))
+        # Rounded scores are divided by a small one, or by their small difference.
+        near = max(2e-4, 2 * DIGITS / over_patients_of(values, groups[0])[0])
+        alike(row, "relative_area", resampling.smooth(relative, values, groups[0]), tolerance=near)
+        expected = lost(over_patients_of(values, groups[0])), *ends([lost(curve) for curve in drawn])
+        alike(row, "sigma_at_loss", expected, tolerance=1e-3)
+
+
+def over_patients_of(values, groups):
+    """(conditions,) means over patients. values: (seeds, conditions, cases)."""
+    return np.array([patients(row, groups).mean() for row in values.mean(axis=0)])
+
+
+@found("steps_needed")
+def test_steps_that_suffice(path, records):
+    for row in pd.read_csv(path).to_dict("records"):
+        part = records[(records.method == row["method"]) & (records.sigma == lowest(records))]
+        steps = np.sort(part.steps.unique())
+        values, groups = zip(*(scores(part, steps=k) for k in steps))
+        values, groups = np.stack(values, axis=1), groups[0]
+        means = over_patients_of(values, groups)
+
+        def enough(curve, steps=steps):
+            return steps[np.flatnonzero(curve >= curve.max() - TOLERANCE)[0]]
+
+        moved = resampling.moved(values, groups)
+        expected = (enough(means), *ends([enough(curve) for curve in moved]))
+        assert (row["enough"], row["enough_low"], row["enough_high"]) == expected
+        assert row["nfe"] == part.loc[part.steps == row["enough"], "nfe"].iloc[0]
+        assert row["best_steps"] == steps[means.argmax()] and row["best_dsc"] == pytest.approx(means.max(), abs=2e-5)
+        assert (row["best_low"], row["best_high"]) == ends(steps[moved.argmax(axis=1)])
+        expected = gained(values, groups)
+        assert (row["best_minus_fewest"], row["low"], row["high"]) == pytest.approx(expected, abs=5e-5)
+
+
+def gained(values, groups):
+    """What the best number of steps gains over the fewest: chosen on the patients of a bootstrap sample, judged on
+    those that are not in it. values: (seeds, steps, cases)."""
+    gain = np.array([[patients(row, groups) for row in rows - rows[0]] for rows in values])
+    weights, shares = drawn(gain.shape[2]), seed_shares(len(gain))
+    judged = []
+    for times, share in zip(weights, shares):
+        by_patient = np.tensordot(share, gain, axes=1)
+        judged.append(by_patient[(by_patient @ times).argmax(), times == 0].mean())
+    return np.mean(judged), *ends(judged)
+
+
+@found("published_steps*")
+def test_published_numbers_of_steps(path):
+    needed = pd.read_csv(path.with_name("steps_needed.csv")).set_index("method")
+    for row in pd.read_csv(path).to_dict("records"):
+        assert row["published_best"] in numbers(PUBLISHED)
+        own = needed.loc[row["method"]]
+        assert (row["enough"], row["best"]) == (own["enough"], own["best_steps"])
+
+
+@found("chosen_steps")
+def test_steps_chosen_on_validation(path, records):
+    """The fewest whose mean over trainings is near the best; and those that bring each method to as many network
+    evaluations as the one that chose the most."""
+    rows = pd.read_csv(path)
+    nfe = records.groupby(["method", "steps"])["nfe"].first()
+    for method, part in rows.groupby("method"):
+        means = part.groupby("candidate")["validation_dsc"].mean()
+        (chosen,), (equal,) = part["chosen"].unique(), part["equal_steps"].unique()
+        assert chosen == means.index[means >= means.max() - TOLERANCE - 1e-12][0]
+        assert (part["nfe"] == nfe[method, chosen]).all() and (part["equal_nfe"] <= rows["nfe"].max()).all()
+        if (method, equal) in nfe:
+            assert (part["equal_nfe"] == nfe[method, equal]).all()
+    for folder_table, column in (("accuracy_[!e]*", "chosen"), ("accuracy_equal_*", "equal_steps")):
+        for table in path.parent.glob(f"{folder_table}.csv"):
+            steps = pd.read_csv(table).set_index("method")["steps"]
+            told = rows.drop_duplicates("method").set_index("method")[column]
+            assert steps[told.index].to_dict() == told.to_dict()
+
+
+@found("validation_by_time")
+def test_who_was_ahead_at_equal_training_time(path):
+    """The table against the curves that the figure shows."""
+    curves = pd.read_csv(path.parents[1] / "figures" / path.name)
+    of_trainings = curves.groupby(["dataset", "method", "training"])
+    common = of_trainings["seconds"].max().min()
+    for row in pd.read_csv(path).to_dict("records"):
+        own = [part for (_, method, _), part in of_trainings if method == row["method"]]
+        early = [part.loc[part["seconds"] <= common, "best_val_dsc"].max() for part in own]
+        expected = {"equal_seconds": common, "val_dsc_at_equal_time": np.mean(early), "trainings": len(own),
+                    "training_seconds": np.mean([part["seconds"].max() for part in own]),
+                    "val_dsc": np.mean([part["best_val_dsc"].max() for part in own])}  # fmt: skip
+        assert {name: row[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+
+
+@found("dsc_by_[mt]*", "figures")
+def test_what_figures_show_is_what_tables_say(path, records):
+    for row in pd.read_csv(path).to_dict("records"):
+        ends_of = ("low", "high") if "low" in row else (None, None)
+        same(row, "dsc", *scores(records, **of(row, sigma=lowest(records))), *ends_of)
+        if not np.isnan(row.get("published", np.nan)):
+            assert row["published"] in numbers(PUBLISHED)
+
+
+@found("dsc_by_time", "figures")
+def test_the_front_of_accuracy_by_time_is_of_what_nothing_beats_in_as_little_time(path):
+    rows = pd.read_csv(path)
+    for row in rows.to_dict("records") if "front" in rows else ():
+        sooner, higher = (rows[name] - row[name] for name in ("seconds_median", "dsc"))
+        assert row["front"] != (((sooner < 0) & (higher >= 0)) | ((sooner == 0) & (higher > 0))).any()
 
 
 def numbers(tree):
@@ -139,96 +274,10 @@ def test_published_values_stand_beside_ours(path, records):
     for row in pd.read_csv(path).to_dict("records"):
         assert row["published"] in numbers(PUBLISHED)
         metric, _, name = row["score"].partition(" ")
-        sigma = row.get("sigma", 0)
         name = name if name in set(records["class"]) else "all"
-        values = scores(records, metric.lower(), name, method=row["method"], steps=row["steps"], sigma=sigma)
+        values = scores(records, metric.lower(), name, **of(row, sigma=row.get("sigma", lowest(records))))
         same(row, "ours", *values, "low", "high")
         assert row["difference"] == pytest.approx(row["ours"] - row["published"], abs=1e-9)
-
-
-@found("ranks")
-def test_ranks_and_how_stable_they_are(path, records):
-    rows = pd.read_csv(path)
-    for sigma, part in rows.groupby("sigma"):
-        values = [scores(records, method=row.method, steps=row.steps, sigma=sigma) for row in part.itertuples()]
-        means = np.array([value.mean() for value, _ in values])
-        drawn = samples(np.stack([value for value, _ in values]), values[0][1])
-        places = 1 + (drawn[None] > drawn[:, None] + 1e-12).sum(axis=1)
-        own = 1 + (means[None] > means[:, None] + 1e-12).sum(axis=1)
-        for row, place, where, mean in zip(part.to_dict("records"), own, places, means, strict=True):
-            assert (row["rank"], row["rank_low"], row["rank_high"]) == (place, *ends(where))
-            assert row["dsc"] == pytest.approx(mean, abs=1e-5)
-            # Records of five digits let a few draws end in a tie, or no longer.
-            assert row["kept"] == pytest.approx(np.mean(where == place), abs=0.01)
-            assert row["first"] == pytest.approx(np.mean(where == 1), abs=0.01)
-
-
-@found("ranks_elsewhere")
-def test_ranks_by_other_summaries_and_distances(path, records):
-    rows = pd.read_csv(path)
-    for sigma, part in rows.groupby("sigma"):
-        where = [dict(method=row.method, steps=row.steps, sigma=sigma) for row in part.itertuples()]
-        by_patient = [patients(*scores(records, **one)) for one in where]
-        within = stats.rankdata(-np.round(by_patient, 12), axis=0).mean(axis=1)
-        assert part["mean_rank"].tolist() == stats.rankdata(np.round(within, 9), method="min").tolist()
-        if "mean_over_cases" in part:
-            means = [scores(records, **one)[0].mean() for one in where]
-            assert part["mean_over_cases"].tolist() == stats.rankdata(-np.round(means, 6), method="min").tolist()
-        for metric in ("hd95", "assd"):
-            means = [patients(*scores(records, metric, **one)).mean() for one in where]
-            assert part[metric].tolist() == stats.rankdata(np.round(means, 5), method="min").tolist()
-
-
-@found("friedman")
-def test_friedman_s_test_and_its_diagram(path, records):
-    drawn = pd.read_csv(path.parents[1] / "figures" / "critical_difference.csv")
-    for row in pd.read_csv(path).to_dict("records"):
-        part = drawn[drawn["sigma"] == row["sigma"]]
-        losses = -np.array([patients(*scores(records, method=one.method, steps=one.steps, sigma=row["sigma"]))
-                            for one in part.itertuples()])  # fmt: skip
-        methods, blocks = losses.shape
-        assert (row["methods"], row["groups"]) == (methods, blocks)
-        value, p = stats.friedmanchisquare(*losses)
-        assert row["chi_squared"] == pytest.approx(value, rel=1e-3)
-        assert row["p"] == pytest.approx(p, rel=0.1, abs=1e-300)
-        assert row["kendall_w"] == pytest.approx(value / blocks / (methods - 1), rel=1e-3)
-        scale = np.sqrt(methods * (methods + 1) / 6 / blocks)
-        critical = stats.studentized_range.ppf(0.95, methods, np.inf) / np.sqrt(2) * scale
-        assert row["critical_difference"] == pytest.approx(critical) == part["critical_difference"].iloc[0]
-        means = stats.rankdata(losses, axis=0).mean(axis=1)
-        assert part["mean_rank"].tolist() == pytest.approx(means.tolist(), abs=0.02)
-        apart = np.abs(means - means.min()) / scale * np.sqrt(2)
-        nemenyi = stats.studentized_range.sf(apart, methods, np.inf)
-        assert part["p_against_best"].tolist() == pytest.approx(nemenyi.tolist(), abs=0.02)
-
-
-@found("differences")
-def test_effect_sizes_counts_and_verdicts(path, records):
-    for row in pd.read_csv(path).to_dict("records"):
-        sigma = [float(number) for number in re.findall(r"[\d.]+", row["of"])][-1]
-        values = []
-        for side in ("first", "second"):
-            name, _, steps = row[side].partition("-")
-            part = records[(records["method"] == name) & (records["steps"] == int(steps or 0))]
-            assert row[f"{side}_seeds"] == part["seed"].nunique()
-            value, groups = scores(part, sigma=sigma)
-            values.append(value - (scores(part, sigma=0)[0] if row["of"].startswith("change") else 0))
-        means = patients(values[0] - values[1], groups)
-        assert (row["cases"], row["groups"]) == (len(values[0]), len(means))
-        ranked = stats.rankdata(np.abs(means)) * (np.abs(means) > 1e-12)
-        assert row["rank_biserial"] == pytest.approx(np.sum(ranked * np.sign(means)) / ranked.sum(), abs=2e-3)
-        assert row["d_z"] == pytest.approx(means.mean() / means.std(ddof=1), abs=2e-3)
-        assert row["verdict"] == verdict(row)
-
-
-def verdict(row):
-    """Of trainings: the interval and the ranks have to point the same way for better and worse, and two failures more
-    may not undo it."""
-    side = (row["low"] > 0) - (row["high"] < 0)
-    if row["p_holm"] < 0.05 and side and side * row["rank_biserial"] > 0:
-        return ("better" if side > 0 else "worse") + " so far" * (row["p_lasting"] >= 0.05)
-    names = {"p_equivalent": "equivalent", "p_not_worse": "not worse", "p_not_better": "not better"}
-    return next((name for column, name in names.items() if row[column] < 0.05), "undecided")
 
 
 def test_times_and_exponents_come_from_the_rounds():
@@ -250,8 +299,8 @@ def test_times_and_exponents_come_from_the_rounds():
         wide = wide.pivot(index="call", columns="side", values="seconds").dropna()
         x, count = np.log(wide.columns.to_numpy(float)), len(wide)
         assert (row["sizes"], row["rounds"]) == (len(x), count)
-        drawn = np.random.default_rng(count).integers(0, count, (2000, count))
-        sampled = np.log(np.median(wide.to_numpy()[drawn], axis=1))
+        picked = np.random.default_rng(count).integers(0, count, (2000, count))
+        sampled = np.log(np.median(wide.to_numpy()[picked], axis=1))
         for last, names in ((0, ("exponent", "low", "high")), (-2, ("exponent_last", "last_low", "last_high"))):
             fitted = np.polyfit(x[last:], sampled[:, last:].T, 1)[0]
             value = np.polyfit(x[last:], np.log(wide.median().to_numpy()[last:]), 1)[0]
@@ -260,39 +309,3 @@ def test_times_and_exponents_come_from_the_rounds():
                 both = both[both["side"].isin(wide.columns[-2:])].pivot(index="call", columns="side", values="seconds")
                 assert len(both.dropna()) == count
             assert [row[name] for name in names] == pytest.approx([value, *ends_of_rounds(fitted, count)], abs=1e-6)
-
-
-def losses(records):
-    """What every method lost from sigma 0 to 0.2, which reports on noise say and have in no table."""
-    found = set()
-    for (name, steps), part in records[records["class"] == "all"].groupby(["method", "steps"]):
-        if (part["sigma"] == 0.2).any():
-            (clean, groups), (noisy, _) = (scores(records, method=name, steps=steps, sigma=sigma) for sigma in (0, 0.2))
-            found.add(tuple(resampling.mean(clean - noisy, groups=groups)))
-    return found
-
-
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*/report.md")), ids=lambda path: "-".join(path.parts[-3:-1]))
-def test_every_interval_and_p_of_a_report_is_one_of_its_tables(path):
-    text = path.read_text().replace("\u2212", "-")
-    text = text.partition("## Differences by patient")[0]
-    number = r"([+-]?\d+\.\d+)"
-    quoted = {tuple(part.lstrip("+") for part in parts)
-              for parts in re.findall(rf"{number}(?: DSC)? \[{number}, {number}\]", text)}  # fmt: skip
-    levels = set(re.findall(r"p = (\d\.\d+)", text))
-    known, ps = set(), set()
-    for file in path.parent.rglob("*.csv"):
-        if file.name == "records.csv":
-            continue
-        table = pd.read_csv(file)
-        ps |= {f"{value:.3f}" for name in table if name.startswith("p") and table[name].dtype == float
-               for value in table[name].dropna()}  # fmt: skip
-        for column in table.columns:
-            for ends_of in ([f"{column}_low", f"{column}_high"], ["low", "high"]):
-                if set(ends_of) < set(table.columns) and table[column].dtype == float:
-                    known |= {tuple(values) for values in table[[column, *ends_of]].dropna().to_numpy()}
-    known |= losses(records_of(path.parent / "tables" / "any.csv"))
-    known |= {(-value, -high, -low) for value, low, high in known}
-    written = {tuple(f"{part:.{places}f}" for part in values) for values in known for places in (1, 2, 3)}
-    assert len(quoted) > 5 and quoted - written == set()
-    assert levels - ps == set()
