@@ -250,6 +250,8 @@ def test_what_figures_show_is_what_tables_say(path, records):
     for row in pd.read_csv(path).to_dict("records"):
         ends_of = ("low", "high") if "low" in row else (None, None)
         same(row, "dsc", *scores(records, **of(row, sigma=lowest(records))), *ends_of)
+        if "nfe" in row:
+            assert row["nfe"] == scores(records, "nfe", **of(row, sigma=lowest(records)))[0].mean()
         if not np.isnan(row.get("published", np.nan)):
             assert row["published"] in numbers(PUBLISHED)
 
