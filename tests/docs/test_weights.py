@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,9 @@ from tests.commands import bench
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "results" / "weights"
 GLAS = ROOT.parent / "shared" / "data" / "glas"
+HIPPOCAMPUS = ROOT.parent / "shared" / "data" / "Task04_Hippocampus"
 FILES = sorted(FOLDER.glob("*.zip"))
+PICTURES = [path for path in FILES if path.stem != "hippocampus_ldseg"]
 LARGEST = 5_000_000
 
 
@@ -31,8 +34,8 @@ def segmented(weights, image, folder):
     return [np.asarray(Image.open(folder / "out" / name)) for name in names]
 
 
-def test_there_are_weights_of_both_pictures_and_ultrasound_below_five_megabytes():
-    assert [path.name for path in FILES] == ["camus_ldseg.zip", "glas_ldseg.zip"]
+def test_there_are_weights_of_every_data_set_below_five_megabytes():
+    assert [path.stem for path in FILES] == ["camus_ldseg", "glas_ldseg", "hippocampus_ldseg"]
     for path in FILES:
         assert path.stat().st_size < LARGEST and f"]({path.name})" in (FOLDER / "README.md").read_text()
         with zipfile.ZipFile(path) as found:
@@ -40,7 +43,7 @@ def test_there_are_weights_of_both_pictures_and_ultrasound_below_five_megabytes(
         assert {"weights.safetensors", "config.json", "model_card.md", "LICENCE.md"} <= ends
 
 
-@pytest.mark.parametrize("weights", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("weights", PICTURES, ids=lambda path: path.stem)
 def test_one_image_gives_mask_overlay_and_maps_of_uncertainty(weights, tmp_path):
     source, image = PhantomGlands(cases={"train": 1, "val": 1, "test": 1}, size=80, seed=3), tmp_path / "section.png"
     picture = np.moveaxis(np.asarray(source.read(source.entries()[0]).image), 0, -1)
@@ -58,7 +61,28 @@ def test_a_real_section_scores_as_the_records_say(tmp_path):
     label = np.asarray(Image.open(GLAS / "testA_1_anno.png")) > 0
     found = 2 * (label & (mask > 0)).sum() / (label.sum() + (mask > 0).sum())
     with zipfile.ZipFile(FOLDER / "glas_ldseg.zip") as file:
-        (member,) = (name for name in file.namelist() if "ddim2" in name)
+        (member,) = (name for name in file.namelist() if "/records/sigma0-ddim2-" in name)
         records = pd.read_parquet(file.open(member))
     recorded = records[(records["case"] == "testA_1") & (records["class"] == "all")]["dsc"].item()
     assert found == pytest.approx(recorded, abs=0.05)
+
+
+@pytest.mark.skipif(not HIPPOCAMPUS.is_dir(), reason="the real hippocampus data are not in ../shared/data")
+def test_a_real_volume_has_a_mask_at_its_place_that_scores_as_the_records_say(tmp_path):
+    weights = FOLDER / "hippocampus_ldseg.zip"
+    with zipfile.ZipFile(weights) as file:
+        (member,) = (name for name in file.namelist() if "/records/sigma0-ddim2-" in name)
+        records = pd.read_parquet(file.open(member))
+    case = records["case"].min()
+    image = HIPPOCAMPUS / "imagesTr" / f"{case}.nii.gz"
+    words = [f"weights={weights}", f"input={image}", f"output={tmp_path / 'out'}", "samples=2", "device=cpu"]
+    done = bench(tmp_path / "runs", "action=segment", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    mask, label = (
+        nibabel.load(p) for p in (tmp_path / "out" / "masks" / image.name, HIPPOCAMPUS / "labelsTr" / image.name)
+    )
+    np.testing.assert_allclose(mask.affine, nibabel.load(image).affine)
+    found, true = np.asarray(mask.dataobj), np.asarray(label.dataobj)
+    recorded = records[records["case"] == case].set_index("class")["dsc"]
+    hits = sum(((found == k) & (true == k)).sum() for k in (1, 2))
+    assert 2 * hits / ((found > 0).sum() + (true > 0).sum()) == pytest.approx(recorded["all"], abs=0.05)
