@@ -8,7 +8,7 @@ of the reports, read from their tables/*.csv, so the table and the reports canno
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +73,8 @@ def table(folders: Mapping[str, Sequence[Path]]) -> Table | None:
     caption = (
         f"What was claimed ({published.citation(load()['source'])}), and what these reports say of it; the last "
         "claims are ours to ask. Differences are those of DSC unless said otherwise, first minus second. Verdicts are "
-        "the reports': so far, of these trainings, margins and families as explained there."
+        "the reports': so far, of these trainings, margins and families as explained there. "
+        "What loses less to noise may have had less to lose: the report has the scores."
     )
     return Table("claims", caption, pd.DataFrame(map(_cells, found), columns=COLUMNS), data)
 
@@ -103,6 +104,8 @@ def _rows(claim: dict, table: pd.DataFrame) -> list[dict]:
         of = claim.get("of", "")
         if not f"{row.get('of', '')} ".startswith(f"{of} " if of else "") or row.get("sigma", 0) != 0:
             continue
+        if row.get("fewest") != claim.get("fewest"):
+            continue
         low, high = (row.get(f"{value}_{end}", row.get(end)) for end in ("low", "high"))
         rows.append(row | {"first": first, "second": second, "value": row[value], "low": low, "high": high})
     return rows
@@ -125,7 +128,9 @@ def _compared(claim: dict, rows: list[dict]) -> str:
     row = rows[0]
     first = _title(row["first"])
     if "exponent" in row:
-        return f"exponent of the side, {row['smallest']} to {row['largest']}, K = {row['steps']:g}"
+        # Reports of former versions do not say with how many steps.
+        steps = f", K = {row['steps']:g}" if row.get("steps") else ""
+        return f"exponent of the side, {row['smallest']} to {row['largest']}{steps}"
     if claim["holds"] == "chance":
         return f"AUROC of the spread of {first}" + (f", {row['steps']:g} steps" if row.get("steps") else "")
     if "fewest" in row:
@@ -173,7 +178,9 @@ def _of_all(found: list[Verdict]) -> str:
     """Of a claim that the first is better than all."""
     ahead, behind = (sum(one in side for one in found) for side in (AHEAD, BEHIND))
     counts = f"worse than {behind} of {len(found)}, better than {ahead}"
-    return f"falls: {counts}" if behind else "holds" if ahead == len(found) else f"undecided: {counts}"
+    if ahead == len(found):
+        return "holds so far" if any(one in SO_FAR for one in found) else "holds"
+    return f"falls: {counts}" if behind else f"undecided: {counts}"
 
 
 def _of_growth(said: object) -> str:
@@ -231,9 +238,12 @@ def _title(key: str) -> str:
     return f"{title}, K = {steps}" if steps.isdigit() else title
 
 
-def main(arguments: Iterable[str]) -> None:
-    """Print the table, in Markdown, of the reports in DIR/*/SUITE and DIR/SUITE."""
-    (top,) = map(Path, arguments)
+def main(arguments: Sequence[str]) -> None:
+    """Print the table, in Markdown, of the reports in DIR/*/SUITE and DIR/SUITE. Raises SystemExit, with what is wrong,
+    unless there is one DIR that holds such a report."""
+    if len(arguments) != 1:
+        raise SystemExit("python -m reports.sections.claims DIR: one folder that holds reports, such as docs/results")
+    top = Path(arguments[0])
     suites = {claim["suite"] for claim in load()["claims"]}
     found = table({suite: sorted([*top.glob(suite), *top.glob(f"*/{suite}")]) for suite in suites})
     if found is None:

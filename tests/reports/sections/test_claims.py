@@ -58,7 +58,8 @@ def test_the_most_accurate_is_judged_against_all_and_shown_against_the_best(repo
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        (["better", "better so far"], "holds"),
+        (["better", "better"], "holds"),
+        (["better", "better so far"], "holds so far"),
         (["better", "undecided"], "undecided: worse than 0 of 2, better than 1"),
         (["not worse", "equivalent"], "undecided: worse than 0 of 2, better than 0"),
     ],
@@ -93,14 +94,15 @@ def test_of_a_claim_that_one_is_better(reports, verdict, expected):
 def test_two_steps_are_enough_where_they_are_not_worse(reports, verdict, expected):
     row = {"dataset": "glas", "method": "ldseg", "fewest": 2, "most": 100, "difference": 0.01, "difference_low": 0.0,
            "difference_high": 0.02, "about": "methods", "verdict": verdict}  # fmt: skip
-    other = row | {"method": "lsegdiff"}
-    (found,) = reports("sampling_steps", fewest_against_most=[row, other])
+    others = [row | {"method": "lsegdiff"}, row | {"fewest": 5}]
+    (found,) = reports("sampling_steps", fewest_against_most=[row, *others])
     assert (found.verdict, found.low, found.compared) == (expected, 0.0, "LDSeg, 2 − 100 steps")
 
 
 def test_robustness_is_of_the_loss_not_of_the_score(reports):
     rows = [difference("resunet", -0.2, "worse", of="dsc at sigma 0.2"),
-            difference("resunet", 0.3, "better", of="change of dsc from sigma 0 to 0.2")]  # fmt: skip
+            difference("resunet", 0.3, "better", of="change of dsc from sigma 0 to 0.2"),
+            difference("resunet", 0.1, "better", of="change of dsc from sigma 0 to 0.1")]  # fmt: skip
     (found,) = reports("noise_robustness", differences=rows)
     assert (found.value, found.verdict) == (0.3, "holds")
 
@@ -142,3 +144,12 @@ def test_twins(reports):
 
 def test_reports_without_any_row_of_a_claim_make_no_table(tmp_path):
     assert claims.table({"accuracy": [tmp_path]}) is None
+
+
+def test_the_command_prints_the_claims_of_committed_reports_and_says_what_is_wrong(capsys, tmp_path):
+    claims.main([str(ROOT / "docs" / "results")])
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split("|")[1].strip() for line in lines[2:]} <= set(TITLES) and len(lines) > 10
+    for wrong, said in (([], "one folder"), ([str(tmp_path)], "no report of")):
+        with pytest.raises(SystemExit, match=said):
+            claims.main(wrong)
