@@ -12,6 +12,9 @@ from scipy import stats
 from reports.numbers import statistics
 from reports.numbers.statistics import Estimate
 
+CONSTANT = 0.1
+"""Exponents so near, 1.23-fold over an eightfold side, count as the same: as that of a constant, and of the pixels."""
+
 
 def estimate(function: Callable[[np.ndarray], np.ndarray], rounds: np.ndarray) -> Estimate:
     """A function of the medians over rounds with its interval; none below statistics.MIN_GROUPS rounds.
@@ -40,3 +43,22 @@ def slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Of the least-squares line: of logarithms the exponent of a power law. x: (n,); y: (..., n) -> (...,)."""
     flat = np.asarray(y).reshape(-1, len(x))
     return np.polyfit(x, flat.T, 1)[0].reshape(np.shape(y)[:-1])
+
+
+def growth(low: float, high: float, dimensions: int) -> str:
+    """What the interval of an exponent of time in the side of an image of 2 or 3 dimensions says, after "time"."""
+    pixels = "pixels" if dimensions == 2 else "voxels"
+    if high < -CONSTANT:
+        return "falls"
+    if high <= CONSTANT:
+        return "is practically constant" if low >= -CONSTANT else "does not grow"
+    if low <= CONSTANT:
+        return "cannot be told from a constant"
+    if high < dimensions:
+        return f"is not constant, but grows more slowly than the number of {pixels}"
+    if low > dimensions:
+        return f"grows faster than the number of {pixels}"
+    if dimensions - CONSTANT <= low and high <= dimensions + CONSTANT:
+        return f"grows like the number of {pixels}"
+    # An interval that contains the number of dimensions among others does not show that it is the exponent.
+    return f"grows, perhaps as fast as the number of {pixels}"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.store.results import Results
+from reports.numbers import rounds
 from reports.numbers.curves import labels
 from reports.numbers.rounds import slope
 from reports.numbers.statistics import Estimate
@@ -17,9 +18,6 @@ from reports.sections.calls import Calls
 
 SHOWS = "timing"
 """The kind of suite that this report can show."""
-
-CONSTANT = 0.1
-"""Exponents so near, 1.23-fold over an eightfold side, count as the same: as that of a constant, and of the pixels."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +113,7 @@ def _claim(fit: Scaling) -> str:
 
 def _verdict(fit: Scaling) -> str:
     """Of an exponent with an interval."""
-    low, high = fit.exponent.low, fit.exponent.high
-    dimensions = fit.timed[0].dimensions
-    pixels = "pixels" if dimensions == 2 else "voxels"
-    if high < -CONSTANT:
-        return "falls"
-    if high <= CONSTANT:
-        return "is practically constant" if low >= -CONSTANT else "does not grow"
-    if low <= CONSTANT:
-        return "cannot be told from a constant"
-    if high < dimensions:
-        return f"is not constant, but grows more slowly than the number of {pixels}"
-    if low > dimensions:
-        return f"grows faster than the number of {pixels}"
-    if dimensions - CONSTANT <= low and high <= dimensions + CONSTANT:
-        return f"grows like the number of {pixels}"
-    # An interval that contains the number of dimensions among others does not show that it is the exponent.
-    return f"grows, perhaps as fast as the number of {pixels}"
+    return rounds.growth(fit.exponent.low, fit.exponent.high, fit.timed[0].dimensions)
 
 
 def _sentence(fit: Scaling) -> str:
