@@ -66,7 +66,7 @@ RECOMPUTED = {
     "scaling": {"sizes", "exponent", "low", "high", "rounds", "exponent_last", "last_low", "last_high",
                 "memory_exponent"},
     "runs_*": {"runs", "nfe", *with_ends("dsc", "run_dsc", "run_dsc_sd", "mean_sd", "energy_distance", "gain")},
-    "error_prediction_*": {"undefined", "scores", "constant", *with_ends(
+    "error_prediction_*": {"undefined", "scores", "constant", "collapsed", *with_ends(
         "auroc", "auroc_confidence", "spearman", "aurc_images", "aurc_pixels", "error_rate")},
     "calibration_*": with_ends("brier", *(f"{region}{name}" for region in ("", "foreground_", "boundary_")
                                           for name in ("ece", "overconfidence"))),

@@ -74,6 +74,7 @@ def test_whether_the_spread_tells_the_error(path, records):
             if name == "auroc":
                 assert (row["undefined"], row["scores"]) == (np.isnan(values).sum(), values.size)
         assert row["constant"] == constant(records, row)
+        assert row.get("collapsed", False) == collapsed(records, method=row["method"], steps=row["steps"])
         counts, groups = of(records, row, ["errors", "pixels"])
         same(row, "error_rate", counts[..., 0] / counts[..., 1], groups)
         both, groups = of(records, row, ["mean_sd", "dsc"])

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from reports.numbers.collapse import any_collapsed
 from reports.numbers.spread import REGIONS, Spread, records_of
 from reports.numbers.study import Study
 from reports.paper import words
@@ -79,7 +80,8 @@ def error_prediction(it: Study, dataset: str, found: list[Spread]) -> Table:
              shown["auroc_confidence"], f"{spread.undefined} of {spread.scores}", shown["spearman"],
              shown["aurc_images"], shown["aurc_pixels"], words.number(estimates["error_rate"].value)]
         )  # fmt: skip
-        row = keys(spread.curve) | {"undefined": spread.undefined, "scores": spread.scores, "constant": spread.constant}
+        row = keys(spread.curve) | {"undefined": spread.undefined, "scores": spread.scores, "constant": spread.constant,
+                                    "collapsed": any_collapsed([spread.curve], it.clean)}  # fmt: skip
         for name, estimate in estimates.items():
             row |= numbers(name, estimate)
         data.append(row)

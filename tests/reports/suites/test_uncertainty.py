@@ -326,6 +326,14 @@ def test_failed_declined_and_missing_trials_are_rows_with_their_reason(fabricate
         assert rows.data["note"].dropna().tolist() == reasons and len(rows.frame) == 4
 
 
+def test_a_method_of_which_a_training_collapsed_is_marked(fabricate, tmp_path):
+    for seed, shift in enumerate((0, -0.3, 0)):
+        fabricate.trial("ldseg", seed=seed, sigmas=(0,), steps=(2,), cases=6, shift=shift)
+    fabricate.trial("lsegdiff", sigmas=(0,), steps=(2,), cases=6)
+    rows = predictions(sampled(fabricate, tmp_path)).data
+    assert dict(zip(rows["method"], rows["collapsed"])) == {"ldseg": True, "lsegdiff": False}
+
+
 def test_nothing_measured_still_gives_a_report(fabricate, tmp_path):
     fabricate.trial("ldseg", status="failed", reason="broken file", records=False)
     results = fabricate.results(name="uncertainty", title="Uncertainty")
