@@ -196,6 +196,9 @@ def gained(values, groups):
     weights, shares = drawn(gain.shape[2]), seed_shares(len(gain))
     judged = []
     for times, share in zip(weights, shares):
+        if times.all():
+            # Of few patients all may be in a sample: nobody is left to judge on.
+            continue
         by_patient = np.tensordot(share, gain, axes=1)
         judged.append(by_patient[(by_patient @ times).argmax(), times == 0].mean())
     return np.mean(judged), *ends(judged)

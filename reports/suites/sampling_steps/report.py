@@ -181,8 +181,8 @@ def _against_time(
     if not timed:
         return []
     single = {
-        dataset: [(it.names[c.variant], c, seconds, looks[c.variant]) for c in without[dataset]
-                  if (seconds := cost.cost(it.results, c).seconds)]
+        dataset: [(it.names[c.variant], c, spent, looks[c.variant]) for c in without[dataset]
+                  if (spent := cost.cost(it.results, c)).seconds]
         for dataset in timed
     }  # fmt: skip
     shown = pd.concat([steps_figure.times(lines, single[dataset]) for dataset, lines in timed.items()])

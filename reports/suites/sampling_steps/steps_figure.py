@@ -11,12 +11,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from reports.numbers.curves import Curve
 from reports.paper import style, words
 from reports.paper.style import WIDTH, Look
+from reports.sections.cost import Cost
 from reports.suites.sampling_steps.curves_by_steps import StepCurve
 
 Panels = dict[str, list[tuple[str, StepCurve, Look]]]
 """Title of a panel -> its lines: (name, curve, look)."""
-Single = tuple[str, Curve, float, Look]
-"""A method that takes no steps: name, scores, seconds for one image, look."""
+Single = tuple[str, Curve, Cost, Look]
+"""A method that takes no steps: name, scores, what one image costs, look."""
 
 
 def by_steps(panels: Panels) -> Figure:
@@ -42,11 +43,11 @@ def by_time(panels: Panels, single: dict[str, list[Single]]) -> Figure:
     for ax, (dataset, lines) in zip(axes, panels.items()):
         for _, curve, look in lines:
             _line(ax, np.array(curve.seconds, dtype=float), curve, look)
-        for _, curve, seconds, look in single.get(dataset, []):
+        for _, curve, spent, look in single.get(dataset, []):
             mean = curve.mean(lines[0][1].sigma)
-            ax.plot(seconds, mean.value, look.marker, color=look.color, zorder=3)
+            ax.plot(spent.seconds, mean.value, look.marker, color=look.color, zorder=3)
             if mean.has_interval:
-                ax.vlines(seconds, mean.low, mean.high, color=look.color, linewidth=1.2, zorder=2)
+                ax.vlines(spent.seconds, mean.low, mean.high, color=look.color, linewidth=1.2, zorder=2)
         table = times(lines, single.get(dataset, []))
         front = table[table["front"]].sort_values("seconds_median")
         ax.plot(front["seconds_median"], front["dsc"], color="#999999", linewidth=3.5, alpha=0.5, zorder=1)
@@ -63,9 +64,9 @@ def times(lines: list[tuple[str, StepCurve, Look]], single: list[Single]) -> pd.
     """What `by_time` shows of one data set. front: whether nothing else has at least its mean DSC in less time."""
     table = numbers([curve for _, curve, _ in lines])
     rows = [
-        {"dataset": curve.dataset, "method": curve.variant.method, "steps": 0, "nfe": 1, "dsc": mean.value,
-         "low": mean.low, "high": mean.high, "seconds_median": seconds}
-        for _, curve, seconds, _ in single
+        {"dataset": curve.dataset, "method": curve.variant.method, "steps": 0, "nfe": spent.nfe, "dsc": mean.value,
+         "low": mean.low, "high": mean.high, "seconds_median": spent.seconds}
+        for _, curve, spent, _ in single
         if (mean := curve.mean(lines[0][1].sigma))
     ]  # fmt: skip
     table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
