@@ -356,7 +356,7 @@ def main(arguments: Sequence[str]) -> None:
     found = table(folders)
     if found is None:
         raise SystemExit(f"{top}: no report of {words.listing(sorted(suites))}")
-    print(markdown.table(found.frame), unanswered(answers(folders)), sep="\n\n")
+    print("\n\n".join(filter(None, (markdown.table(found.frame), unanswered(answers(folders))))))
 
 
 if __name__ == "__main__":
