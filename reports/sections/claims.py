@@ -34,8 +34,8 @@ COLLAPSED = "undecided, as a training collapsed"
 
 class Answer(NamedTuple):
     """What one report says of one claim on one data set. value, low, high: first minus second (DSC, or AUROC), an AUROC
-    or an exponent; the ends are None where there is no interval. trainings: of the first, and of the second where that
-    is another method. report: the folder whose table says so."""
+    or an exponent; the ends are None where there is no interval or a training collapsed. trainings: of the first, and
+    of the second where that is another method. report: the folder whose table says so."""
 
     claim: str
     dataset: str
@@ -79,7 +79,8 @@ def table(folders: Mapping[str, Sequence[Path]]) -> Table | None:
         f"What was claimed ({published.citation(load()['source'])}), and what these reports say of it. Differences are "
         "those of DSC unless said otherwise, first minus second; published ones in brackets are of other data. "
         "Verdicts are the reports': so far, of these trainings, margins and families as explained there. What loses "
-        f"less to noise may have had less to lose. {unanswered(found)}"
+        "less to noise may have had less to lose. Where a training collapsed, no interval is printed: the report's is "
+        f"of the patients alone. {unanswered(found)}"
     )
     # Of one claim on one data set two reports may say two things.
     known = {(one.claim, one.dataset, one.report) for one in found}
@@ -146,7 +147,9 @@ def _by_data_set(rows: list[dict]) -> list[list[dict]]:
 
 def _answer(claim: dict, rows: list[dict], folder: Path) -> Answer:
     row = rows[0]
-    low, high = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
+    # The interval of a difference with a collapsed training is of the patients alone, too narrow to stand here.
+    untold = _is(row, "collapsed")
+    low, high = (None if untold or pd.isna(row[end]) else row[end] for end in ("low", "high"))
     return Answer(claim["claim"], row["dataset"], _compared(claim, rows, folder), row["value"], low, high,
                   _trainings(row, folder), _published(claim, row), _verdict(claim, rows, folder), folder)  # fmt: skip
 

@@ -1,5 +1,8 @@
 """Accuracy at a glance: every method's mean DSC with its interval, and accuracy against what an image costs."""
 
+import statistics
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
@@ -12,6 +15,8 @@ from reports.paper.style import WIDTH, Look
 
 Score = tuple[Variant, Estimate, float | None]
 """A variant, its mean DSC and the published value on the same data, if there is one."""
+WIDE = 6
+"""Times the median width of the intervals, beyond which one is cut at the frame."""
 Point = tuple[Variant, Estimate, float]
 """A variant, its mean DSC and the seconds that one image takes."""
 
@@ -41,6 +46,7 @@ def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[
                 words.number(estimate.value), (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0),
                 textcoords="offset points", va="center", fontsize=8,
             )  # fmt: skip
+        _limits(ax, scores)
         ax.set_yticks(range(len(scores)), [names[variant] for variant, _, _ in scores])
         ax.set_ylim(len(scores) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
@@ -51,6 +57,26 @@ def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[
         mark = Line2D([], [], color="black", marker="|", markersize=10, markeredgewidth=1.4, linestyle="none")
         figure.legend([mark], ["published, on the same data set"], loc="lower right")
     return figure
+
+
+def _limits(ax: Axes, scores: list[Score]) -> None:
+    """An interval that is many times as wide as the others, as that of a method with a collapsed training, does not
+    squeeze them: it is cut at the frame, with an arrow where it goes on."""
+    intervals = [estimate for _, estimate, _ in scores if estimate.has_interval]
+    if not intervals:
+        return
+    widest = WIDE * statistics.median(estimate.high - estimate.low for estimate in intervals)
+    ends = [end for one in intervals if one.high - one.low <= widest for end in (one.low, one.high)]
+    ends += [value for _, estimate, published in scores for value in (estimate.value, published) if value is not None]
+    room = 0.05 * (max(ends) - min(ends)) or 0.05
+    low, high = min(ends) - room, max(ends) + room
+    if all(low <= one.low and one.high <= high for one in intervals):
+        return
+    ax.set_xlim(low, high)
+    for place, (_, estimate, _) in enumerate(scores):
+        for beyond, side, arrow in ((estimate.low < low, 0, "◂"), (estimate.high > high, 1, "▸")):
+            if estimate.has_interval and beyond:
+                ax.annotate(arrow, (side, place), xycoords=("axes fraction", "data"), ha="center", va="center")
 
 
 def against_cost(panels: dict[str, list[Point]], names: dict[Variant, str], looks: dict[Variant, Look]) -> Figure:

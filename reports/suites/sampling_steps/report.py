@@ -189,8 +189,8 @@ def _against_time(
     style.save(steps_figure.by_time(timed, single), folder, "dsc_by_time")
     band = ", band or bar: 95 % interval" if shown["low"].notna().any() else ""
     caption = (
-        f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}. Grey line: "
-        "what nothing else here beats in both, by its mean."
+        f"Mean DSC against the time one image takes with as many steps; up and to the left is better{band}. Numbers: "
+        "sampling steps. Grey line: what nothing else here beats in both, by its mean."
     )
     alt = f"Mean DSC against seconds per image on {words.listing(list(timed))}."
     return [Figure("dsc_by_time", caption, alt, shown)]

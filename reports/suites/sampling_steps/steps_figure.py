@@ -14,6 +14,8 @@ from reports.paper.style import WIDTH, Look
 from reports.sections.cost import Cost
 from reports.suites.sampling_steps.curves_by_steps import StepCurve
 
+NEXT_LABEL = 1.15
+"""Times as long as the point before that has a label."""
 Panels = dict[str, list[tuple[str, StepCurve, Look]]]
 """Title of a panel -> its lines: (name, curve, look)."""
 Single = tuple[str, Curve, Cost, Look]
@@ -43,6 +45,7 @@ def by_time(panels: Panels, single: dict[str, list[Single]]) -> Figure:
     for ax, (dataset, lines) in zip(axes, panels.items()):
         for _, curve, look in lines:
             _line(ax, np.array(curve.seconds, dtype=float), curve, look)
+            _steps(ax, curve, look)
         for _, curve, spent, look in single.get(dataset, []):
             mean = curve.mean(lines[0][1].sigma)
             ax.plot(spent.seconds, mean.value, look.marker, color=look.color, zorder=3)
@@ -105,6 +108,16 @@ def _figure(panels: Panels, label: str, more: list[tuple[str, Look]] = ()):
     handles = [axes[0].plot([], [], label=name, **look.plot)[0] for name, look in named.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=3.6)
     return figure, axes[: len(panels)]
+
+
+def _steps(ax: Axes, curve: StepCurve, look: Look) -> None:
+    """The numbers of steps below the points; in between only where there is room."""
+    seconds, last = np.array(curve.seconds, dtype=float), 0.0
+    for place, (x, steps, mean) in enumerate(zip(seconds, curve.steps, curve.means())):
+        if np.isfinite(x) and (x > NEXT_LABEL * last or place == len(seconds) - 1):
+            ax.annotate(f"{steps:g}", (x, mean.value), xytext=(0, -5), textcoords="offset points", ha="center",
+                        va="top", fontsize=7, color=look.color, zorder=4)  # fmt: skip
+            last = x
 
 
 def _line(ax: Axes, x: np.ndarray, curve: StepCurve, look: Look) -> None:

@@ -121,6 +121,8 @@ def test_a_training_that_collapsed_is_said_to_leave_it_undecided(reports):
     rows = [difference("lsegdiff-10", 0.4, "undecided", about="trainings", collapsed=True)]
     (found,) = (a for a in reports("accuracy", differences=rows) if "two stages" in a.claim)
     assert found.verdict == "undecided, as a training collapsed, of these trainings"
+    # The interval in that table is of the patients alone.
+    assert (found.value, found.low, found.high) == (0.4, None, None)
 
 
 @pytest.mark.parametrize(
