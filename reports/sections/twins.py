@@ -109,8 +109,9 @@ def section(it: Study) -> list[Block]:
     ]  # fmt: skip
     caption = (
         "What diffusion itself contributes: mean DSC of a method minus that of its twin, which has the same networks, "
-        "data and budget and segments in one evaluation. Tests as in the table of differences; Holm's family: the "
-        "pairs of a method and its twin on one data set at one σ."
+        "data and budget and segments in one evaluation; where their recipes differ, the training settings say so. "
+        "Tests as in the table of differences; Holm's family: the pairs of a method and its twin on one data set at "
+        "one σ."
     )
     table = Table("twins", caption, pd.DataFrame(rows, columns=columns), pd.DataFrame(data))
     return [Heading("What diffusion contributes"), table]

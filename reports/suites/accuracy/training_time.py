@@ -36,7 +36,7 @@ def section(it: Study, looks: dict[Variant, Look], folder: Path) -> list[Block]:
     style.save(draw(panels, own), folder, "validation_by_time")
     caption = (
         "Best validation DSC so far against training time, a line per training. The time includes validations and all "
-        "stages, of which the last alone is drawn; trainings ran one after another."
+        "stages, of which the last alone is drawn. Times are comparable where trainings had the machine to themselves."
     )
     alt = f"Best validation DSC so far against training time of all methods on {words.listing(panels)}."
     blocks: list[Block] = [Heading("Training time"), Paragraph(budget(trained))]

@@ -25,9 +25,11 @@ IMAGES = {True: 24, False: 8}
 """New discs for methods that diffuse latents, and for those that diffuse pixels, which take longer."""
 LOSS = 0.02
 """The most DSC that a sampler may lose against ddim with as many steps."""
-KNOWN = {("ldseg", "ddpm"): 0.08, ("lsegdiff", "ddpm"): 0.1}
-"""Where more is lost, at 5, 10 and 20 steps: LDSeg 0.03, 0.06, 0.06, LSegDiff 0.02, 0.04, 0.07, both shown every sample
-at T-1. Not for the standardised latents of LDSeg: without, ddpm scores no more (docs/methods.md)."""
+KNOWN = {
+    ("ldseg", "ddpm"): {5: 0.034, 10: 0.055, 20: 0.060},
+    ("lsegdiff", "ddpm"): {5: 0.021, 10: 0.040, 20: 0.067},
+}
+"""Where more was lost, by steps; `LOSS` more is allowed. Both are shown every sample at T-1 (docs/methods.md)."""
 
 
 @cache
@@ -70,5 +72,6 @@ def test_every_diffusion_method_is_tried():
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if sampler != "ddim"])
 @pytest.mark.parametrize("name", STEPS)
 def test_no_sampler_loses_accuracy_against_ddim(name, sampler, steps):
+    known = KNOWN.get((name, sampler), {}).get(steps, 0)
     assert score(name, "ddim", steps) > 0.6  # it has learnt something, so there is something to lose
-    assert score(name, sampler, steps) > score(name, "ddim", steps) - KNOWN.get((name, sampler), LOSS)
+    assert score(name, sampler, steps) > score(name, "ddim", steps) - LOSS - known
