@@ -48,6 +48,11 @@ class Look:
             "markeredgecolor": self.color,
         }
 
+    @property
+    def point(self) -> dict:
+        """The same without a line; what is hollow lets others be seen through it."""
+        return self.plot | {"linestyle": "none", "markerfacecolor": self.color if self.filled else "none"}
+
 
 LOOKS = {
     "ldseg": Look("#0072B2", "o", SOLID),
@@ -67,6 +72,12 @@ LOOKS = {
     "ldseg_ld": Look("#44AA99", "d", DASHED),
     "ldseg_id": Look("#AA4499", "p", DASHDOT),
     "ldseg_ld_id": Look("#999933", "8", DOTTED),
+    "resunet_noise": Look("#7F2A00", "s", DOUBLE, filled=False),
+    # Twins are darker, with hollow markers of the same shape.
+    "ldseg_direct": Look("#003F66", "o", DASHED, filled=False),
+    "lsegdiff_direct": Look("#00523C", "^", DOTTED, filled=False),
+    "medsegdiff_direct": Look("#7D3F64", "v", LONG, filled=False),
+    "sdf_ddpm_direct": Look("#8A5E00", "D", DASHDOT, filled=False),
 }
 OTHERS = (
     Look("#117733", "H", SOLID),

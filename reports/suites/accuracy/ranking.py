@@ -39,7 +39,7 @@ def dots(panels: dict[str, list[Score]], names: dict[Variant, str], looks: dict[
             look = looks[variant]
             if estimate.has_interval:
                 ax.plot([estimate.low, estimate.high], [place, place], color=look.color, linewidth=2.2, alpha=0.55)
-            ax.plot(estimate.value, place, look.marker, color=look.color, markersize=6.5)
+            ax.plot(estimate.value, place, markersize=6.5, **look.point)
             if value is not None:
                 ax.plot(value, place, "|", color="black", markersize=10, markeredgewidth=1.4)
             ax.annotate(
@@ -82,10 +82,7 @@ def _limits(ax: Axes, scores: list[Score]) -> None:
 def against_cost(panels: dict[str, list[Point]], names: dict[Variant, str], looks: dict[Variant, Look]) -> Figure:
     """Mean DSC against seconds per image on a logarithmic axis, one panel per data set."""
     shown = list(dict.fromkeys(variant for points in panels.values() for variant, _, _ in points))
-    handles = {
-        names[v]: Line2D([], [], color=looks[v].color, marker=looks[v].marker, linestyle="none", markersize=6.5)
-        for v in shown
-    }
+    handles = {names[v]: Line2D([], [], markersize=6.5, **looks[v].point) for v in shown}
     columns = 4 if max(map(len, handles)) < 22 else 3
     figure, axes = over_time(list(panels), ("time per image", "mean DSC"), handles, columns=columns)
     for ax, points in zip(axes, panels.values()):
@@ -93,7 +90,7 @@ def against_cost(panels: dict[str, list[Point]], names: dict[Variant, str], look
             look = looks[variant]
             if estimate.has_interval:
                 ax.plot([seconds, seconds], [estimate.low, estimate.high], color=look.color, alpha=0.4, linewidth=1.6)
-            ax.plot(seconds, estimate.value, look.marker, color=look.color, markersize=7)
+            ax.plot(seconds, estimate.value, markersize=7, **look.point)
         span = max(x for _, _, x in points) / min(x for _, _, x in points)
         ax.xaxis.set_major_locator(LogLocator(subs=(1,) if span > 100 else (1, 2, 5)))
         ax.margins(x=0.12)

@@ -113,17 +113,14 @@ def draw(panels: dict[str, Lines], looks: dict[str, Look]) -> Canvas:
     """One panel per data set, time on a logarithmic axis; looks: by the name of a method."""
     other = Look("#555555", "o", style.SOLID)
     shown = {name: looks.get(name, other) for lines in panels.values() for name in lines}
-    handles = {
-        name: Line2D([], [], color=look.color, marker=look.marker, linestyle=look.line, markersize=5)
-        for name, look in shown.items()
-    }
+    handles = {name: Line2D([], [], markersize=5, **look.plot) for name, look in shown.items()}
     figure, axes = over_time(list(panels), ("training time", "best validation DSC so far"), handles, height=3.0)
     for ax, lines in zip(axes, panels.values()):
         for name, found in lines.items():
             look = shown[name]
             for times, best in found:
                 ax.step(times, best, where="post", color=look.color, linestyle=look.line, linewidth=1.1)
-                ax.plot(times[-1], best[-1], look.marker, color=look.color, markersize=5)
+                ax.plot(times[-1], best[-1], markersize=5, **look.point)
     return figure
 
 

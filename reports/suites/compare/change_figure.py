@@ -36,7 +36,7 @@ def draw(panels: dict[str, list[Change]], names: dict[Variant, str], looks: dict
             estimate, look = change.estimate, looks[change.after.variant]
             if estimate.has_interval:
                 ax.plot([estimate.low, estimate.high], [place, place], color=look.color, linewidth=2.2, alpha=0.55)
-            ax.plot(estimate.value, place, look.marker, color=look.color, markersize=6.5)
+            ax.plot(estimate.value, place, markersize=6.5, **look.point)
             ax.annotate(
                 words.with_interval(estimate, write=words.signed), (1, place), xycoords=("axes fraction", "data"),
                 xytext=(6, 0), textcoords="offset points", va="center", fontsize=7.5,

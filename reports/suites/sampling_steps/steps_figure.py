@@ -48,7 +48,7 @@ def by_time(panels: Panels, single: dict[str, list[Single]]) -> Figure:
             _steps(ax, curve, look)
         for _, curve, spent, look in single.get(dataset, []):
             mean = curve.mean(lines[0][1].sigma)
-            ax.plot(spent.seconds, mean.value, look.marker, color=look.color, zorder=3)
+            ax.plot(spent.seconds, mean.value, zorder=3, **look.point)
             if mean.has_interval:
                 ax.vlines(spent.seconds, mean.low, mean.high, color=look.color, linewidth=1.2, zorder=2)
         table = times(lines, single.get(dataset, []))
