@@ -4,9 +4,8 @@
 """
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import measure
+from benchmarks.machine import flops, measure
 from benchmarks.plan import building, choices
 from benchmarks.plan.configuration import configure, names
 from benchmarks.seeding import generator_for
@@ -29,17 +28,14 @@ SIZES = ("tiny", "small", "paper")
 
 
 def training_step(model: Segmenter, data: DatasetConfig) -> float:
-    """Floating-point operations of the loss and the gradients of one image, the mean over the stages of the training.
-
-    Counted are convolutions, matrix products and attention, a multiplication and an addition as two; not what is done
-    element by element, nor Fourier transforms.
-    """
+    """Floating-point operations (flops.py) of the loss and the gradients of one image, the mean over the stages of the
+    training."""
     random = generator_for("arithmetic")
     image = torch.rand((1, data.channels or 1, *data.image_size), generator=random)
     label = torch.randint(data.classes, (1, *data.image_size), generator=random)
     counted = 0
     for stage in model.train().stages:
-        with FlopCounterMode(display=False) as counter:
+        with flops.counter() as counter:
             model.loss(image, label, stage, random)["total"].backward()
         counted += counter.get_total_flops()
     return counted / len(model.stages)

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import arithmetic
+from benchmarks.machine import arithmetic, flops
 from benchmarks.plan import building
 from benchmarks.seeding import generator_for
 from benchmarks.store.config import DatasetConfig, MethodConfig
@@ -65,9 +64,9 @@ def _memory(tensor: Tensor) -> int:
 
 def counts(call: Callable[[], object]) -> Counts:
     """What a call asks of the machine."""
-    with FlopCounterMode(display=False) as flops, Dispatched() as dispatched:
+    with flops.counter() as counted, Dispatched() as dispatched:
         call()
-    return Counts(flops.get_total_flops(), dispatched.operations, dispatched.bytes)
+    return Counts(counted.get_total_flops(), dispatched.operations, dispatched.bytes)
 
 
 def of(method: MethodConfig) -> dict[str, Counts]:

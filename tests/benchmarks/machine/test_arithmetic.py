@@ -49,7 +49,6 @@ def test_a_small_network_trains_at_the_cost_of_ldsegs(data, name):
 
 WIDER = {
     "unet": ("methods.unet", "WIDTHS", lambda widths: {2: widths[2] | {"small": (32, 64, 128, 256, 512)}}),
-    "unetpp": ("methods.unetpp", "WIDTHS", lambda widths: widths | {"small": (16, 32, 64, 128, 256)}),
     "resunet": ("methods.resunet", "WIDTHS", lambda widths: widths | {"small": widths["paper"]}),
     "nnunet": ("methods.nnunet", "BASE_WIDTHS", lambda widths: widths | {"small": widths["paper"]}),
     "vnet": ("methods.vnet", "LAYOUTS", lambda layouts: layouts | {"small": layouts["paper"]}),

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention as attention
 
 from benchmarks.machine import operations
 from benchmarks.machine.operations import Counts, counts
@@ -34,6 +35,14 @@ def test_counts_of_a_product_worked_by_hand():
     a, b = torch.ones(2, 3), torch.ones(3, 5)
     # A product of 2x3 and 3x5 matrices, 2 * 2 * 3 * 5 operations, 40 bytes; its transpose is a view.
     assert counts(lambda: (a @ b).T) == Counts(60, 2, 40)
+
+
+def test_attention_is_counted_forwards_and_backwards():
+    """Of scores and of what they weigh; for the gradients five products, as the scores are computed again."""
+    q, k, v = (torch.rand(2, 3, tokens, 8, requires_grad=True) for tokens in (16, 20, 20))
+    product = 2 * (2 * 3) * 16 * 20 * 8
+    assert counts(lambda: attention(q, k, v)).arithmetic == 2 * product
+    assert counts(lambda: attention(q, k, v).sum().backward()).arithmetic == 7 * product
 
 
 def test_an_operation_in_place_returns_no_new_memory():
