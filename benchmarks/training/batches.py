@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -61,6 +62,33 @@ def load_batch(
         images.append(torch.from_numpy(np.ascontiguousarray(image)))
         labels.append(torch.from_numpy(np.ascontiguousarray(label)).long())
     return torch.stack(images), torch.stack(labels)
+
+
+class Ahead:
+    """Batches by step, each made on a thread of its own while the step before it is computed.
+
+    make: the batch of a step, decided by the step alone; what it raises is raised where the batch is taken. steps: how
+    many there are; None: not known. To be entered as a context, which ends the thread.
+    """
+
+    def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]], steps: int | None) -> None:
+        self.make, self.steps = make, steps
+        self.thread = ThreadPoolExecutor(1, "batches")
+        self.next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.thread.shutdown(cancel_futures=True)
+
+    def take(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step; the next one is begun."""
+        known, self.next = self.next, None
+        batch = known[1].result() if known and known[0] == step else self.make(step)
+        if self.steps is None or step + 1 < self.steps:
+            self.next = step + 1, self.thread.submit(self.make, step + 1)
+        return batch
 
 
 def training_images(data: Prepared, batch_size: int, fabric: Fabric) -> Iterator[tuple[Tensor, Tensor]]:

@@ -24,7 +24,7 @@ from benchmarks.seeding import generator_for, seed_for
 from benchmarks.store.config import TrainingConfig
 from benchmarks.training import stopping
 from benchmarks.training.averaging import MovingAverage
-from benchmarks.training.batches import batch_indices, load_batch, training_images
+from benchmarks.training.batches import Ahead, batch_indices, load_batch, training_images
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
 from benchmarks.training.optimizers import clip_gradients, optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
@@ -196,11 +196,11 @@ class Stage:
 
         subject.model.train()
         done = self._done(progress.stage_seconds)
-        with stopping.at_steps():
+        with stopping.at_steps(), Ahead(self._batch, self.steps) as batches:
             try:
                 while done < 1 or progress.due:
                     if not progress.due:
-                        self._step(done)
+                        self._step(done, batches)
                         done = self._done(clock())
                         if self.steps is None:
                             done = self.team.first(done)
@@ -221,24 +221,37 @@ class Stage:
                     self._save()
                 raise
 
-    def _step(self, done: float) -> None:
+    def _step(self, done: float, batches: Ahead) -> None:
         """One step of the optimiser, when the share `done` of the stage is behind."""
         subject, settings, progress = self.subject, self.subject.settings, self.progress
         # 1. The learning rate of this step, each parameter group by its own factor.
         progress.factor = self._set_rates(done)
         # 2. The step's cases, augmented; they depend on the step alone.
-        cases = subject.data.split["train"]
-        indices, _ = batch_indices(cases, progress.step, settings.batch_size, settings.shuffle, *self.order)
-        parts = torch.arange(len(indices)).chunk(settings.accumulate * self.team.size)[self.team.rank :: self.team.size]
-        places = torch.cat(parts).tolist()
-        image, label = load_batch(subject.data, indices, subject.seed, progress.step, settings.noise, places)
+        image, label = batches.take(progress.step)
         # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
-        _add(progress.sums, self._gradients(image, label, [len(part) for part in parts]))
+        _add(progress.sums, self._gradients(image, label, [len(part) for part in self._parts()]))
         progress.count += 1
         clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
         self.optimizer.step()
         self.average.update(progress.step)
         progress.step += 1
+
+    def _parts(self) -> Sequence[Tensor]:
+        """Places in the batch of the cases that this process takes through the network, as many at once as a part
+        has."""
+        parts = self.subject.settings.accumulate * self.team.size
+        return torch.arange(self.subject.settings.batch_size).chunk(parts)[self.team.rank :: self.team.size]
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images and labels of this process's cases of a step, where a GPU fetches them without anybody waiting."""
+        subject, settings = self.subject, self.subject.settings
+        cases = subject.data.split["train"]
+        indices, _ = batch_indices(cases, step, settings.batch_size, settings.shuffle, *self.order)
+        places = torch.cat(list(self._parts())).tolist()
+        image, label = load_batch(subject.data, indices, subject.seed, step, settings.noise, places)
+        if subject.fabric.device.type == "cuda":
+            return image.pin_memory(), label.pin_memory()
+        return image, label
 
     def _note(self, done: float) -> None:
         """Now and then: validate, and add a point to the training curves."""

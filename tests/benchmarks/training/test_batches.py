@@ -1,11 +1,13 @@
 """What a training step sees, and the noise that `training.noise` adds to it."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from benchmarks.training.batches import load_batch
+from benchmarks.training.batches import Ahead, load_batch
 from datasets.base import Augmentation
 from datasets.prepare import Prepared
 
@@ -55,3 +57,29 @@ def test_case_seed_step_and_place_decide_the_noise(halves):
         assert not (other[0] == first).flatten(1).all(1).any()
     twice = load_batch(halves, np.array([1, 1]), 0, 3, LARGEST)[0]
     assert not torch.equal(*twice)
+
+
+def test_batches_are_made_ahead_in_order_and_none_after_the_last():
+    made = []
+
+    def make(step):
+        made.append((step, threading.current_thread() is threading.main_thread()))
+        return torch.tensor(step), torch.tensor(-step)
+
+    with Ahead(make, 5) as batches:
+        taken = [batches.take(step) for step in range(2, 5)]
+    assert [(int(image), int(label)) for image, label in taken] == [(2, -2), (3, -3), (4, -4)]
+    assert made == [(2, True), (3, False), (4, False)]
+
+
+def test_a_batch_that_cannot_be_made_fails_where_it_is_taken():
+    def make(step):
+        if step == 1:
+            raise ValueError("no such case")
+        return torch.tensor(step), torch.tensor(step)
+
+    with Ahead(make, None) as batches:
+        batches.take(0)
+        with pytest.raises(ValueError, match="no such case"):
+            batches.take(1)
+    assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
