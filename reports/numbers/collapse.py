@@ -1,4 +1,5 @@
-"""Trainings that say nothing of their method: those that collapsed, and those that were tested in part only."""
+"""Trainings that say nothing of their method: those that collapsed, those that do not look at the image, and those that
+were tested in part only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from reports.numbers.curves import Curve
 COLLAPSE = 0.1
 """DSC: a training that ends so far below the best of its method is told apart from what chance does to trainings. One
 that falls by less is not: most reports with a false sentence hold no fallen training at all (docs/statistics.md)."""
+STILL, NOISY = 1e-3, 0.05
+"""A training of which noise of this standard deviation or more changes no case's DSC by more than so much answers alike
+whatever it is shown. Of those that look at the image some case's always changes by fifty times as much."""
 APART = 3.0
 """Trainings of different folds are tested on different patients: their means may also differ by so many standard
 errors of patients."""
@@ -20,12 +24,14 @@ errors of patients."""
 @dataclass(frozen=True)
 class Collapse:
     """A training by its seed and, in cross-validation, its fold in words; its mean DSC, and the best of its method it
-    is held against, over the same cases unless they are those of another fold."""
+    is held against, over the same cases unless they are those of another fold. blind: it did not fall behind, but
+    answers alike whatever it is shown."""
 
     seed: int
     fold: str
     score: float
     best: float
+    blind: bool = False
 
 
 def collapsed(scored: Sequence[float]) -> int:
@@ -34,12 +40,19 @@ def collapsed(scored: Sequence[float]) -> int:
 
 
 def collapses(curve: Curve, sigma: float) -> list[Collapse]:
-    """The trainings of a variant that ended more than COLLAPSE below its best at a sigma. In cross-validation a fold is
-    held against the same fold of other seeds or, of one seed, against its other folds, allowing for patients."""
+    """The trainings of a variant that ended more than COLLAPSE below its best at a sigma, then those besides that
+    answer alike whatever they are shown. In cross-validation a fold is held against the same fold of other seeds or,
+    of one seed, against its other folds, allowing for patients."""
     index = curve.at(sigma)
     if index is None:
         return []
-    table = curve.by_seed("dsc")[:, index]
+    fallen = _fallen(curve, sigma, curve.by_seed("dsc")[:, index])
+    told = {(one.seed, one.fold) for one in fallen}
+    return [*fallen, *(one for one in _blind(curve, index) if (one.seed, one.fold) not in told)]
+
+
+def _fallen(curve: Curve, sigma: float, table: np.ndarray) -> list[Collapse]:
+    """Those that ended too far below the best. table: (seeds, cases)."""
     if curve.folds is None:
         return _among(curve, table, np.arange(table.shape[1]), "")
     if curve.trainings(sigma) == 1:
@@ -51,6 +64,23 @@ def collapses(curve: Curve, sigma: float) -> list[Collapse]:
         for found in _among(curve, table, row == fold, fold)
         if found.seed == seed
     ]
+
+
+def _blind(curve: Curve, index: int) -> list[Collapse]:
+    """Those of which the strongest noise changes nothing; nobody knows where none is strong enough."""
+    if curve.sigmas[-1] < max(NOISY, curve.sigmas[index]):
+        return []
+    scores = curve.by_seed("dsc")
+    found = []
+    for place, seed in enumerate(curve.seeds):
+        folds = np.full(len(curve.cases), "") if curve.folds is None else curve.folds[place]
+        own, change = scores[place, index], np.abs(scores[place, -1] - scores[place, index])
+        for fold in sorted(set(folds[np.isfinite(own)])):
+            cases = (folds == fold) & np.isfinite(change)
+            if cases.sum() > 1 and change[cases].max() <= STILL:
+                means = statistics.group_means(own[cases], curve.groups[cases])
+                found.append(Collapse(seed, fold, float(means.mean()), float(means.mean()), blind=True))
+    return found
 
 
 def _among(curve: Curve, table: np.ndarray, cases: np.ndarray, fold: str) -> list[Collapse]:

@@ -12,7 +12,26 @@ from reports.paper import words
 def sentences(it: Study, dataset: str) -> list[str]:
     """Of one data set; nothing where every training was tested in full and came out like its fellows."""
     curves = it.curves[dataset]
-    return [*incomplete(it, curves), *(_collapsed(it, *one) for one in by_training(curves, it.clean))]
+    found = by_training(curves, it.clean)
+    fallen = [(curve, behind) for curve, ended in found if (behind := [one for one in ended if not one.blind])]
+    blind = [(curve, still) for curve, ended in found if (still := [one for one in ended if one.blind])]
+    return [
+        *incomplete(it, curves),
+        *(_collapsed(it, *one) for one in fallen),
+        *(_answering_alike(it, *one) for one in blind),
+    ]
+
+
+def _answering_alike(it: Study, curve: Curve, blind: list[Collapse]) -> str:
+    told = words.listing(
+        [f"seed {one.seed}{f', {one.fold}' * bool(one.fold)} ({words.number(one.score)})" for one in blind]
+    )
+    return (
+        f"{words.plural(len(blind), 'training')} of **{it.names[curve.variant]}** answered alike whatever noise was "
+        f"added, and so does not look at the image: {told} lost nothing in any case up to "
+        f"σ = {curve.sigmas[-1]:g}. This counts as a collapse: what is said of the method is of these trainings, and "
+        "decides nothing about it."
+    )
 
 
 def _collapsed(it: Study, curve: Curve, fallen: list[Collapse]) -> str:

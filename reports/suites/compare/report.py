@@ -97,7 +97,8 @@ def _sentence(change: Change, changed: list[Change], names: dict[Variant, str]) 
         p = verdict_words.p_words(test)
         return (
             f"Nothing is decided about {name}{where}, as a training ended more than {COLLAPSE:g} DSC below the best of "
-            f"its side: {verdict_words.amount(estimate, words.signed)}, {p} for these trainings."
+            "its side or answered alike whatever it was shown: "
+            f"{verdict_words.amount(estimate, words.signed)}, {p} for these trainings."
         )
     if judged in (*AHEAD, *BEHIND):
         size = estimate if judged in AHEAD else verdict_words.negated(estimate)

@@ -12,13 +12,12 @@ CASES = 12
 
 @pytest.fixture
 def measured(fabricate):
-    """Adds a method whose DSC in case k is given, on glas at sigma 0."""
+    """Adds a method whose DSC in case k is given, on glas at sigma 0 unless the options say otherwise."""
 
     def add(method, scores, **options):
         options = {"sigmas": (0,), "steps": (2,), "samples": False} | options
-        return fabricate.trial(
-            method, "glas", cases=len(scores), score=lambda sigma, case, name: scores[case], **options
-        )
+        options = {"score": lambda sigma, case, name: scores[case]} | options
+        return fabricate.trial(method, "glas", cases=len(scores), **options)
 
     return add
 

@@ -63,6 +63,28 @@ def test_a_method_with_a_training_that_collapsed_has_no_rank_and_no_posterior_an
     assert said.startswith("Friedman's test over 3 methods") and "Res-UNet" not in said
 
 
+def test_a_training_that_no_noise_changes_does_not_look_at_the_image_and_decides_nothing(measured, said, fabricate):
+    """It is as good as its fellows without noise, and would look the most robust of all."""
+    own = bumpy(0.8)
+    for seed in range(3):
+        loses = 0.0 if seed == 1 else 0.3
+        measured("ldseg", own, seed=seed, sigmas=(0, 0.2),
+                 score=lambda sigma, case, name, loses=loses: own[case] - loses * sigma)  # fmt: skip
+        measured("resunet", own - 0.1, seed=seed, sigmas=(0, 0.2),
+                 score=lambda sigma, case, name: own[case] - 0.1 - 2 * sigma)  # fmt: skip
+    said_of = said()
+    (told,) = [text for text in said_of if "answered alike" in text]
+    assert told.startswith("1 training of **LDSeg (2 steps)**") and "seed 1 (0.800)" in told and "σ = 0.2" in told
+    assert all(one.tests[0.0].collapsed for one in comparisons(study(fabricate.results(**SUITE)), "glas"))
+
+
+def test_a_training_tested_without_noise_or_with_hardly_any_is_not_blind(measured, said):
+    own = bumpy(0.8)
+    for method, sigmas in (("ldseg", (0, 0.01)), ("resunet", (0,))):
+        measured(method, own, sigmas=sigmas)
+    assert not any("answered alike" in text for text in said())
+
+
 def test_without_the_collapse_the_same_trainings_have_a_verdict(measured, said):
     own = bumpy(0.0)
     for seed in range(3):

@@ -61,8 +61,9 @@ def test_one_method_has_nothing_to_be_compared_with(fabricate, report):
 
 
 def test_equal_scores_everywhere_lose_nothing_and_show_nothing_of_patients_not_seen(fabricate, report):
+    moved = {0: 0.01, 1: -0.01}  # noise helps in one case what it costs in another
     for method in ("ldseg", "resunet"):
-        fabricate.trial(method, score=lambda sigma, case, name: 0.8, steps=(2,))
+        fabricate.trial(method, score=lambda sigma, case, name: 0.8 + (sigma > 0) * moved.get(case, 0.0), steps=(2,))
     text, folder = report()
     assert "a loss of 0.05 DSC was not reached up to σ = 0.5" in summary(text)
     # 24 equal cases: up to 1 - 0.025^(1 / 24) = 14 % of all may differ, by any amount.
