@@ -1,7 +1,7 @@
-"""What commands that compute no network cannot do without: python -m benchmarks.speed.startup_floor STORE
+"""What commands take beside importing and drawing: python -m benchmarks.speed.startup_floor STORE
 
-A command of benchmarks/speed/startup.py needs Python, the libraries that it imports and, where it writes a report,
-matplotlib's drawing of the figures. The floor is a process that imports the same modules, ours left out, and the
+A command of benchmarks/speed/startup.py starts Python, imports libraries and, where it writes a report, has matplotlib
+draw figures. The floor is a process that imports the same modules, ours left out, and the
 seconds that the command spends in `Figure.savefig`. Printed are medians by the clock, which mean something on an
 otherwise idle machine: the floor's two parts, the whole command, and how many times its floor it takes.
 """
@@ -61,16 +61,20 @@ for name in json.load(open(sys.argv[1])):
 """A process that imports the modules named in a file and does nothing else."""
 
 
-def watched(words: tuple[str, ...], store: Path, folder: Path) -> tuple[list[str], float]:
-    """The modules that a command loads, in order and without ours, and the seconds that it draws."""
+def watched(words: tuple[str, ...], status: int, store: Path, folder: Path) -> tuple[list[str], float]:
+    """The modules that a command loads, in order and without ours, and the seconds that it draws. Raises RuntimeError
+    where it ends with another exit status."""
     found = folder / "found.json"
     where = [f"paths.runs={store}", f"tracking.uri=sqlite:///{store}/mlflow.db"]
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", WATCHED, found, "run_bench.py", *words, *where[: 1 if "tracking=none" in words else 2]],
         cwd=CHECKOUT,
         env=os.environ | {"PYTHONPATH": ""},
         capture_output=True,
+        text=True,
     )
+    if done.returncode != status:
+        raise RuntimeError(f"exit status {done.returncode}, expected {status}:\n{done.stdout}{done.stderr}")
     seen = json.loads(found.read_text())
     return [name for name in seen["modules"] if not f"{name}.".startswith(OURS)], seen["drawing"]
 
@@ -79,7 +83,8 @@ def importing(modules: list[str], folder: Path) -> float:
     """Seconds by the clock of a process that imports these modules."""
     (folder / "modules.json").write_text(json.dumps(modules))
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", IMPORTS, folder / "modules.json"], cwd=folder, check=True)
+    words, alone = [sys.executable, "-c", IMPORTS, folder / "modules.json"], os.environ | {"PYTHONPATH": ""}
+    subprocess.run(words, cwd=folder, env=alone, check=True)
     return time.perf_counter() - started
 
 
@@ -97,7 +102,7 @@ def main() -> None:
         for name, (words, status) in COMMANDS.items():
             rounds = []
             for _ in range(asked.rounds + 1):
-                modules, drawing = watched(words, store, Path(folder))
+                modules, drawing = watched(words, status, store, Path(folder))
                 measured = cost(CHECKOUT, words, status, store).clock
                 rounds.append((importing(modules, Path(folder)), drawing, measured))
             imports, drawing, measured = (median(column) for column in zip(*rounds[1:], strict=True))

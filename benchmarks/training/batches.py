@@ -59,9 +59,10 @@ def load_batch(
         if noise:
             sigma = np.random.default_rng(seed_for("sigma", *which)).uniform(0, noise)
             image = add_noise(image, float(sigma), data.ids[index], seed_for("noise", *which))
-        images.append(torch.from_numpy(np.ascontiguousarray(image)))
-        labels.append(torch.from_numpy(np.ascontiguousarray(label)).long())
-    return torch.stack(images), torch.stack(labels)
+        images.append(image)
+        labels.append(label)
+    # By NumPy: PyTorch would start threads of its own for the one that calls this.
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels).astype(np.int64))
 
 
 class Ahead:
@@ -79,8 +80,9 @@ class Ahead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *reason: object) -> None:
-        self.thread.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *reason: object) -> None:
+        # Who is told to stop does not wait for a batch that nobody wants.
+        self.thread.shutdown(wait=kind is None, cancel_futures=True)
 
     def take(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of a step; the next one is begun."""

@@ -196,24 +196,25 @@ class Stage:
 
         subject.model.train()
         done = self._done(progress.stage_seconds)
-        with stopping.at_steps(), Ahead(self._batch, self.steps) as batches:
+        with stopping.at_steps():
             try:
-                while done < 1 or progress.due:
-                    if not progress.due:
-                        self._step(done, batches)
-                        done = self._done(clock())
-                        if self.steps is None:
-                            done = self.team.first(done)
-                        # The stage ends with a step that is logged and validated, whatever these take of a budget in
-                        # seconds.
-                        progress.due = done >= 1 or progress.step % self.log_every == 0
-                    self.team.check(subject.stop_after)
-                    if progress.due:
-                        self._note(done)
-                        progress.due = False
-                        if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and done < 1:
-                            self._save()
-                            saved_at = time.perf_counter()
+                with Ahead(self._batch, self.steps) as batches:
+                    while done < 1 or progress.due:
+                        if not progress.due:
+                            self._step(done, batches)
+                            done = self._done(clock())
+                            if self.steps is None:
+                                done = self.team.first(done)
+                            # The stage ends with a step that is logged and validated, whatever these take of a
+                            # budget in seconds.
+                            progress.due = done >= 1 or progress.step % self.log_every == 0
+                        self.team.check(subject.stop_after)
+                        if progress.due:
+                            self._note(done)
+                            progress.due = False
+                            if time.perf_counter() - saved_at > CHECKPOINT_EVERY_SECONDS and done < 1:
+                                self._save()
+                                saved_at = time.perf_counter()
                 self.team.check(None)
             except stopping.Stopped as stop:
                 if stop.whole:

@@ -14,8 +14,10 @@ COLLAPSE = 0.1
 """DSC: a training that ends so far below the best of its method is told apart from what chance does to trainings. One
 that falls by less is not: most reports with a false sentence hold no fallen training at all (docs/statistics.md)."""
 STILL, NOISY = 1e-3, 0.05
-"""A training of which noise of this standard deviation or more changes no case's DSC by more than so much answers alike
-whatever it is shown. Of those that look at the image some case's always changes by fifty times as much."""
+"""A training of which no noise, of this standard deviation or more, changes any case's DSC by more than so much
+answers alike whatever it is shown. Of the others some case's changes by fifty times as much (docs/statistics.md)."""
+FEWEST = 4
+"""Cases from which that is seen: one in nine of a sound training's hardly changes at the least of these noises."""
 APART = 3.0
 """Trainings of different folds are tested on different patients: their means may also differ by so many standard
 errors of patients."""
@@ -24,14 +26,14 @@ errors of patients."""
 @dataclass(frozen=True)
 class Collapse:
     """A training by its seed and, in cross-validation, its fold in words; its mean DSC, and the best of its method it
-    is held against, over the same cases unless they are those of another fold. blind: it did not fall behind, but
-    answers alike whatever it is shown."""
+    is held against, over the same cases unless they are those of another fold. unmoved: the noise up to which it
+    answers alike, where that is why it counts as collapsed; None: it fell behind."""
 
     seed: int
     fold: str
     score: float
     best: float
-    blind: bool = False
+    unmoved: float | None = None
 
 
 def collapsed(scored: Sequence[float]) -> int:
@@ -67,19 +69,22 @@ def _fallen(curve: Curve, sigma: float, table: np.ndarray) -> list[Collapse]:
 
 
 def _blind(curve: Curve, index: int) -> list[Collapse]:
-    """Those of which the strongest noise changes nothing; nobody knows where none is strong enough."""
-    if curve.sigmas[-1] < max(NOISY, curve.sigmas[index]):
+    """Those that noise leaves as they are, from images with none to speak of up to the strongest that each was tested
+    with; nobody knows where none of it is strong."""
+    if curve.sigmas[index] >= NOISY:
         return []
-    scores = curve.by_seed("dsc")
-    found = []
+    scores, found = curve.by_seed("dsc"), []
     for place, seed in enumerate(curve.seeds):
         folds = np.full(len(curve.cases), "") if curve.folds is None else curve.folds[place]
-        own, change = scores[place, index], np.abs(scores[place, -1] - scores[place, index])
+        own, noisy = scores[place, index], scores[place, index + 1 :]
         for fold in sorted(set(folds[np.isfinite(own)])):
-            cases = (folds == fold) & np.isfinite(change)
-            if cases.sum() > 1 and change[cases].max() <= STILL:
-                means = statistics.group_means(own[cases], curve.groups[cases])
-                found.append(Collapse(seed, fold, float(means.mean()), float(means.mean()), blind=True))
+            cases = (folds == fold) & np.isfinite(own)
+            change = np.abs(noisy[:, cases] - own[cases])
+            tested = np.flatnonzero(np.isfinite(change).sum(axis=1) >= FEWEST)
+            strongest = float(curve.sigmas[index + 1 + tested[-1]]) if len(tested) else 0.0
+            if strongest >= NOISY and np.nanmax(change) <= STILL:
+                score = float(statistics.group_means(own[cases], curve.groups[cases]).mean())
+                found.append(Collapse(seed, fold, score, score, strongest))
     return found
 
 
@@ -124,7 +129,8 @@ def by_training(curves: Sequence[Curve], sigma: float) -> list[tuple[Curve, list
     found = [(curve, fallen) for curve in curves if (fallen := collapses(curve, sigma))]
     told: dict[tuple, tuple[Curve, list[Collapse]]] = {}
     for curve, fallen in found:
-        told.setdefault((curve.variant.method, *((one.seed, one.fold) for one in fallen)), (curve, fallen))
+        which = ((one.seed, one.fold, one.unmoved is None) for one in fallen)
+        told.setdefault((curve.variant.method, *which), (curve, fallen))
     return list(told.values())
 
 

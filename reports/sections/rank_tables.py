@@ -20,7 +20,7 @@ NAMES = {"dsc": "DSC", "iou": "IoU", "hd95": "HD95", "assd": "ASSD", "nsd": "NSD
 
 def ranking(found: list[Curve], sigma: float, clean: float = CLEAN) -> list[Rank | None]:
     """Rank and its stability for every variant, over the cases they share; None for one not tested at sigma, and for
-    one of which a training collapsed, by its scores at `clean`."""
+    one of which a training collapsed, beginning with its scores at `clean`."""
     sound = collapse.sound(found, clean)
     tested = [curve for curve in sound if curve.at(sigma) is not None]
     shared = sorted(set.intersection(*(set(curve.cases) for curve in tested))) if tested else []

@@ -13,8 +13,8 @@ def sentences(it: Study, dataset: str) -> list[str]:
     """Of one data set; nothing where every training was tested in full and came out like its fellows."""
     curves = it.curves[dataset]
     found = by_training(curves, it.clean)
-    fallen = [(curve, behind) for curve, ended in found if (behind := [one for one in ended if not one.blind])]
-    blind = [(curve, still) for curve, ended in found if (still := [one for one in ended if one.blind])]
+    fallen = [(curve, behind) for curve, ended in found if (behind := [one for one in ended if one.unmoved is None])]
+    blind = [(curve, still) for curve, ended in found if (still := [one for one in ended if one.unmoved is not None])]
     return [
         *incomplete(it, curves),
         *(_collapsed(it, *one) for one in fallen),
@@ -23,14 +23,15 @@ def sentences(it: Study, dataset: str) -> list[str]:
 
 
 def _answering_alike(it: Study, curve: Curve, blind: list[Collapse]) -> str:
-    told = words.listing(
-        [f"seed {one.seed}{f', {one.fold}' * bool(one.fold)} ({words.number(one.score)})" for one in blind]
-    )
+    told = []
+    for one in blind:
+        which = f"seed {one.seed}{f', {one.fold}' * bool(one.fold)} ({words.number(one.score)})"
+        told.append(f"{which} lost nothing in any case up to σ = {one.unmoved:g}")
+    looks = "does not look" if len(blind) == 1 else "do not look"
     return (
         f"{words.plural(len(blind), 'training')} of **{it.names[curve.variant]}** answered alike whatever noise was "
-        f"added, and so does not look at the image: {told} lost nothing in any case up to "
-        f"σ = {curve.sigmas[-1]:g}. This counts as a collapse: what is said of the method is of these trainings, and "
-        "decides nothing about it."
+        f"added and, as far as scores tell, {looks} at the image: {words.listing(told)}. This counts as a "
+        "collapse: what is said of the method is of these trainings, and decides nothing about it."
     )
 
 

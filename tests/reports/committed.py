@@ -99,7 +99,7 @@ def collapsed(records, **where):
     if (means < means.max() - COLLAPSE).any():
         return True
     strongest = records["sigma"].max()
-    if strongest < 0.05:
+    if strongest < 0.05 or lowest(records) >= 0.05:
         return False
     clean, noisy = (scores(records, sigma=sigma, **where)[0] for sigma in (lowest(records), strongest))
     return bool((np.abs(noisy - clean).max(axis=1) <= 1e-3).any())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -95,6 +96,25 @@ def test_a_step_that_takes_too_long_is_given_up_and_the_last_checkpoint_holds(da
     assert not caught.value.whole  # and the step, which never ends, was left
     assert torch.load(tmp_path / "b" / "checkpoint.pt")["progress"]["step"] == 3
     same(trained(data, tmp_path / "b", Slow), trained(data, tmp_path / "a", Slow))
+
+
+def test_asked_to_stop_while_a_last_batch_that_nobody_wants_is_made_it_saves_a_checkpoint(
+    data,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    make = training.load_batch
+
+    def late(*arguments):
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(1.0)  # the one step of the training is over by now
+            os.kill(os.getpid(), signal.SIGTERM)
+        return make(*arguments)
+
+    monkeypatch.setattr(training, "load_batch", late)
+    with stopping.on_signals(), pytest.raises(Stopped):
+        run(data, tmp_path / "b", model=Asked(), steps=None, seconds=1e-3)
+    assert torch.load(tmp_path / "b" / "checkpoint.pt")["progress"]["step"] == 1
 
 
 def test_outside_a_training_a_signal_is_heeded_at_once_and_the_former_handlers_come_back():

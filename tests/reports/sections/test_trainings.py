@@ -74,15 +74,28 @@ def test_a_training_that_no_noise_changes_does_not_look_at_the_image_and_decides
                  score=lambda sigma, case, name: own[case] - 0.1 - 2 * sigma)  # fmt: skip
     said_of = said()
     (told,) = [text for text in said_of if "answered alike" in text]
-    assert told.startswith("1 training of **LDSeg (2 steps)**") and "seed 1 (0.800)" in told and "σ = 0.2" in told
+    assert (
+        told.startswith("1 training of **LDSeg (2 steps)**")
+        and "seed 1 (0.800) lost nothing in any case up to σ = 0.2" in told
+    )
     assert all(one.tests[0.0].collapsed for one in comparisons(study(fabricate.results(**SUITE)), "glas"))
 
 
-def test_a_training_tested_without_noise_or_with_hardly_any_is_not_blind(measured, said):
+@pytest.mark.parametrize("sigmas", [(0, 0.01), (0,), (0.2,), (0.2, 0.5)])
+def test_what_does_not_fall_any_further_is_not_blind_unless_it_began_without_noise(measured, said, sigmas):
     own = bumpy(0.8)
-    for method, sigmas in (("ldseg", (0, 0.01)), ("resunet", (0,))):
+    for method in ("ldseg", "resunet"):
         measured(method, own, sigmas=sigmas)
     assert not any("answered alike" in text for text in said())
+
+
+def test_a_training_tested_with_less_noise_than_its_fellows_is_judged_by_that(measured, said):
+    own = bumpy(0.8)
+    for seed, sigmas in enumerate([(0, 0.2), (0, 0.2, 0.5), (0, 0.2, 0.5)]):
+        measured("ldseg", own, seed=seed, sigmas=sigmas,
+                 score=lambda sigma, case, name, seed=seed: own[case] - 0.1 * seed * (sigma == 0.2))  # fmt: skip
+    (told,) = [text for text in said() if "answered alike" in text]
+    assert told.startswith("1 training of") and "seed 0 (0.800) lost nothing in any case up to σ = 0.2" in told
 
 
 def test_without_the_collapse_the_same_trainings_have_a_verdict(measured, said):
