@@ -114,7 +114,8 @@ def cautions(tests: Sequence[Tested], unit: str, declared_by: str = "`suite.marg
     unit: what a group of cases is, as of `Study.unit`; declared_by: where the margin stands."""
     told = [(estimate, test) for estimate, test in tests if verdict(estimate, test) is not Verdict.BARE]
     said = []
-    if any(estimate.seeds == 1 for estimate, _ in told):
+    # A collapse leaves one mean of all trainings, of which its own sentence says what that is worth.
+    if any(estimate.seeds == 1 and not test.collapsed for estimate, test in told):
         said.append(
             "Where a method was trained once or twice, sentences speak of these trainings and claim nothing about the "
             "method: another seed may turn them round, and two trainings that happen to agree hide how much. "
