@@ -79,6 +79,7 @@ def test_a_training_that_no_noise_changes_does_not_look_at_the_image_and_decides
         and "seed 1 (0.800) lost nothing in any case up to σ = 0.2" in told
     )
     assert all(one.tests[0.0].collapsed for one in comparisons(study(fabricate.results(**SUITE)), "glas"))
+    assert not any("trained once or twice" in text for text in said_of)  # each was three times
 
 
 @pytest.mark.parametrize("sigmas", [(0, 0.01), (0,), (0.2,), (0.2, 0.5)])
