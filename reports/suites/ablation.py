@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks.store.results import Results
 from reports.numbers.curves import method_order
 from reports.numbers.study import Study, study
-from reports.numbers.training import convergence
+from reports.numbers.training import Convergence, convergence
 from reports.paper import style, words
 from reports.paper.document import Block, Bullets, Document, Heading, Paragraph
 from reports.sections import accuracy_table, common, examples, published, score_tables, significance, trials
@@ -52,15 +52,21 @@ def _summary(it: Study) -> list[Block]:
 
 
 def ceilings(it: Study, dataset: str) -> list[str]:
-    """What the label's way through the latent alone allows, which bounds every variant from above."""
-    found = []
+    """What the label's way through the latent alone gives back, training by training; it bounds a method from above
+    unless the method segments better than that."""
+    found: dict[str, list[Convergence]] = {}
     for trial in of_dataset(it.results, dataset):
         known = convergence(trial.history)
         if known is not None and known.ceiling is not None:
-            found.append(f"{trial.label} {words.number(known.ceiling)}")
+            found.setdefault(trial.label, []).append(known)
     if not found:
         return []
-    return [f"Ceiling, the validation DSC of true labels encoded and decoded again: {words.listing(found)}."]
+    told = [f"{name} {words.listing([words.number(one.ceiling) for one in own])}" for name, own in found.items()]
+    said = f"Ceiling, the validation DSC of true labels encoded and decoded again: {'; '.join(told)}."
+    above = [name for name, own in found.items() if any(one.best_dsc > one.ceiling for one in own if one.ceiling)]
+    if above:
+        said += f" It is none for {words.listing(above)}, which segments validation cases better than that."
+    return [said]
 
 
 def _published(it: Study) -> list[Block]:

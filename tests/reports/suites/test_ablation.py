@@ -1,9 +1,13 @@
 """The report of suite=ablation: its scores are those of the records, published values beside them."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 from reports import write
+from reports.numbers.training import Convergence
+from reports.suites import ablation
 
 METHODS = {"ldseg": 0.85, "ldseg_ld": 0.8, "ldseg_id": 0.6, "ldseg_ld_id": 0.5}
 
@@ -34,6 +38,19 @@ def test_the_reference_is_compared_with_each_ablation_in_words(results, tmp_path
     text = (tmp_path / "report" / "report.md").read_text()
     assert text.count("This training of **LDSeg (2 steps)** scored higher than this training of") == 3
     assert "Ceiling, the validation DSC of true labels" in text
+
+
+def test_a_ceiling_that_a_method_segments_better_than_is_said_to_be_none(monkeypatch):
+    known = {"LDSeg": [(0.85, 0.9), (0.86, 0.91)], "LDSeg (ld)": [(0.7, 0.74), (0.86, 0.75)], "U-Net": [(0.9, None)]}
+    trials = [
+        SimpleNamespace(label=name, history=Convergence(None, best, 1, 1, ceiling))
+        for name, own in known.items()
+        for best, ceiling in own
+    ]
+    monkeypatch.setattr(ablation, "of_dataset", lambda results, dataset: trials)
+    monkeypatch.setattr(ablation, "convergence", lambda history: history)
+    (said,) = ablation.ceilings(SimpleNamespace(results=None), "glas")
+    assert "again: LDSeg 0.900 and 0.910; LDSeg (ld) 0.740 and 0.750. It is none for LDSeg (ld), which" in said
 
 
 def test_other_data_have_no_published_ablation(fabricate, tmp_path):
