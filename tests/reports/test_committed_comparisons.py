@@ -20,7 +20,7 @@ from tests.reports.committed import (
     variant,
 )
 from tests.reports.committed_comparisons import MARGIN, check, pair
-from tests.reports.resampling import averaged, ends, patients, ranked
+from tests.reports.resampling import averaged, patients, ranked
 
 
 @pytest.fixture
@@ -109,6 +109,10 @@ def in_order(path, sigma):
     return [variant_of(row) for row in rows.itertuples()]
 
 
+FEW = 0.002
+"""Share of draws by which an end of a range of ranks may be missed."""
+
+
 def check_ranks(rows, methods, records, sigma):
     """Ranks and how stable they are. rows: of a table, by method; methods: conditions on records."""
     tables, groups = zip(*(scores(records, sigma=sigma, **where) for where in methods))
@@ -117,9 +121,11 @@ def check_ranks(rows, methods, records, sigma):
     for where, mean, sampled in zip(methods, means, places, strict=True):
         row = rows.loc[(where["method"], where["steps"])]
         assert 1 + (means > mean + DIGITS).sum() <= row["rank"] <= (means > mean - DIGITS).sum()
-        assert (row["rank_low"], row["rank_high"]) == ends(sampled)
         assert row["dsc"] == pytest.approx(mean, abs=1e-5)
         # Records of five digits let a few draws end in a tie, or no longer.
+        below, above = sampled < row["rank_low"], sampled > row["rank_high"]
+        assert max(below.mean(), above.mean()) <= 0.025 + FEW
+        assert min(np.mean(sampled <= row["rank_low"]), np.mean(sampled >= row["rank_high"])) >= 0.025 - FEW
         for name, share in (("kept", sampled == row["rank"]), ("first", sampled == 1)):
             assert name not in row or row[name] == pytest.approx(np.mean(share), abs=0.01)
 
