@@ -217,3 +217,40 @@ def test_methods_and_data_sets_do_not_meet_through_other_modules():
         for module in MODULES:
             if room(module) == top:
                 assert not {name for name in brought_along(module) if room(name) == other}, module
+
+
+# What the standard library has from Python 3.11 on, where pyproject.toml promises 3.10.
+NEWER = frozenset(
+    {"tomllib", "asyncio.TaskGroup", "contextlib.chdir", "datetime.UTC", "enum.StrEnum", "enum.member", "enum.verify"}
+    | {"hashlib.file_digest", "itertools.batched", "inspect.getmembers_static", "operator.call", "warnings.deprecated"}
+    | {f"typing.{name}" for name in ("Self", "Never", "LiteralString", "NotRequired", "Required", "TypeVarTuple",
+       "Unpack", "assert_never", "assert_type", "dataclass_transform", "override", "reveal_type", "TypeAliasType")}
+)  # fmt: skip
+
+
+def test_nothing_is_imported_that_the_oldest_python_lacks():
+    used = {
+        (path.stem, name)
+        for top in (*ROOMS, "run_bench.py")
+        for path in ([ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"))
+        for name in newer(ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10)))
+    }
+    assert used == set()
+
+
+def newer(tree: ast.Module) -> set[str]:
+    """What a module imports, or takes from a module that it imported, of NEWER."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(f"{node.value.id}.{node.attr}")
+    return found & NEWER
+
+
+def test_what_the_oldest_python_lacks_is_seen_where_it_is_imported():
+    text = "import enum\nfrom typing import Self\nclass A(enum.StrEnum): ..."
+    assert newer(ast.parse(text)) == {"typing.Self", "enum.StrEnum"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -68,8 +68,9 @@ def load_batch(
 class Ahead:
     """Batches by step, each made on a thread of its own while the step before it is computed.
 
-    make: the batch of a step, decided by the step alone; what it raises is raised where the batch is taken. steps: how
-    many there are; None: not known. To be entered as a context, which ends the thread.
+    make: the batch of a step, images and labels as of `load_batch`, decided by the step alone; what it raises is raised
+    where the batch is taken. steps: how many there are; None: not known. To be entered as a context, which ends the
+    thread.
     """
 
     def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]], steps: int | None) -> None:
@@ -77,7 +78,7 @@ class Ahead:
         self.thread = ThreadPoolExecutor(1, "batches")
         self.next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Ahead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *reason: object) -> None:

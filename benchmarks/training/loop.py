@@ -244,7 +244,8 @@ class Stage:
         return torch.arange(self.subject.settings.batch_size).chunk(parts)[self.team.rank :: self.team.size]
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images and labels of this process's cases of a step, where a GPU fetches them without anybody waiting."""
+        """This process's cases of a step: images float32 (B, C, *S) and labels int64 (B, *S), in pinned memory where
+        they go to a GPU, which then fetches them while the processor goes on."""
         subject, settings = self.subject, self.subject.settings
         cases = subject.data.split["train"]
         indices, _ = batch_indices(cases, step, settings.batch_size, settings.shuffle, *self.order)

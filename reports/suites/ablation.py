@@ -63,7 +63,7 @@ def ceilings(it: Study, dataset: str) -> list[str]:
         return []
     told = [f"{name} {words.listing([words.number(one.ceiling) for one in own])}" for name, own in found.items()]
     said = f"Ceiling, the validation DSC of true labels encoded and decoded again: {'; '.join(told)}."
-    above = [name for name, own in found.items() if any(one.best_dsc > one.ceiling for one in own if one.ceiling)]
+    above = [name for name, own in found.items() if any(one.best_dsc > (one.ceiling or 0.0) for one in own)]
     if above:
         said += f" It is none for {words.listing(above)}, which segments validation cases better than that."
     return [said]
