@@ -27,7 +27,8 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
     columns = style.columns(len(methods))
     blocks = math.ceil(len(methods) / columns)
     width, block = WIDTH if columns > 1 else 4.6, TOP + LOSS + JOINT + SCORE + BOTTOM
-    figure = Figure(figsize=(width, block * blocks + 0.35))
+    # One panel is narrower than the legend in a row: its entries stand below each other.
+    figure = Figure(figsize=(width, block * blocks + (0.35 if columns > 1 else 0.75)))
     drawn = {"best": False, "ceiling": False, "stage": False}
     floor = 1.0
     for place, (name, (look, trials)) in enumerate(methods.items()):
@@ -50,7 +51,7 @@ def draw(methods: dict[str, tuple[Look, list[TrialView]]]) -> Figure:
             score.set_ylabel("validation DSC")
     for score in figure.axes[1::2]:
         score.set_ylim(max(0.0, math.floor(floor * 20) / 20 - 0.02), 1.02)
-    _legend(figure, drawn)
+    _legend(figure, drawn, beside=columns > 1)
     return figure
 
 
@@ -129,8 +130,8 @@ def _thinned(steps: np.ndarray, values: np.ndarray, points: int = 300) -> tuple[
     return np.array([steps[p].mean() for p in parts]), np.array([values[p].mean() for p in parts])
 
 
-def _legend(figure: Figure, drawn: dict) -> None:
-    """What was drawn besides lines, below all panels."""
+def _legend(figure: Figure, drawn: dict, beside: bool) -> None:
+    """What was drawn besides lines, below all panels. beside: whether there is room for a row."""
     handles = []
     if drawn["best"]:
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none",
@@ -142,4 +143,4 @@ def _legend(figure: Figure, drawn: dict) -> None:
     if drawn["stage"]:
         handles.append(Line2D([], [], color="#999999", linestyle=(0, (1, 1.5)), label="next training stage"))
     if handles:
-        figure.legend(handles=handles, loc="lower center", ncols=len(handles))
+        figure.legend(handles=handles, loc="lower center", ncols=len(handles) if beside else 1)
