@@ -26,7 +26,7 @@ from benchmarks.training import stopping
 from benchmarks.training.averaging import MovingAverage
 from benchmarks.training.batches import Ahead, batch_indices, load_batch, training_images
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
-from benchmarks.training.optimizers import clip_gradients, optimizer_of
+from benchmarks.training.optimizers import check_moments, clip_gradients, optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
 from benchmarks.training.team import Team
 from benchmarks.training.validation import validate
@@ -73,8 +73,8 @@ def train(subject: Subject, trial: str) -> Progress:
 
     The stages share the budget as the settings say. Within a stage the weights with the highest validation DSC are
     kept, moving averages in place; of a method that makes images the last ones. `trial` is the key the checkpoint has
-    to bear. Raises TrialFailed for a loss that is not finite, BadInput for a checkpoint that cannot be used, Stopped
-    where the run is asked to stop.
+    to bear. Raises TrialFailed for a loss that is not finite or gradients too large for the optimiser, BadInput for a
+    checkpoint that cannot be used, Stopped where the run is asked to stop.
     """
     model, settings = subject.model, subject.settings
     progress = Progress(trial)
@@ -259,6 +259,7 @@ class Stage:
         """Now and then: validate, and add a point to the training curves."""
         subject, settings, progress = self.subject, self.subject.settings, self.progress
         epoch = (progress.step * settings.batch_size - 1) // len(subject.data.split["train"])
+        check_moments(subject.model, self.optimizer.optimizer, self.name, progress.step)
         validated = None
         if progress.step % self.validate_every == 0 or done >= 1:
             # Interrupted here, a resumed training validates this step first.

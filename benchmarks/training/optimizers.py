@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import Optimizer
 
+from benchmarks.errors import TrialFailed
 from benchmarks.store.config import TrainingConfig
 from methods.base import Segmenter
 from methods.synthesis.base import Synthesizer
@@ -46,3 +47,28 @@ def clip_gradients(fabric: Fabric, wrapped: _FabricModule, optimizer: Optimizer,
     if settings.clip is not None:
         order = CLIPPING[settings.clip_by]
         fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip, norm_type=order, error_if_nonfinite=False)
+
+
+def check_moments(model: Segmenter | Synthesizer, optimizer: Optimizer, stage: str, step: int) -> None:
+    """Raises TrialFailed, naming the parameter, where what the optimiser remembers of its gradients is not finite.
+
+    A gradient of 1e19 squared is infinite in float32: Adam then divides by infinity, and the parameter stays where it
+    is for good while the loss of all others goes on falling.
+    """
+    kept = [
+        (parameter, value)
+        for parameter, state in optimizer.state.items()
+        for value in state.values()
+        if torch.is_tensor(value) and value.is_floating_point()
+    ]
+    if not kept or torch.stack([value.sum().float() for _, value in kept]).isfinite().all():
+        return
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    lost = list(dict.fromkeys(names[parameter] for parameter, value in kept if not value.isfinite().all()))
+    if lost:
+        raise TrialFailed(
+            f"gradients of {lost[0]}{f' and {len(lost) - 1} more' if lost[1:] else ''} became so large by "
+            f"step {step} of stage {stage} that the optimiser can no longer move them; look at what the network "
+            "computes at the first step, or try training.clip=1",
+            False,
+        )

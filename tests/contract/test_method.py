@@ -25,6 +25,8 @@ SAMPLINGS = [
     Sampling(steps=5, eta=0.5, seed=1),
     Sampling(steps=3, sampler="dpm_solver++", ensemble=2),
 ]
+LARGEST_GRADIENT = 1e4
+"""Norm of a parameter's gradient at the first step; losses are of the size of 1, all methods stay far below."""
 OVERFIT_STEPS = 800
 """Optimiser steps in all stages together within which four cases are to be learnt by heart."""
 
@@ -192,6 +194,16 @@ def test_gradients_reach_every_parameter_of_the_stage_and_leave_the_others_alone
                 break
         assert reached == set(mine)
         assert all(torch.equal(dict(model.named_parameters())[name], before) for name, before in others.items())
+
+
+def test_the_first_gradients_are_not_so_large_that_adam_remembers_them_for_good(method, data):
+    # Equal activations everywhere, which normalisations take for noise, once gave 1e22 (docs/training.md).
+    subject = build(method, *data)
+    image, label = examples(subject)
+    for stage in subject.model.stages:
+        train(method, subject.model, stage, image, label, 1)
+        norms = {name: p.grad.double().norm() for name, p in subject.model.named_parameters() if p.grad is not None}
+        assert max(norms.values()) < LARGEST_GRADIENT, max(norms, key=norms.get)
 
 
 def test_learning_rate_groups_hold_every_parameter_once(method):

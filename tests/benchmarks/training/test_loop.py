@@ -133,6 +133,17 @@ def test_a_loss_that_is_not_finite_ends_the_trial_and_names_step_and_stage(data,
     assert not caught.value.retry
 
 
+def test_gradients_too_large_for_adam_end_the_trial_and_name_the_parameter(data, tmp_path):
+    class Exploding(Threshold):
+        def loss(self, image, label, stage, generator):
+            found = super().loss(image, label, stage, generator)["total"]
+            # Its value is what it was, its gradient is 1e30 times as large.
+            return {"total": found + 1e30 * (found - found.detach())}
+
+    with pytest.raises(TrialFailed, match=r"convolution\.weight and 1 more .* step 1 of stage first.*training\.clip=1"):
+        run(data, tmp_path, model=Exploding(), optimizer="adam")
+
+
 def test_an_unreadable_checkpoint_is_named_with_the_way_out(data, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(BadInput, match=r"checkpoint\.pt.*cannot be read.*Delete the file"):
