@@ -1,9 +1,9 @@
 """Twins without diffusion: the networks of the diffusion methods, trained to segment in one evaluation.
 
-Each has its method's networks and widths, data, budget, augmentation and selection, and no diffusion; recipes are the
-same but for LDSeg's, whose warm-up and clipping its twin does not bear. Where the method's network is shown a noisy
-state, the twin's is shown zeros at the last time T-1; what it returns is the segmentation. What a method scores beyond
-its twin is what diffusion itself contributes. The question is that of Fu et al. 2024 (ImgX-DiffSeg, arXiv:2307.16143),
+Each has its method's networks and widths, data, recipe, budget, augmentation and selection, and no diffusion. Where the
+method's network is shown a noisy state, the twin's is shown zeros at the last time T-1; what it returns is the
+segmentation. LDSeg's and LSegDiff's do not learn beside zeros: those that are trained are in methods/fixed_noise.py.
+What a method scores beyond its twin is what diffusion itself contributes. The question is that of Fu et al. 2024 (ImgX-DiffSeg, arXiv:2307.16143),
 whose network does as well without.
 """
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from methods.base import Sampling, Segmenter
-from methods.direct import MedSegDiffDirect, SDFDDPMDirect
-from methods.drawn_start import LDSegTwin, LSegDiffTwin
+from methods.direct import LDSegDirect, LSegDiffDirect, MedSegDiffDirect, SDFDDPMDirect
+from methods.fixed_noise import LDSegTwin, LSegDiffTwin
 from methods.ldseg import LDSeg
 from methods.lsegdiff import LSegDiff
 from methods.medsegdiff import MedSegDiff
@@ -29,23 +29,31 @@ def segment(model, image, **how):
 def test_a_twin_starts_from_the_weights_of_its_method(twin, method):
     own, other = build(twin).state_dict(), build(method).state_dict()
     assert set(own) <= set(other)
-    drawn = {"image_encoder.head.weight"} if twin in (LDSegTwin, LSegDiffTwin) else set()
-    assert {name for name, value in own.items() if not torch.equal(value, other[name])} == drawn
+    assert all(torch.equal(value, other[name]) for name, value in own.items())
     missing = {name.partition(".")[0] for name in set(other) - set(own)}
     assert missing == ({"label_encoder"} if twin is LDSegTwin else set())
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize(("twin", "blind"), [(LDSegTwin, LDSegDirect), (LSegDiffTwin, LSegDiffDirect)])
+def test_beside_noise_a_twin_starts_with_gradients_of_the_size_of_one(twin, blind, spatial_dims):
+    # Beside zeros all is equal, and each normalisation on the way back multiplies gradients by up to 316.
+    norms = []
+    for kind in (twin, blind):
+        model, random = build(kind, spatial_dims).train(), torch.Generator().manual_seed(0)
+        shape = (2, *(32,) * spatial_dims)
+        image, label = torch.rand(shape, generator=random)[:, None], torch.randint(2, shape, generator=random)
+        model.loss(image, label, model.stages[-1], random)["total"].backward()
+        norms.append(model.image_encoder.head.weight.grad.double().norm())
+    assert 0 < norms[0] < 1e3 and norms[1] > 1e5
+
+
 @pytest.mark.parametrize("twin", [LDSegTwin, LSegDiffTwin])
-def test_a_twin_sees_the_image_from_the_first_step(twin, spatial_dims):
-    # Behind zeros all is equal, and each normalisation on the way back multiplies gradients by up to 316.
-    model = build(twin, spatial_dims).train()
-    random = torch.Generator().manual_seed(0)
-    shape = (2, *(32,) * spatial_dims)
-    image, label = torch.rand(shape, generator=random)[:, None], torch.randint(2, shape, generator=random)
-    assert model.image_encoder(image).std() > 0.1
-    model.loss(image, label, model.stages[-1], random)["total"].backward()
-    assert 0 < model.image_encoder.head.weight.grad.norm() < 100
+def test_the_field_of_noise_is_the_same_in_every_network_and_not_among_its_weights(twin):
+    torch.manual_seed(1)
+    other = twin(2, 1, 2, (32, 32), size="tiny")
+    assert torch.equal(build(twin).noise, other.noise) and other.noise.std() > 0.5
+    assert "noise" not in other.state_dict()
 
 
 @pytest.mark.parametrize(("twin", "method"), PAIRS)
