@@ -2,9 +2,9 @@
 
 Each has its method's networks and widths, data, recipe, budget, augmentation and selection, and no diffusion. Where the
 method's network is shown a noisy state, the twin's is shown zeros at the last time T-1; what it returns is the
-segmentation. LDSeg's and LSegDiff's do not learn beside zeros: those that are trained are in methods/fixed_noise.py.
-What a method scores beyond its twin is what diffusion itself contributes. The question is that of Fu et al. 2024 (ImgX-DiffSeg, arXiv:2307.16143),
-whose network does as well without.
+segmentation. LDSeg's and LSegDiff's learn badly beside zeros, or not at all: those that are trained are in
+methods/fixed_noise.py. What a method scores beyond its twin is what diffusion itself contributes. The question is that
+of Fu et al. 2024 (ImgX-DiffSeg, arXiv:2307.16143), whose network does as well without.
 """
 
 from collections.abc import Sequence

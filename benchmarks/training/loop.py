@@ -26,7 +26,7 @@ from benchmarks.training import stopping
 from benchmarks.training.averaging import MovingAverage
 from benchmarks.training.batches import Ahead, batch_indices, load_batch, training_images
 from benchmarks.training.checkpoints import Progress, load_checkpoint, save_checkpoint
-from benchmarks.training.optimizers import check_moments, clip_gradients, optimizer_of
+from benchmarks.training.optimizers import check_state, clip_gradients, failure, optimizer_of
 from benchmarks.training.recomputation import checkpoint_gradients
 from benchmarks.training.team import Team
 from benchmarks.training.validation import validate
@@ -232,7 +232,12 @@ class Stage:
         # 3. Gradients of the loss, shortened; 4. the optimiser's step; 5. the moving average of the weights.
         _add(progress.sums, self._gradients(image, label, [len(part) for part in self._parts()]))
         progress.count += 1
-        clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
+        norm = clip_gradients(subject.fabric, self.wrapped, self.optimizer, settings)
+        # float16 scales the loss up and skips what is too large; elsewhere clipping would make zeros of all gradients.
+        if not norm.isfinite() and settings.precision != "16-mixed":
+            shown = [p for p in subject.model.parameters() if p.grad is not None]
+            largest = max(shown, key=lambda p: p.grad.abs().nan_to_num(torch.inf).max().item())
+            raise failure(subject.model, [largest], f"step {progress.step} of stage {self.name}")
         self.optimizer.step()
         self.average.update(progress.step)
         progress.step += 1
@@ -259,9 +264,11 @@ class Stage:
         """Now and then: validate, and add a point to the training curves."""
         subject, settings, progress = self.subject, self.subject.settings, self.progress
         epoch = (progress.step * settings.batch_size - 1) // len(subject.data.split["train"])
-        check_moments(subject.model, self.optimizer.optimizer, self.name, progress.step)
         validated = None
-        if progress.step % self.validate_every == 0 or done >= 1:
+        validates = progress.step % self.validate_every == 0 or done >= 1
+        if validates or progress.step <= self.log_every:
+            check_state(subject.model, self.optimizer.optimizer, f"step {progress.step} of stage {self.name}")
+        if validates:
             # Interrupted here, a resumed training validates this step first.
             with stopping.at_once():
                 validated = self._validate()

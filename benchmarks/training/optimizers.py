@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from benchmarks.errors import TrialFailed
@@ -39,36 +41,45 @@ def optimizer_of(model: Segmenter | Synthesizer, stage: str, settings: TrainingC
     return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=nesterov, weight_decay=decay)
 
 
-def clip_gradients(fabric: Fabric, wrapped: _FabricModule, optimizer: Optimizer, settings: TrainingConfig) -> None:
+def clip_gradients(fabric: Fabric, wrapped: _FabricModule, optimizer: Optimizer, settings: TrainingConfig) -> Tensor:
     """Scale the gradients of all parameters down together where their norm is above `clip`; null leaves them alone.
 
-    Gradients that are not finite stay as they are.
+    The norm before, 0 where it was not asked for. Where it is not finite the gradients are left as zeros or worse.
     """
-    if settings.clip is not None:
-        order = CLIPPING[settings.clip_by]
-        fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip, norm_type=order, error_if_nonfinite=False)
+    if settings.clip is None:
+        return torch.zeros(())
+    order = CLIPPING[settings.clip_by]
+    return fabric.clip_gradients(wrapped, optimizer, max_norm=settings.clip, norm_type=order, error_if_nonfinite=False)
 
 
-def check_moments(model: Segmenter | Synthesizer, optimizer: Optimizer, stage: str, step: int) -> None:
-    """Raises TrialFailed, naming the parameter, where what the optimiser remembers of its gradients is not finite.
+def check_state(model: Segmenter | Synthesizer, optimizer: Optimizer, where: str) -> None:
+    """Raises TrialFailed, naming the parameter, where a weight or what the optimiser remembers of its gradients is not
+    finite.
 
     A gradient of 1e19 squared is infinite in float32: Adam then divides by infinity, and the parameter stays where it
-    is for good while the loss of all others goes on falling.
+    is for good while the loss of all others goes on falling. Smaller ones it forgets after thousands of steps.
     """
     kept = [
         (parameter, value)
-        for parameter, state in optimizer.state.items()
-        for value in state.values()
-        if torch.is_tensor(value) and value.is_floating_point()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        for value in (parameter, *optimizer.state.get(parameter, {}).values())
+        if torch.is_tensor(value) and (value.is_floating_point() or value.is_complex())
     ]
-    if not kept or torch.stack([value.sum().float() for _, value in kept]).isfinite().all():
+    if torch.stack([value.detach().sum().abs().float() for _, value in kept]).isfinite().all():
         return
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    lost = list(dict.fromkeys(names[parameter] for parameter, value in kept if not value.isfinite().all()))
+    lost = list(dict.fromkeys(parameter for parameter, value in kept if not value.isfinite().all()))
     if lost:
-        raise TrialFailed(
-            f"gradients of {lost[0]}{f' and {len(lost) - 1} more' if lost[1:] else ''} became so large by "
-            f"step {step} of stage {stage} that the optimiser can no longer move them; look at what the network "
-            "computes at the first step, or try training.clip=1",
-            False,
-        )
+        raise failure(model, lost, where)
+
+
+def failure(model: Segmenter | Synthesizer, lost: Sequence[Tensor], where: str) -> TrialFailed:
+    """What to say of parameters whose gradients were not finite or too large; lost: at least one."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    first = names.get(lost[0], "a parameter outside of the model")
+    more = f" and {len(lost) - 1} more" if lost[1:] else ""
+    return TrialFailed(
+        f"gradients of {first}{more} were not finite or so large by {where} that the optimiser can no longer train "
+        "them; look at what the network computes at its first step, or try a lower learning rate",
+        False,
+    )

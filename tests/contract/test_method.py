@@ -25,7 +25,7 @@ SAMPLINGS = [
     Sampling(steps=5, eta=0.5, seed=1),
     Sampling(steps=3, sampler="dpm_solver++", ensemble=2),
 ]
-LARGEST_GRADIENT = 1e4
+LARGEST_GRADIENT = 1e6
 """Norm of a parameter's gradient at the first step; losses are of the size of 1, all methods stay far below."""
 OVERFIT_STEPS = 800
 """Optimiser steps in all stages together within which four cases are to be learnt by heart."""

@@ -133,15 +133,39 @@ def test_a_loss_that_is_not_finite_ends_the_trial_and_names_step_and_stage(data,
     assert not caught.value.retry
 
 
-def test_gradients_too_large_for_adam_end_the_trial_and_name_the_parameter(data, tmp_path):
-    class Exploding(Threshold):
-        def loss(self, image, label, stage, generator):
-            found = super().loss(image, label, stage, generator)["total"]
-            # Its value is what it was, its gradient is 1e30 times as large.
-            return {"total": found + 1e30 * (found - found.detach())}
+class Exploding(Threshold):
+    """Gradients are `times` as large; the loss is what it was."""
 
-    with pytest.raises(TrialFailed, match=r"convolution\.weight and 1 more .* step 1 of stage first.*training\.clip=1"):
-        run(data, tmp_path, model=Exploding(), optimizer="adam")
+    times = 1e30
+
+    def loss(self, image, label, stage, generator):
+        found = super().loss(image, label, stage, generator)["total"]
+        return {"total": found + self.times * (found - found.detach())}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"optimizer": "adam"}, "and 1 more were .* step 1 of stage first"),
+        ({"optimizer": "adam", "clip": 1.0}, "were .* step 0 of stage first"),  # its norm would make zeros of them
+        ({"optimizer": "sgd", "momentum": 0.0, "clip": 1.0}, "were .* step 0 of stage first"),
+    ],
+)
+def test_gradients_too_large_for_the_optimiser_end_the_trial_and_name_the_parameter(data, tmp_path, settings, expected):
+    with pytest.raises(TrialFailed, match=rf"gradients of convolution\.(bias|weight) {expected}.*first step") as caught:
+        run(data, tmp_path, model=Exploding(), **settings)
+    assert not caught.value.retry
+
+
+def test_weights_that_are_not_finite_end_the_trial_where_the_optimiser_remembers_nothing(data, tmp_path):
+    model = Exploding()
+    model.times = 3e38
+    with pytest.raises(TrialFailed, match=r"gradients of convolution\.(bias|weight)"):
+        run(data, tmp_path, model=model, optimizer="sgd", momentum=0.0, learning_rate=1e3)
+
+
+def test_large_gradients_that_are_clipped_by_their_largest_entry_train_on(data, tmp_path):
+    assert run(data, tmp_path, model=Exploding(), optimizer="adam", clip=1.0, clip_by="max").best is not None
 
 
 def test_an_unreadable_checkpoint_is_named_with_the_way_out(data, tmp_path):
