@@ -5,7 +5,7 @@ start at values of about 1e-6, zeros here, so that the first embedding is the sa
 activations of the denoiser are equal, too, and each normalisation on the way back divides by the square root of its
 epsilon alone: gradients start at 1e22 and more for LDSeg's twin, at 1e10 and more for LSegDiff's, and Adam's second
 moments then hold those weights where they are for hundreds of steps or for good (docs/training.md). Beside noise a twin
-starts as its method does at the last time T-1, from the same weights, LSegDiff's but for the sign of its estimate.
+of equal weights starts as its method does at the last time T-1, LSegDiff's but for the sign of its estimate.
 
 Apart from methods/direct.py, since a trial's key holds all code of its method's module, and the twins of MedSegDiff and
 SDF-DDPM learn beside zeros.

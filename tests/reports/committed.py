@@ -51,11 +51,6 @@ def classes_of(path):
     return tuple(pd.read_csv(path.with_name("data_sets.csv"))["classes"].iloc[0].split(", "))
 
 
-def former(records):
-    """Whether records are of a former version: this and what asks for it can go with the last such report."""
-    return "unit" not in records
-
-
 def scores(records, metric="dsc", name="all", **where):
     """(seeds, cases) and the patient of each case. name: a class, or several classes: the mean over these, which is
     the pooled score where a prediction alone has no foreground."""

@@ -65,7 +65,7 @@ RECOMPUTED = {
                      "best_minus_fewest", "low", "high", "nfe"},
     "image_size": {"nfe", "first_seconds", "seconds_q1", "seconds_q3", "calls"},
     "scaling": {"sizes", "exponent", "low", "high", "rounds", "exponent_last", "last_low", "last_high",
-                "memory_exponent"},
+                "memory_exponent", "verdict"},
     "runs_*": {"runs", "nfe", *with_ends("dsc", "run_dsc", "run_dsc_sd", "mean_sd", "energy_distance", "gain")},
     "error_prediction_*": {"undefined", "scores", "constant", "collapsed", *with_ends(
         "auroc", "auroc_confidence", "spearman", "aurc_images", "aurc_pixels", "error_rate")},

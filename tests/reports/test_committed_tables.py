@@ -14,7 +14,6 @@ from tests.reports.committed import (
     RESULTS,
     alike,
     classes_of,
-    former,
     found,
     lowest,
     measured,
@@ -122,8 +121,6 @@ def test_curves_over_sigma_or_steps(path, records):
 
 @found("cost")
 def test_network_evaluations_in_the_table_of_cost(path, records):
-    if former(records):
-        pytest.skip("what a former version timed may have been the mean of several samples")
     for row in pd.read_csv(path).dropna(subset="nfe").to_dict("records"):
         part = records[(records["method"] == row["method"]) & (records["steps"] == row["steps"])]
         assert set(part["nfe"]) == {row["nfe"]}
